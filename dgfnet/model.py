@@ -1,0 +1,176 @@
+"""DGFNet: coarse branch, texture branch and fusion, assembled; and its weights on disk (paper Fig. 2)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import pathlib
+from typing import Literal, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from dgfnet.coarse import MAX_RECURRENCES, STRIDE, CoarseBranch, reach
+from dgfnet.diffusion import blank
+from dgfnet.fusion import FusionNetwork
+from dgfnet.layers import composite
+from dgfnet.rtv import masked_texture
+from dgfnet.texture import TextureBranch
+
+SHIPPED = pathlib.Path(__file__).parent / "weights"
+DEFAULT = "dgfnet-narrow"
+
+Fusion = Literal["dpfm", "plain", "none"]
+
+
+@dataclasses.dataclass(frozen=True)
+class DGFNetConfig:
+    """What a network is made of.
+
+    `width` multiplies the channels of the coarse branch, `detail_width` those of the texture branch and the fusion network.
+    `fusion` is the ablation of Table 2: `dpfm` the full model, `plain` without DPFM, `none` the coarse branch alone.
+    `recurrences` is the most that the network was trained for.
+    """
+
+    width: float = 1.0
+    detail_width: float = 1.0
+    fusion: Fusion = "dpfm"
+    recurrences: int = MAX_RECURRENCES
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if self.fusion not in ("dpfm", "plain", "none"):
+            raise ValueError(f"fusion must be 'dpfm', 'plain' or 'none', not {self.fusion!r}")
+        if round(64 * self.width) < 8 or round(32 * self.detail_width) < 4 or self.recurrences < 1:
+            raise ValueError("width must be at least 1/8 and recurrences at least 1")
+
+
+class Output(NamedTuple):
+    """Raw predictions for every pixel, [B, 3, H, W] each: not clamped, not composed with the known pixels."""
+
+    coarse: Tensor
+    texture: Tensor
+    fused: Tensor
+
+
+class DGFNet(nn.Module):
+    """The whole network. Pure: a call depends on its arguments and the weights only."""
+
+    stride = STRIDE
+
+    def __init__(self, config: DGFNetConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or DGFNetConfig()
+        self.coarse = CoarseBranch(self.config.width)
+        if self.config.fusion != "none":
+            self.texture = TextureBranch(self.config.detail_width)
+            self.fusion = FusionNetwork(self.config.detail_width, perceive=self.config.fusion == "dpfm")
+
+    def forward(self, image: Tensor, known: Tensor, recurrences: int | None = None) -> Output:
+        """Predict a picture with a hole.
+
+        Args:
+            image: [B, 3, H, W], sRGB, 0 to 1; nothing under the hole is read. H and W multiples of 16.
+            known: [B, 1, H, W], 1 = known, 0 = hole.
+            recurrences: of the coarse branch; as many as it was trained for unless given.
+
+        Returns:
+            Coarse picture, signed texture and final picture. Without a fusion network the final picture is the coarse one
+            and the texture zero.
+        """
+        height, width = image.shape[-2:]
+        if height % STRIDE or width % STRIDE:
+            raise ValueError(f"height and width must be multiples of {STRIDE}, not {height} x {width}")
+        image = blank(image, known)
+        coarse = self.coarse(image, known, recurrences or self.config.recurrences)
+        if self.config.fusion == "none":
+            return Output(coarse, torch.zeros_like(coarse), coarse)
+        known_texture = masked_texture(image, known)
+        texture = self.texture(known_texture, known)
+        fused = self.fusion(composite(coarse, image, known), composite(texture, known_texture, known), known)
+        return Output(coarse, texture, fused)
+
+    def recurrences_for(self, depth: float) -> int:
+        """Recurrences that fill a hole whose innermost pixel is `depth` px from its border; the trained number at most."""
+        needed = math.ceil((depth - reach(0)) / (reach(1) - reach(0)))
+        return min(max(needed, 1), self.config.recurrences)
+
+    def reach(self, recurrences: int | None = None) -> int:
+        """How far, in pixels, the network fills from a hole's border."""
+        return reach(recurrences or self.config.recurrences)
+
+
+class WeightsError(RuntimeError):
+    """Weights cannot be used; the text is one sentence that says why."""
+
+
+class WeightsInfo(NamedTuple):
+    """What a weights file says of itself."""
+
+    name: str
+    path: pathlib.Path
+    sha256: str
+    config: DGFNetConfig
+    notes: dict[str, str]
+
+
+def save(network: DGFNet, path: str | pathlib.Path, notes: dict[str, str] | None = None) -> None:
+    """Write weights and config as safetensors; `notes` are kept in the file's metadata."""
+    metadata = {"config": json.dumps(dataclasses.asdict(network.config)), **(notes or {})}
+    state = {k: v.detach().contiguous().cpu() for k, v in network.state_dict().items()}
+    save_file(state, path, metadata)
+
+
+def available() -> list[str]:
+    """Names of the shipped weights."""
+    return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+
+
+def find(weights: str | pathlib.Path | None = None) -> pathlib.Path:
+    """Path of a weights file given by path or by shipped name; the default is the shipped one.
+
+    Raises:
+        WeightsError: there is no such file.
+    """
+    path = pathlib.Path(weights or DEFAULT)
+    for candidate in (path, SHIPPED / f"{path.name}.safetensors"):
+        if candidate.is_file():
+            return candidate
+    names = ", ".join(available()) or "none"
+    raise WeightsError(f"There are no weights called '{weights or DEFAULT}'; shipped are: {names}.")
+
+
+def load_info(weights: str | pathlib.Path | None = None) -> WeightsInfo:
+    """Describe a weights file without loading it.
+
+    Raises:
+        WeightsError: it is absent or not one of ours.
+    """
+    path = find(weights)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+        config = DGFNetConfig(**json.loads(metadata.pop("config")))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"'{path}' is not a DGFNet weights file, or it is damaged.") from error
+    return WeightsInfo(path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest(), config, metadata)
+
+
+def load(weights: str | pathlib.Path | None = None, device: str | torch.device = "cpu") -> DGFNet:
+    """Network with its weights, in eval mode on `device`.
+
+    Raises:
+        WeightsError: the weights are absent, damaged, or of another network.
+    """
+    info = load_info(weights)
+    network = DGFNet(info.config)
+    try:
+        state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(info.path).items()}
+        network.load_state_dict(state)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise WeightsError(f"'{info.path}' does not fit the network that it describes.") from error
+    return network.eval().to(device)
