@@ -1,0 +1,155 @@
+"""Pictures come back from disk as they went: depth, channels, profile, resolution; upright; and bad files say why."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageOps
+
+from dgfnet import pictures
+from dgfnet.errors import PictureError
+from dgfnet.pictures import Picture
+
+RNG = np.random.default_rng(0)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def sample(dtype, channels, shape=(19, 23)):
+    shape = shape if channels == 1 else (*shape, channels)
+    if np.dtype(dtype).kind == "u":
+        return RNG.integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
+    return RNG.normal(0.5, 1.0, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("suffix", "dtype"),
+    [
+        (".png", np.uint8),
+        (".png", np.uint16),
+        (".tiff", np.uint8),
+        (".tiff", np.uint16),
+        (".tif", np.float16),
+        (".tif", np.float32),
+    ],
+)
+def test_round_trip_keeps_every_pixel_and_the_metadata(tmp_path, suffix, dtype, channels):
+    pixels = sample(dtype, channels)
+    pictures.write(tmp_path / f"a{suffix}", Picture(pixels, PROFILE, (300.0, 300.0)))
+    back = pictures.read(tmp_path / f"a{suffix}")
+    assert back.pixels.dtype == dtype
+    np.testing.assert_array_equal(back.pixels, pixels)
+    assert back.icc == PROFILE
+    assert back.dpi == pytest.approx((300.0, 300.0), rel=1e-3)
+    assert [p.name for p in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+def test_deep_png_is_read_by_another_decoder(tmp_path):
+    pixels = sample(np.uint16, 3)
+    pictures.write(tmp_path / "a.png", Picture(pixels))
+    other = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(other[..., ::-1], pixels)
+
+
+def test_deep_tiff_of_another_writer(tmp_path):
+    pixels = sample(np.uint16, 3)
+    cv2.imwrite(str(tmp_path / "a.tiff"), pixels[..., ::-1])  # LZW
+    np.testing.assert_array_equal(pictures.read(tmp_path / "a.tiff").pixels, pixels)
+
+
+def test_webp_is_lossless_and_jpeg_close(tmp_path):
+    pixels = cv2.GaussianBlur(sample(np.uint8, 4, (40, 40)), (0, 0), 3)
+    pictures.write(tmp_path / "a.webp", Picture(pixels, PROFILE))
+    np.testing.assert_array_equal(pictures.read(tmp_path / "a.webp").pixels, pixels)
+    pictures.write(tmp_path / "a.jpg", Picture(pixels[..., :3], PROFILE, (240.0, 240.0)))
+    back = pictures.read(tmp_path / "a.jpg")
+    assert np.abs(back.pixels.astype(int) - pixels[..., :3]).max() < 12
+    assert back.icc == PROFILE
+    assert back.dpi == (240.0, 240.0)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_once_and_then_forgotten(tmp_path, orientation):
+    stored = Image.fromarray(sample(np.uint8, 3, (6, 9)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010E] = "a description"
+    stored.save(tmp_path / "a.png", exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.png")))
+    picture = pictures.read(tmp_path / "a.png")
+    np.testing.assert_array_equal(picture.pixels, expected)
+    np.testing.assert_array_equal(pictures._upright(np.asarray(stored), orientation), expected)
+    pictures.write(tmp_path / "b.png", picture)
+    again = pictures.read(tmp_path / "b.png")
+    np.testing.assert_array_equal(again.pixels, expected)
+    assert Image.open(tmp_path / "b.png").getexif()[0x010E] == "a description"
+
+
+def test_palette_with_transparency_becomes_rgba_and_one_bit_becomes_grey(tmp_path):
+    image = Image.fromarray(sample(np.uint8, 3)).quantize(8)
+    image.save(tmp_path / "p.png", transparency=0)
+    assert pictures.read(tmp_path / "p.png").pixels.shape == (19, 23, 4)
+    Image.fromarray(sample(np.uint8, 1)).convert("1").save(tmp_path / "1.png")
+    bits = pictures.read(tmp_path / "1.png").pixels
+    assert bits.dtype == np.uint8
+    assert set(np.unique(bits)) <= {0, 255}
+
+
+def test_masks_from_grey_colour_and_transparent_drawings(tmp_path):
+    grey = sample(np.uint8, 1)
+    rgba = np.zeros((19, 23, 4), np.uint8)
+    rgba[4:8, 5:9] = (255, 255, 255, 255)
+    rgba[10, 10] = (255, 255, 255, 0)
+    pictures.write(tmp_path / "grey.png", Picture(grey))
+    pictures.write(tmp_path / "rgba.png", Picture(rgba))
+    np.testing.assert_array_equal(pictures.read_mask(tmp_path / "grey.png"), grey)
+    mask = pictures.read_mask(tmp_path / "rgba.png")
+    assert mask.sum() == 16
+    assert (mask[4:8, 5:9] == 1).all()
+
+
+def test_depth_conversion_is_exact_both_ways():
+    for dtype in (np.uint8, np.uint16):
+        every = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)
+        np.testing.assert_array_equal(pictures.from_float(pictures.to_float(every), dtype), every)
+    np.testing.assert_array_equal(pictures.from_float(np.float32([-0.5, 2.0, 0.5]), np.uint8), [0, 255, 128])
+    np.testing.assert_array_equal(pictures.from_float(np.float32([-0.5, 2.0]), np.float16), [-0.5, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "channels", "says"),
+    [
+        ("a.jpg", np.uint16, 3, "16-bit"),
+        ("a.jpg", np.uint8, 4, "transparency"),
+        ("a.png", np.float32, 3, "float"),
+        ("a.gif", np.uint8, 3, "ending"),
+        ("no-such-folder/a.png", np.uint8, 3, "cannot be written"),
+    ],
+)
+def test_what_a_file_cannot_hold_is_refused(tmp_path, name, dtype, channels, says):
+    with pytest.raises(PictureError, match=says):
+        pictures.write(tmp_path / name, Picture(sample(dtype, channels)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_files_are_named(tmp_path):
+    with pytest.raises(PictureError, match="no file"):
+        pictures.read(tmp_path / "absent.png")
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(PictureError, match="not a picture"):
+        pictures.read(tmp_path / "text.png")
+    for dtype, suffix in ((np.uint8, "png"), (np.uint16, "png"), (np.uint16, "tiff")):
+        pictures.write(tmp_path / f"whole.{suffix}", Picture(sample(dtype, 3)))
+        data = (tmp_path / f"whole.{suffix}").read_bytes()
+        (tmp_path / f"cut.{suffix}").write_bytes(data[: len(data) // 2])
+        with pytest.raises(PictureError):
+            pictures.read(tmp_path / f"cut.{suffix}")
+    Image.new("CMYK", (8, 8)).save(tmp_path / "cmyk.jpg")
+    with pytest.raises(PictureError, match="CMYK"):
+        pictures.read(tmp_path / "cmyk.jpg")
+
+
+@pytest.mark.parametrize("bad", [np.zeros((4, 4, 5)), np.zeros(3), np.zeros((0, 4)), np.zeros((4, 4), np.int32)])
+def test_arrays_that_are_no_pictures(bad):
+    with pytest.raises(PictureError) as caught:
+        pictures.check_pixels(bad)
+    assert caught.value.code == "bad_array"
