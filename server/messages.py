@@ -1,0 +1,282 @@
+"""The messages of docs/protocol.md as dataclasses, each field with the check that it passes before it is used."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from server.protocol import ErrorCode, Header, Refusal, bad_message, is_id
+
+TEXT_LENGTH = 4000
+"""Most characters in any text field."""
+
+Check = Callable[[Any], bool]
+
+
+def is_text(value: object) -> bool:
+    """A text of reasonable length."""
+    return isinstance(value, str) and len(value) <= TEXT_LENGTH
+
+
+def is_text_or_none(value: object) -> bool:
+    """A text, or nothing (not known yet)."""
+    return value is None or is_text(value)
+
+
+def is_count(value: object) -> bool:
+    """A whole number, 0 or more."""
+    return type(value) is int and value >= 0
+
+
+def is_number(value: object) -> bool:
+    """A finite number; booleans are not numbers."""
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def is_share(value: object) -> bool:
+    """A number from 0 to 1."""
+    return is_number(value) and 0 <= value <= 1  # type: ignore[operator]
+
+
+def is_map(value: object) -> bool:
+    """A map with text keys."""
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+
+
+def is_version_range(value: object) -> bool:
+    """[lowest, highest], two whole numbers."""
+    return isinstance(value, list) and len(value) == 2 and all(is_count(v) for v in value) and value[0] <= value[1]
+
+
+def is_layer_list(value: object) -> bool:
+    """A list of maps, each with the fields of a `Layer`."""
+    return isinstance(value, list) and all(
+        is_map(layer)
+        and all(is_text(layer.get(key)) for key in ("name", "role", "blend"))
+        and all(type(layer.get(key)) is int for key in ("x", "y"))
+        and is_share(layer.get("opacity"))
+        for layer in value
+    )
+
+
+def checked(check: Check, description: str, **kwargs: Any) -> Any:
+    """A dataclass field whose value on the wire must pass `check`; `description` completes "`x` is not ..."."""
+    return field(metadata={"check": check, "description": description}, **kwargs)
+
+
+@dataclass(frozen=True)
+class Message:
+    """What every message is: a type name and checked fields."""
+
+    TYPE: ClassVar[str]
+
+    def fields(self) -> dict[str, Any]:
+        """The header's fields; those that are None and may be left out are left out."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value is not None or name not in _omitted(type(self))}
+
+
+def _omitted(kind: type[Message]) -> set[str]:
+    return {f.name for f in dataclasses.fields(kind) if f.default is None}
+
+
+def _id(**kwargs: Any) -> Any:
+    return checked(is_id, "32 hex digits", **kwargs)
+
+
+def _text(**kwargs: Any) -> Any:
+    return checked(is_text, "a short text", **kwargs)
+
+
+@dataclass(frozen=True)
+class Hello(Message):
+    """The first message of a session."""
+
+    TYPE = "HELLO"
+    protocol: list[int] = checked(is_version_range, "[lowest, highest]")
+    client: str = _text(default="")
+
+
+@dataclass(frozen=True)
+class Submit(Message):
+    """A job; its arrays travel as payloads."""
+
+    TYPE = "SUBMIT"
+    job: str = _id()
+    task: str = _text()
+    space: str = _text(default="srgb")
+    options: dict[str, Any] = checked(is_map, "a map with text keys", default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cancel(Message):
+    """Stop a queued or running job."""
+
+    TYPE = "CANCEL"
+    job: str = _id()
+
+
+@dataclass(frozen=True)
+class Ping(Message):
+    """I am alive."""
+
+    TYPE = "PING"
+
+
+@dataclass(frozen=True)
+class Status(Message):
+    """Ask for a `State`."""
+
+    TYPE = "STATUS"
+
+
+@dataclass(frozen=True)
+class Shutdown(Message):
+    """End the server."""
+
+    TYPE = "SHUTDOWN"
+
+
+@dataclass(frozen=True)
+class Bye(Message):
+    """Goodbye, either way."""
+
+    TYPE = "BYE"
+
+
+@dataclass(frozen=True)
+class Welcome(Message):
+    """The answer to `Hello`; device and weights are None while the network is being loaded."""
+
+    TYPE = "WELCOME"
+    protocol: int = checked(is_count, "a version")
+    instance: str = _id()
+    server: str = _text()
+    device: str | None = checked(is_text_or_none, "a short text")
+    weights: str | None = checked(is_text_or_none, "a short text")
+    limits: dict[str, int] = checked(is_map, "a map with text keys")
+
+
+@dataclass(frozen=True)
+class Accepted(Message):
+    """The job is in the queue."""
+
+    TYPE = "ACCEPTED"
+    job: str = _id()
+    ahead: int = checked(is_count, "a count")
+
+
+@dataclass(frozen=True)
+class Progress(Message):
+    """How far a job is."""
+
+    TYPE = "PROGRESS"
+    job: str = _id()
+    stage: str = _text()
+    fraction: float = checked(is_share, "a number from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Result(Message):
+    """The layers of a finished job, bottom first; their arrays travel as payloads in the same order."""
+
+    TYPE = "RESULT"
+    job: str = _id()
+    layers: list[dict[str, Any]] = checked(is_layer_list, "a list of layers")
+    report: dict[str, Any] = checked(is_map, "a map with text keys")
+
+
+@dataclass(frozen=True)
+class Cancelled(Message):
+    """The job has stopped without a result."""
+
+    TYPE = "CANCELLED"
+    job: str = _id()
+
+
+@dataclass(frozen=True)
+class Error(Message):
+    """What went wrong and what to do, a sentence each."""
+
+    TYPE = "ERROR"
+    code: str = _text()
+    message: str = _text()
+    action: str = _text()
+    job: str | None = _id(default=None)
+
+
+@dataclass(frozen=True)
+class Pong(Message):
+    """The answer to `Ping`."""
+
+    TYPE = "PONG"
+
+
+@dataclass(frozen=True)
+class State(Message):
+    """The answer to `Status`; device and weights are None until known, `uptime` in seconds, `memory` in bytes."""
+
+    TYPE = "STATE"
+    device: str | None = checked(is_text_or_none, "a short text")
+    weights: str | None = checked(is_text_or_none, "a short text")
+    model: str = _text()
+    uptime: float = checked(is_number, "a number")
+    jobs: int = checked(is_count, "a count")
+    log: str = _text()
+    version: str = _text()
+    memory: dict[str, int] = checked(is_map, "a map with text keys")
+    problem: str | None = _text(default=None)
+
+
+REQUESTS: dict[str, type[Message]] = {
+    kind.TYPE: kind for kind in (Hello, Submit, Cancel, Ping, Status, Shutdown, Bye)
+}
+REPLIES: dict[str, type[Message]] = {
+    kind.TYPE: kind for kind in (Welcome, Accepted, Progress, Result, Cancelled, Error, Pong, State, Bye)
+}
+
+
+def read_message(header: Header, kinds: Mapping[str, type[Message]]) -> Message:
+    """The message in a header. Raises `Refusal` (bad_type, bad_message). Fields nobody asked for are ignored."""
+    kind = kinds.get(header.type)
+    if kind is None:
+        raise Refusal(
+            ErrorCode.BAD_TYPE,
+            f"There is no message type `{header.type[:40]}`.",
+            f"Send one of {', '.join(kinds)}.",
+        )
+    values: dict[str, Any] = {}
+    for f in dataclasses.fields(kind):
+        if f.name in header.fields:
+            values[f.name] = header.fields[f.name]
+            if not f.metadata["check"](values[f.name]):
+                raise bad_message(f"`{f.name}` of {kind.TYPE} is not {f.metadata['description']}.")
+        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise bad_message(f"{kind.TYPE} has no `{f.name}`.")
+    return kind(**values)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a result.
+
+    `pixels` has the submitted picture's dtype and [rows, columns, colours + 1]: grey or R, G, B, then straight alpha.
+    `x`, `y` is its top left corner in the submitted picture, `opacity` 0 to 1.
+    """
+
+    name: str
+    role: str
+    x: int
+    y: int
+    blend: str
+    opacity: float
+    pixels: np.ndarray
+
+    def fields(self) -> dict[str, Any]:
+        """Everything but the pixels, for the header."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "pixels"}

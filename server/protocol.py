@@ -1,0 +1,252 @@
+"""Frames of the wire protocol (docs/protocol.md): signing, checking, headers, arrays. No sockets in here.
+
+A received message passes `verify` (sizes, magic, HMAC) before anything in it is decoded; then `read_header`, then
+`Session.accept` (replays), then `read_arrays`. What fails in `verify` or `accept` is `Dropped` without an answer, any
+later fault is a `Refusal`, which becomes an ERROR.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+import msgpack
+import numpy as np
+
+Buffer = bytes | bytearray | memoryview
+
+VERSIONS = (1, 1)
+"""Lowest and highest protocol version that this code speaks."""
+MAGIC = b"DGF1"
+SIGNATURE_BYTES = len(MAGIC) + hashlib.sha256().digest_size
+KEY_BYTES = 32
+HEADER_BYTES = 64 * 1024
+PAYLOAD_FRAMES = 8
+MESSAGE_BYTES = 1 << 30
+"""Most bytes of payload in one message."""
+PIXELS = 100_000_000
+"""Most pixels in one picture."""
+DTYPES = {code: np.dtype("<" + code) for code in ("u1", "u2", "f2", "f4")}
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Direction(bytes, Enum):
+    """Part of the signed text, so that a message sent back to its sender does not pass."""
+
+    TO_SERVER = b">"
+    TO_CLIENT = b"<"
+
+    @property
+    def opposite(self) -> Direction:
+        """The other way."""
+        return Direction.TO_CLIENT if self is Direction.TO_SERVER else Direction.TO_SERVER
+
+
+class ErrorCode(str, Enum):
+    """Every `code` that an ERROR can carry."""
+
+    BAD_MESSAGE = "bad_message"
+    BAD_TYPE = "bad_type"
+    BAD_ARRAY = "bad_array"
+    BAD_OPTION = "bad_option"
+    BAD_MASK = "bad_mask"
+    EMPTY_MASK = "empty_mask"
+    FULL_MASK = "full_mask"
+    NOT_FINITE = "not_finite"
+    TOO_LARGE = "too_large"
+    PROTOCOL_VERSION = "protocol_version"
+    DUPLICATE_JOB = "duplicate_job"
+    UNKNOWN_JOB = "unknown_job"
+    QUEUE_FULL = "queue_full"
+    NO_WEIGHTS = "no_weights"
+    OUT_OF_MEMORY = "out_of_memory"
+    SHUTTING_DOWN = "shutting_down"
+    INTERNAL = "internal"
+
+
+class Dropped(Exception):
+    """The message gets no answer: it is not from someone who holds the key, or it is a replay."""
+
+
+class Refusal(Exception):
+    """The message is answered with an ERROR: `message` says what is wrong, `action` what to do, a sentence each."""
+
+    def __init__(self, code: ErrorCode, message: str, action: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.action = action
+
+
+class Header(NamedTuple):
+    """A decoded header: the keys that every message has, and the rest as `fields`."""
+
+    type: str
+    session: str
+    seq: int
+    fields: dict[str, Any]
+    arrays: list[Any]
+
+
+def new_id() -> str:
+    """A random session, job or instance id: 32 hex digits."""
+    return secrets.token_hex(16)
+
+
+def is_id(value: object) -> bool:
+    """Whether `value` is 32 lower-case hex digits."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def signature(key: bytes, direction: Direction, header: Buffer, payloads: Sequence[Buffer]) -> bytes:
+    """Frame 0 of a message: the magic, then HMAC-SHA256 of direction + sha256(header) + sha256(payload)..."""
+    digests = [hashlib.sha256(part).digest() for part in (header, *payloads)]
+    return MAGIC + hmac.digest(key, direction.value + b"".join(digests), "sha256")
+
+
+def verify(key: bytes, direction: Direction, frames: Sequence[memoryview]) -> None:
+    """Raise `Dropped` unless the frames are within the limits and signed with `key` for `direction`."""
+    if not 2 <= len(frames) <= 2 + PAYLOAD_FRAMES:
+        raise Dropped(f"{len(frames)} frames")
+    signed, header, *payloads = frames
+    if signed.nbytes != SIGNATURE_BYTES:
+        raise Dropped(f"signature frame of {signed.nbytes} bytes")
+    if header.nbytes > HEADER_BYTES:
+        raise Dropped(f"header of {header.nbytes} bytes")
+    size = sum(payload.nbytes for payload in payloads)
+    if size > MESSAGE_BYTES:
+        raise Dropped(f"payloads of {size} bytes")
+    if bytes(signed[: len(MAGIC)]) != MAGIC:
+        raise Dropped("not a DGF1 message")
+    if not hmac.compare_digest(signature(key, direction, header, payloads), signed):
+        raise Dropped("wrong signature")
+
+
+def read_header(frame: Buffer) -> Header:
+    """Decode a verified header frame. Raises `Refusal` (bad_message) where it is not a map with the common keys."""
+    try:
+        header = msgpack.unpackb(frame, raw=False)
+    except Exception as error:  # msgpack raises many kinds; all say that this is not msgpack
+        raise bad_message(f"The header is not a msgpack map ({type(error).__name__}).") from None
+    if not isinstance(header, dict) or not all(isinstance(name, str) for name in header):
+        raise bad_message("The header is not a map with text keys.")
+    common = Header(
+        header.pop("type", None),
+        header.pop("session", None),
+        header.pop("seq", None),
+        header,
+        header.pop("arrays", []),
+    )
+    if not is_id(common.session):
+        raise bad_message("`session` is not 32 hex digits.")
+    if type(common.seq) is not int or common.seq < 1:
+        raise bad_message("`seq` is not a positive whole number.")
+    if not isinstance(common.type, str):
+        raise bad_message("`type` is not a text.")
+    if not isinstance(common.arrays, list):
+        raise bad_message("`arrays` is not a list.")
+    return common
+
+
+def bad_message(message: str) -> Refusal:
+    """A `Refusal` for a message that is signed but not written as docs/protocol.md says."""
+    return Refusal(
+        ErrorCode.BAD_MESSAGE, message, "Install the plug-in and the server from the same version of DGFNet Inpaint."
+    )
+
+
+def bad_array(message: str) -> Refusal:
+    """A `Refusal` for array descriptors that are wrong or do not fit their payloads."""
+    return Refusal(ErrorCode.BAD_ARRAY, message, "Send the arrays as docs/protocol.md describes them.")
+
+
+def read_arrays(descriptors: Sequence[Any], payloads: Sequence[memoryview]) -> dict[str, np.ndarray]:
+    """Read-only views of the payloads, by name, nothing copied. Raises `Refusal` (bad_array, too_large)."""
+    if len(descriptors) != len(payloads):
+        raise bad_array(f"The header describes {len(descriptors)} arrays but {len(payloads)} came.")
+    arrays: dict[str, np.ndarray] = {}
+    for descriptor, payload in zip(descriptors, payloads, strict=True):
+        name, dtype, shape = _read_descriptor(descriptor)
+        if name in arrays:
+            raise bad_array(f"Two arrays are named `{name}`.")
+        if shape[0] * shape[1] > PIXELS:
+            raise Refusal(
+                ErrorCode.TOO_LARGE,
+                f"The picture has {shape[0] * shape[1] / 1e6:.0f} megapixels; the most is {PIXELS / 1e6:.0f}.",
+                "Send only the part of the picture around the selection.",
+            )
+        expected = dtype.itemsize
+        for extent in shape:
+            expected *= extent
+        if payload.nbytes != expected:
+            raise bad_array(f"Array `{name}` should have {expected} bytes but has {payload.nbytes}.")
+        arrays[name] = np.frombuffer(payload, dtype=dtype).reshape(shape)
+    return arrays
+
+
+def _read_descriptor(descriptor: Any) -> tuple[str, np.dtype, tuple[int, ...]]:
+    if not isinstance(descriptor, dict):
+        raise bad_array("An entry of `arrays` is not a map.")
+    name, dtype, shape = (descriptor.get(key) for key in ("name", "dtype", "shape"))
+    if not isinstance(name, str):
+        raise bad_array("An array has no name.")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise bad_array(f"Array `{name[:40]}` has a dtype other than {', '.join(DTYPES)}.")
+    if not isinstance(shape, list) or len(shape) not in (2, 3):
+        raise bad_array(f"The shape of array `{name[:40]}` is not [rows, columns] or [rows, columns, channels].")
+    if not all(type(extent) is int and extent > 0 for extent in shape):
+        raise bad_array(f"The shape of array `{name[:40]}` is not made of positive whole numbers.")
+    return name, DTYPES[dtype], tuple(shape)
+
+
+def write_array(name: str, array: np.ndarray) -> tuple[dict[str, Any], memoryview]:
+    """The descriptor and the payload of one array; copies only what is not contiguous little-endian already."""
+    code = array.dtype.str[1:]
+    if code not in DTYPES:
+        raise ValueError(f"arrays of {array.dtype} cannot be sent; use one of {', '.join(DTYPES)}")
+    plain = np.ascontiguousarray(array, dtype=DTYPES[code])
+    return {"name": name, "dtype": code, "shape": list(array.shape)}, plain.reshape(-1).view(np.uint8).data
+
+
+@dataclass
+class Session:
+    """One end of a session: numbers and signs what it sends, and refuses what comes twice."""
+
+    key: bytes
+    id: str
+    sends: Direction
+    sent: int = 0
+    received: int = 0
+
+    def encode(self, type_: str, fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> list[Buffer]:
+        """The frames of the next message of this session."""
+        self.sent += 1
+        described = [write_array(name, array) for name, array in arrays.items()]
+        header = {"type": type_, "session": self.id, "seq": self.sent, **fields}
+        if described:
+            header["arrays"] = [descriptor for descriptor, _ in described]
+        packed = msgpack.packb(header)
+        payloads = [payload for _, payload in described]
+        return [signature(self.key, self.sends, packed, payloads), packed, *payloads]
+
+    def accept(self, header: Header) -> None:
+        """Raise `Dropped` where the message was seen before or is another session's."""
+        if header.session != self.id:
+            raise Dropped("another session's message")
+        if header.seq <= self.received:
+            raise Dropped(f"replay of message {header.seq}")
+        self.received = header.seq
+
+    def decode(self, frames: Sequence[memoryview]) -> tuple[Header, list[memoryview]]:
+        """Verify and decode one received message; its header and its payloads. Raises `Dropped` or `Refusal`."""
+        verify(self.key, self.sends.opposite, frames)
+        header = read_header(frames[1])
+        self.accept(header)
+        return header, list(frames[2:])
