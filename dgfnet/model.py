@@ -95,9 +95,9 @@ class DGFNet(nn.Module):
         return Output(coarse, texture, fused)
 
     def recurrences_for(self, depth: float) -> int:
-        """Recurrences that fill a hole whose innermost pixel is `depth` px from its border; the trained number at most."""
+        """One more recurrence than fills a hole whose innermost pixel is `depth` px from its border; the trained number at most."""
         needed = math.ceil((depth - reach(0)) / (reach(1) - reach(0)))
-        return min(max(needed, 1), self.config.recurrences)
+        return min(max(needed, 1) + 1, self.config.recurrences)
 
     def reach(self, recurrences: int | None = None) -> int:
         """How far, in pixels, the network fills from a hole's border."""

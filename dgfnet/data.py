@@ -1,0 +1,152 @@
+"""Photographs for training: decoded once, split once into structure and texture, cropped at random on the device."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pathlib
+import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from dgfnet.rtv import rtv
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+
+
+class DataError(ValueError):
+    """The pictures cannot be used; the text says why."""
+
+
+class Crops(NamedTuple):
+    """A batch of truths: pictures [B, 3, H, W], 0 to 1, and their signed textures of the same shape."""
+
+    image: Tensor
+    texture: Tensor
+
+
+def read_pictures(sources: list[str]) -> Iterator[tuple[str, Image.Image]]:
+    """Name and RGB picture of every file in folders (searched deeply) and tar files, sorted by name.
+
+    Raises:
+        DataError: a source is neither, or holds no picture.
+    """
+    for source in sources:
+        path, count = pathlib.Path(source), 0
+        if path.is_dir():
+            for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES):
+                count += 1
+                with Image.open(file) as picture:
+                    yield str(file.relative_to(path)), picture.convert("RGB")
+        elif path.is_file() and tarfile.is_tarfile(path):
+            with tarfile.open(path) as archive:
+                for member in sorted(archive.getmembers(), key=lambda m: m.name):
+                    data = archive.extractfile(member) if member.isfile() else None
+                    if data is not None and pathlib.Path(member.name).suffix.lower() in _SUFFIXES:
+                        count += 1
+                        yield member.name, Image.open(io.BytesIO(data.read())).convert("RGB")
+        else:
+            raise DataError(f"'{source}' is neither a folder nor a tar file of pictures.")
+        if not count:
+            raise DataError(f"'{source}' holds no pictures.")
+
+
+class PictureBank:
+    """Pictures at a few fixed scales, with their textures, resident on one device.
+
+    Texture depends on the scale at which a picture is seen, so the scales are drawn when the bank is built and the textures
+    are those of whole pictures, not of crops.
+    """
+
+    def __init__(self, images: list[Tensor], textures: list[Tensor], device: torch.device | str = "cpu") -> None:
+        """`images` uint8 and `textures` int8 (127 = 0.5), [3, H, W] each."""
+        self.images = [x.to(device) for x in images]
+        self.textures = [x.to(device) for x in textures]
+        area = torch.tensor([float(x.shape[-1] * x.shape[-2]) for x in images])
+        self._weight = area.sqrt()
+
+    def __len__(self) -> int:
+        """Pictures, each scale counted."""
+        return len(self.images)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the pictures are."""
+        return self.images[0].device
+
+    @classmethod
+    def build(
+        cls,
+        sources: list[str],
+        short_sides: tuple[int, int],
+        scales: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+        cache: pathlib.Path | None = None,
+    ) -> PictureBank:
+        """Decode every picture at `scales` random scales whose short side lies in `short_sides`, and split it by RTV.
+
+        Args:
+            cache: folder for the result, so that the next run with the same sources and settings starts at once.
+        """
+        stamp = [(s, pathlib.Path(s).stat().st_size, pathlib.Path(s).stat().st_mtime_ns) for s in sources]
+        key = hashlib.sha256(repr((stamp, short_sides, scales, seed)).encode()).hexdigest()[:16]
+        file = cache / f"pictures-{key}.pt" if cache else None
+        if file and file.is_file():
+            data = torch.load(file, weights_only=True, mmap=True)
+            return cls(data["images"], data["textures"], device)
+
+        rng = np.random.default_rng(seed)
+        images: list[Tensor] = []
+        for _, picture in tqdm(read_pictures(sources), desc="decode", unit="picture", disable=None):
+            for _ in range(scales):
+                images.append(_resize(picture, float(rng.uniform(*short_sides))))
+        with ThreadPoolExecutor(1) as pool:  # one ahead, so that the GPU does not wait for the copy back
+            jobs = pool.map(lambda x: _texture(x.to(device)).cpu(), images)
+            textures = list(tqdm(jobs, desc="texture", total=len(images), unit="picture", disable=None))
+        if file:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({"images": images, "textures": textures}, file.with_suffix(".partial"))
+            file.with_suffix(".partial").replace(file)
+        return cls(images, textures, device)
+
+    def sample(self, batch: int, size: int, generator: torch.Generator) -> Crops:
+        """Random crops, mirrored at random, with a mild random gain.
+
+        Args:
+            generator: on the CPU; two equal generators give equal batches.
+        """
+        picked = torch.multinomial(self._weight, batch, replacement=True, generator=generator).tolist()
+        corners = torch.rand(batch, 2, generator=generator).tolist()
+        flips = (torch.rand(batch, generator=generator) < 0.5).tolist()
+        gain = torch.empty(batch, 1, 1, 1).uniform_(0.85, 1.0, generator=generator).to(self.device)
+        crops: list[tuple[Tensor, Tensor]] = []
+        for index, (u, v), flip in zip(picked, corners, flips, strict=True):
+            height, width = self.images[index].shape[-2:]
+            y, x = int(u * (height - size + 1)), int(v * (width - size + 1))
+            pair = [t[index][:, y : y + size, x : x + size] for t in (self.images, self.textures)]
+            crops.append((pair[0].flip(-1), pair[1].flip(-1)) if flip else (pair[0], pair[1]))
+        image = torch.stack([c[0] for c in crops]).float() / 255
+        texture = torch.stack([c[1] for c in crops]).float() / 254
+        return Crops(image * gain, texture * gain)
+
+
+def _resize(picture: Image.Image, short_side: float) -> Tensor:
+    """[3, H, W] uint8 with about this short side; never enlarged."""
+    scale = min(1.0, short_side / min(picture.size))
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    array = np.array(picture.resize(size, Image.Resampling.LANCZOS))
+    return torch.from_numpy(array).permute(2, 0, 1).contiguous()
+
+
+def _texture(image: Tensor) -> Tensor:
+    """I - RTV(I) of a uint8 picture as int8, 254 steps for 1.0."""
+    values = image[None].float() / 255
+    return ((values - rtv(values))[0] * 254).round().clamp(-127, 127).to(torch.int8)

@@ -1,0 +1,118 @@
+"""Training recipes: everything that decides what a run computes, as named, frozen configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from dgfnet.losses import LossWeights
+from dgfnet.masks import Kind
+from dgfnet.model import DGFNetConfig
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training with constant settings.
+
+    `share` of the recipe's steps, crops of `size` px, `batch` of them, learning rate `rate`; `frozen_norm` runs BatchNorm on its
+    running statistics (RFR shares BatchNorm over its recurrences, so inference needs a stage that trained like this);
+    `features` switches the perceptual and style losses, `adversarial` the discriminator.
+    """
+
+    share: float
+    size: int
+    batch: int
+    rate: float
+    frozen_norm: bool = False
+    features: bool = True
+    adversarial: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole training run. `recurrences` is the range that is drawn from at each step."""
+
+    name: str
+    network: DGFNetConfig
+    stages: tuple[Stage, ...]
+    steps: int
+    coarse: LossWeights = LossWeights(6, 1, 0.1, 180)
+    texture: LossWeights = LossWeights(50, 50, 0.1, 180)
+    fused: LossWeights = LossWeights(50, 50, 0.1, 180, 0.1)
+    recurrences: tuple[int, int] = (6, 6)
+    mask_kinds: tuple[Kind, ...] = ("irregular", "square")
+    hole_share: tuple[float, float] = (0.1, 0.6)
+    short_sides: tuple[int, int] = (256, 512)
+    scales: int = 1
+    average: float = 0.999
+    clip: float = 1.0
+    seed: int = 1
+    deviations: tuple[str, ...] = field(default=())
+
+    def stage_at(self, step: int) -> Stage:
+        """The stage to which step 0, 1, ... belongs."""
+        end = 0.0
+        for stage in self.stages:
+            end += stage.share * self.steps
+            if step < round(end):
+                return stage
+        return self.stages[-1]
+
+
+PAPER = Recipe(
+    name="paper",
+    network=DGFNetConfig(),
+    stages=(
+        Stage(share=0.8, size=256, batch=6, rate=5e-4, adversarial=True),
+        Stage(share=0.2, size=256, batch=6, rate=5e-5, adversarial=True, frozen_norm=True),
+    ),
+    steps=600_000,
+    average=0.0,
+    clip=0.0,
+)
+"""Section 4.1 of the paper. How long it trained is not printed; RFR's own number of steps stands in."""
+
+FULL = replace(
+    PAPER,
+    name="full",
+    stages=(
+        Stage(share=0.5, size=128, batch=64, rate=5e-4),
+        Stage(share=0.3, size=256, batch=32, rate=3e-4, adversarial=True),
+        Stage(share=0.2, size=256, batch=32, rate=5e-5, adversarial=True, frozen_norm=True),
+    ),
+    steps=40_000,
+    recurrences=(2, 6),
+    mask_kinds=("irregular", "square", "object"),
+    scales=3,
+    average=0.999,
+    clip=1.0,
+    deviations=("crops of 128 px first", "batch 32 and more", "a random number of recurrences", "moving average of weights"),
+)
+
+NARROW = replace(
+    FULL,
+    name="narrow",
+    network=DGFNetConfig(width=0.5, detail_width=0.5, recurrences=4),
+    stages=(
+        Stage(share=0.45, size=128, batch=8, rate=1e-3, features=False),
+        Stage(share=0.30, size=128, batch=8, rate=5e-4, features=False, frozen_norm=True),
+        Stage(share=0.25, size=128, batch=8, rate=1e-4, frozen_norm=True),
+    ),
+    steps=2_600,
+    texture=LossWeights(50, 50),
+    fused=LossWeights(50, 50, 0.1, 180),
+    recurrences=(2, 4),
+    short_sides=(224, 384),
+    scales=1,
+    average=0.995,
+    deviations=(
+        "half the channels",
+        "crops of 128 px",
+        "a random number of recurrences",
+        "no discriminator",
+        "no feature losses for the texture branch, and none at all in the first stages",
+        "moving average of weights",
+    ),
+)
+"""For machines without a GPU, and trainable on one in an afternoon."""
+
+RECIPES = {recipe.name: recipe for recipe in (PAPER, FULL, NARROW)}
