@@ -115,9 +115,9 @@ class Progress:
 
 def pip_event(line: str) -> str | None:
     """The text to show for one line of pip's output, None for a line that says nothing to a user."""
-    line = line.strip()
+    line = urllib.parse.unquote(line.strip())
     found = re.match(
-        r"(Downloading|Using cached|Processing) (?:\S*[/\\])?([^/\\ ]+)-(\d[^-]*)-\S+\.whl\S*( \(.*\))?$", line
+        r"(Downloading|Using cached|Processing) (?:\S*[/\\])?([^/\\ ]+)-(\d[^-]*)-\S+\.whl( \(.*\))?$", line
     )
     if found:
         verb, name, version, size = found.groups()
