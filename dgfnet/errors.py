@@ -1,6 +1,11 @@
-"""What can go wrong with a picture, and the end of a cancelled run. Imports nothing."""
+"""What can go wrong with a picture, and the end of a cancelled run. No heavy imports."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[str, float], None]
+"""Called with a stage for a progress bar and the fraction done, 0 to 1; it may raise Cancelled to stop the work."""
 
 
 class PictureError(ValueError):
@@ -19,3 +24,9 @@ class PictureError(ValueError):
 
 class Cancelled(Exception):
     """Raised by a progress callback to stop the work; nothing has been changed."""
+
+
+def check_number(name: str, value: float, lowest: float, highest: float) -> None:
+    """Raise PictureError `bad_option` unless an option is a number within its range."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
+        raise PictureError("bad_option", f"{name} is {value}.", f"Give a number from {lowest} to {highest}.")

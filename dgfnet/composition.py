@@ -1,0 +1,133 @@
+"""Putting a fill into a picture: reduction without the hole, colour at the seam, soft edges. Pure functions.
+
+Pictures are float32 [H, W, C], 0 to 1; `known` and `hole` are [H, W].
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+
+from dgfnet.diffusion import harmonic_fill
+from dgfnet.holes import Box
+from dgfnet.pictures import from_float, split_alpha, to_float
+
+KNOWN_SHARE = 0.5
+"""A reduced pixel is known where at least this share of its area is; its value comes from that share alone."""
+RING = 8
+"""Width in network pixels of the band around a hole in which prediction and picture are compared."""
+RING_SIGMA = 3.0
+"""Blur of that difference, so that the surrounding texture is not smeared into the hole."""
+
+
+def selection(mask: np.ndarray, box: Box, grow: int, feather: float) -> np.ndarray:
+    """Share of the fill at each pixel of a box: 0 keep, 1 fill; above 0 is the hole.
+
+    The mask grows by a disc of `grow` pixels (soft edges move outward with it), then its edge is softened *inward* over
+    `feather` pixels: nothing outside the grown selection ever changes. There is no edge at the picture's border.
+
+    Args:
+        mask: the whole mask [H, W], any depth; read within the box and `grow + feather` pixels around it only.
+
+    Returns:
+        float32 [height, width].
+    """
+    reach = grow + int(np.ceil(feather)) + 1
+    around = box.grown(reach).within(Box(0, 0, mask.shape[1], mask.shape[0]))
+    alpha = np.clip(to_float(mask[around.slices]), 0, 1)
+    if grow:
+        alpha = _dilated(alpha, grow)
+    if feather and (alpha == 0).any():
+        distance = cv2.distanceTransform((alpha > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        alpha = alpha * np.minimum(distance / np.float32(feather + 1), 1)
+    return alpha[box.relative_to(around).slices]
+
+
+def _dilated(alpha: np.ndarray, radius: int) -> np.ndarray:
+    """Largest value within a disc; for hard masks by distance, whose cost does not grow with the radius."""
+    if ((alpha == 0) | (alpha == 1)).all():
+        if not alpha.any():
+            return alpha
+        distance = cv2.distanceTransform((alpha == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        return (distance <= radius).astype(np.float32)
+    steps = np.arange(-radius, radius + 1)
+    return cv2.dilate(alpha, (steps[:, None] ** 2 + steps[None] ** 2 <= radius**2).astype(np.uint8))
+
+
+def reduced(values: np.ndarray, known: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Area average of the known pixels only, and where the result is known (bool).
+
+    Where not one pixel reaches `KNOWN_SHARE` (a thin frame around a huge hole), every share counts.
+    """
+    values = np.where(known[..., None], values, np.float32(0))
+    if values.shape[:2] == (height, width):
+        return values, known
+    share = cv2.resize(known.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    sums = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width, -1)
+    small_known = share >= KNOWN_SHARE
+    if not small_known.any():
+        small_known = share > 0
+    return np.where(small_known[..., None], sums / np.maximum(share, 1e-6)[..., None], np.float32(0)), small_known
+
+
+def enlarged(values: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Bicubic enlargement to a native size."""
+    if values.shape[:2] == (height, width):
+        return values
+    return cv2.resize(values, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Slowly varying colour that, added to the prediction, makes it meet the picture at the hole's border.
+
+    The blurred difference picture - prediction in a ring of known pixels around the hole is continued over the hole by
+    a membrane. A grey offset for a fill that is too dark, zero for one that fits; textures pass through unchanged.
+
+    Args:
+        picture: [H, W, 3]; nothing is read where it is not known.
+        prediction: [H, W, 3].
+        known: bool [H, W]; beyond the ring it does not matter.
+
+    Returns:
+        float32 [H, W, 3].
+    """
+    side = 2 * RING + 1
+    near = cv2.dilate((~known).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    ring = (known & near).astype(np.float32)
+    difference = np.where(ring[..., None] > 0, picture - prediction, np.float32(0))
+    weight = cv2.GaussianBlur(ring, (0, 0), RING_SIGMA, borderType=cv2.BORDER_CONSTANT)
+    blurred = cv2.GaussianBlur(difference, (0, 0), RING_SIGMA, borderType=cv2.BORDER_CONSTANT)
+    blurred = blurred / np.maximum(weight, 1e-6)[..., None]
+    values = torch.from_numpy(blurred.transpose(2, 0, 1)[None].copy())
+    return harmonic_fill(values, torch.from_numpy(ring)[None, None])[0].numpy().transpose(1, 2, 0)
+
+
+def blend(pixels: np.ndarray, fill: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """What a picture shows with the fill as a normal layer above it; identical to the bit where alpha is 0.
+
+    Straight alpha, Porter and Duff's "over": transparent pixels in the hole become as opaque as the fill, opaque ones
+    stay so. Where alpha is 1 nothing of the old pixel is read. Grey pictures get the fill's mean.
+
+    Args:
+        pixels: [H, W] or [H, W, 1 to 4], any depth; returned at the same depth.
+        fill: float32 [H, W, 3].
+        alpha: float32 [H, W].
+    """
+    result = pixels.copy()
+    colour, opacity = split_alpha(result)
+    where = alpha > 0
+    share = alpha[where][:, None]
+    new = fill[where]
+    if colour.shape[2] == 1:
+        new = new.mean(axis=1, keepdims=True)
+    old = to_float(colour[where])
+    old = np.where((share < 1) & np.isfinite(old), old, new)  # a broken float under a soft edge is replaced too
+    if opacity is None:
+        colour[where] = from_float(old + share * (new - old), pixels.dtype)
+        return result
+    below = np.nan_to_num(to_float(opacity[where])[:, None]) * (1 - share)
+    covered = below + share
+    colour[where] = from_float(old + share / covered * (new - old), pixels.dtype)
+    opacity[where] = from_float(covered[:, 0], pixels.dtype)
+    return result

@@ -1,0 +1,256 @@
+"""Any picture and any mask to a filled picture: crops through the network, seam corrected, at the picture's own depth.
+
+What the network is shown of a crop: its known pixels. Unknown are the pixels of every hole in it (not only of the one
+being filled: no fill depends on another, so the order of the holes does not matter), transparent pixels, and padding
+beyond the picture. Nothing under a hole reaches the result. Memory grows with the crops, not with the picture.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from dgfnet.composition import enlarged, reduced, seam_offset, selection
+from dgfnet.crops import REACH_MARGIN, Crop, network_length, plan
+from dgfnet.errors import Cancelled, PictureError, Progress, check_number
+from dgfnet.fills import Fill, Patch
+from dgfnet.holes import Box, HoleMap, find_holes
+from dgfnet.maps import texture_maps
+from dgfnet.pictures import check_pixels, split_alpha, to_float
+
+__all__ = ["Cancelled", "Fill", "FillOptions", "Inpainter", "Patch", "PictureError", "Progress", "texture_maps"]
+
+MAX_SIDE = 512
+"""Longest side of a crop in network pixels; attention grows with its fourth power."""
+MAX_PIXELS = 178_000_000
+
+
+@dataclass(frozen=True)
+class FillOptions:
+    """How a hole is filled.
+
+    Attributes:
+        context: margin around a hole as a multiple of its thickness.
+        grow: pixels by which the mask grows first.
+        feather: pixels over which the fill's edge fades, inward from the grown mask's edge.
+        texture_strength: 0 the smooth fill alone, 1 the whole texture.
+    """
+
+    context: float = 1.0
+    grow: int = 0
+    feather: float = 0.0
+    texture_strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        check_number("context", self.context, 0, 16)
+        check_number("grow", self.grow, 0, 1000)
+        check_number("feather", self.feather, 0, 1000)
+        check_number("texture_strength", self.texture_strength, 0, 1)
+        if self.grow != int(self.grow):
+            raise PictureError("bad_option", f"grow is {self.grow}.", "Give a whole number of pixels.")
+
+
+class Prediction(Protocol):
+    """What a network returns: raw predictions [1, 3, H, W] for every pixel."""
+
+    @property
+    def coarse(self) -> Tensor: ...
+
+    @property
+    def fused(self) -> Tensor: ...
+
+
+class Network(Protocol):
+    """What is asked of a network; dgfnet.model.DGFNet is one."""
+
+    def __call__(self, image: Tensor, known: Tensor, recurrences: int | None = None) -> Prediction: ...
+
+    def reach(self, recurrences: int | None = None) -> int: ...
+
+    def recurrences_for(self, depth: float) -> int: ...
+
+
+class Inpainter:
+    """Fills holes with a network that stays in memory. Deterministic: the same input gives the same bytes."""
+
+    def __init__(self, network: Network, device: str | torch.device = "cpu", max_side: int = MAX_SIDE) -> None:
+        self.network = network.to(device) if isinstance(network, torch.nn.Module) else network
+        self.device = torch.device(device)
+        self.max_side = max_side
+
+    def fill(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        options: FillOptions | None = None,
+        progress: Progress | None = None,
+    ) -> Fill:
+        """Fill the holes of a picture; the picture itself is not changed.
+
+        Args:
+            image: [H, W] or [H, W, 1 to 4] (grey, grey + alpha, RGB, RGBA; straight alpha), uint8, uint16, float16 or
+                float32, display-referred sRGB. The network sees floats cut to 0 to 1.
+            mask: [H, W], bool, uint8, uint16 or float; 0 = keep, above = fill, the value being the blend share.
+            options: see FillOptions.
+            progress: see Progress.
+
+        Raises:
+            PictureError: the picture or the mask cannot be used.
+            Cancelled: raised by `progress`.
+        """
+        options = options or FillOptions()
+        report = progress or (lambda stage, fraction: None)
+        watch = _Stopwatch()
+        _check(image, mask)
+        report("Finding the holes", 0.0)
+        with watch("plan"):
+            hole_map, holes = find_holes(mask, options.grow)
+            picture = Box(0, 0, image.shape[1], image.shape[0])
+            crops = plan(holes, picture, options.context, self.network.reach(), self.max_side)
+        patches, scales = [], []
+        for index, crop in enumerate(crops):
+            job = _CropJob(self, image, mask, options, hole_map, crop, watch)
+            done = job.run(_part_of(report, index, len(crops)))
+            if done is not None:
+                patches.append(done[0])
+                scales.append(done[1])
+        if not patches:
+            raise PictureError("empty_mask", "Nothing is selected.", "Select the region to fill (white in a mask).")
+        report("Filled", 1.0)
+        return Fill(tuple(patches), scales, watch.seconds)
+
+
+@dataclass(frozen=True)
+class _CropJob:
+    """One crop on its way through the network."""
+
+    inpainter: Inpainter
+    image: np.ndarray
+    mask: np.ndarray
+    options: FillOptions
+    hole_map: HoleMap
+    crop: Crop
+    watch: _Stopwatch
+
+    def run(self, report: Callable[[float], None]) -> tuple[Patch, float] | None:
+        """Patch and scale; None where a part of a cut hole holds no pixel to fill."""
+        crop, target = self.crop, self.crop.target
+        report(0.0)
+        with self.watch("prepare"):
+            alpha = selection(self.mask, target, self.options.grow, self.options.feather)
+            alpha *= self.hole_map.own(crop.hole, target)
+            if not alpha.any():
+                return None
+            small, known, scale = self._input()
+        report(0.1)
+        with self.watch("network"):
+            coarse, fused = self._predict(small, known)
+        report(0.9)
+        with self.watch("seam"):
+            texture = self.options.texture_strength * (fused - coarse)
+            coarse = coarse + seam_offset(small, coarse + texture, known)
+            coarse = enlarged(coarse, crop.box.width, crop.box.height)[target.relative_to(crop.box).slices]
+            texture = enlarged(texture, crop.box.width, crop.box.height)[target.relative_to(crop.box).slices]
+            fill = np.clip(coarse + texture, 0, 1)
+            coarse = np.clip(coarse, 0, 1)
+            if split_alpha(self.image)[0].shape[2] == 1:
+                fill, coarse = (np.repeat(part.mean(axis=2, keepdims=True), 3, axis=2) for part in (fill, coarse))
+            share = np.where(alpha > 0, crop.share(), np.float32(0))[..., None]
+        return Patch(target, fill * share, coarse * share, alpha).trimmed(), scale
+
+    def _input(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Reduced crop [h, w, 3], where it is known, and its scale: lowered further while the hole is out of reach."""
+        box = self.crop.box
+        colour, opacity = split_alpha(self.image[box.slices])
+        known = selection(self.mask, box, self.options.grow, 0) == 0
+        if opacity is not None:
+            known &= opacity > 0
+        if not known.any():
+            raise PictureError(
+                "full_mask", "Nothing is known around the hole.", "Give a larger context or select less of the picture."
+            )
+        values = to_float(colour)
+        if self.image.dtype.kind == "f":
+            if not np.isfinite(values[known]).all():
+                raise PictureError(
+                    "not_finite", "The picture holds NaN or infinity around the hole.", "Replace those pixels first."
+                )
+            values = np.clip(values, 0, 1)
+        if values.shape[2] == 1:
+            values = np.repeat(values, 3, axis=2)
+        reach = max(self.inpainter.network.reach() - REACH_MARGIN, 1)
+        scale = self.crop.scales[0]
+        while True:
+            width, height = (max(round(side * scale), 1) for side in (box.width, box.height))
+            small, small_known = reduced(values, known, width, height)
+            depth = _depth(small_known)
+            if depth <= reach or min(width, height) == 1:
+                return small, small_known, scale
+            scale *= 0.95 * reach / depth
+
+    def _predict(self, small: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Coarse and fused prediction [h, w, 3] of a reduced crop."""
+        height, width = known.shape
+        shape = (network_length(height), network_length(width))
+        image = torch.zeros(1, 3, *shape)
+        image[0, :, :height, :width] = torch.from_numpy(small.transpose(2, 0, 1))
+        is_known = torch.zeros(1, 1, *shape)
+        is_known[0, 0, :height, :width] = torch.from_numpy(known.astype(np.float32))
+        network, device = self.inpainter.network, self.inpainter.device
+        with torch.inference_mode():
+            output = network(image.to(device), is_known.to(device), network.recurrences_for(_depth(known)))
+        coarse, fused = (
+            part[0, :, :height, :width].float().cpu().numpy().transpose(1, 2, 0)
+            for part in (output.coarse, output.fused)
+        )
+        if not np.isfinite(coarse).all() or not np.isfinite(fused).all():
+            raise PictureError(
+                "internal", "The network answered with NaN.", "Run `dgfnet doctor`; other weights may help."
+            )
+        return np.ascontiguousarray(coarse), np.ascontiguousarray(fused)
+
+
+def _part_of(report: Progress, index: int, parts: int) -> Callable[[float], None]:
+    return lambda fraction: report(f"Filling part {index + 1} of {parts}", (index + fraction) / parts)
+
+
+def _check(image: np.ndarray, mask: np.ndarray) -> None:
+    check_pixels(image)
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise PictureError("too_large", "The picture has more than 178 megapixels.", "Cut it into parts.")
+    if mask.ndim != 2 or mask.dtype.kind not in "buf":
+        raise PictureError(
+            "bad_mask", f"A mask of shape {mask.shape} and type {mask.dtype} is none.", "Send rows x columns of grey."
+        )
+    if mask.shape != image.shape[:2]:
+        sizes = [f"{shape[1]} x {shape[0]}" for shape in (image.shape, mask.shape)]
+        raise PictureError(
+            "bad_mask", f"The picture is {sizes[0]} pixels, the mask {sizes[1]}.", "Make them the same size."
+        )
+
+
+def _depth(known: np.ndarray) -> float:
+    """Greatest distance of an unknown pixel from a known one, in pixels."""
+    return float(cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5).max())
+
+
+class _Stopwatch:
+    """Adds up seconds per stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

@@ -1,0 +1,60 @@
+"""Structure and texture of pictures of any size, in tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from dgfnet.diffusion import harmonic_fill
+from dgfnet.errors import PictureError, Progress, check_number
+from dgfnet.holes import Box
+from dgfnet.pictures import check_pixels, split_alpha, to_float
+from dgfnet.rtv import LAMBDA, SIGMA, rtv
+
+TILE = 512
+"""Side of the tiles in which texture maps are made."""
+HALO = 96
+"""Pixels that a tile sees beyond its borders; tiles then meet within 1/255 (tests/dgfnet/test_maps.py)."""
+
+
+def texture_maps(
+    image: np.ndarray, lam: float = LAMBDA, sigma: float = SIGMA, progress: Progress | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Structure and texture of a picture by relative total variation, in tiles with bounded memory.
+
+    Args:
+        image: as for Inpainter.fill. Alpha is left out; transparent pixels keep their colour as structure, without
+            texture, and do not disturb their neighbours.
+        lam: strength of the smoothing, above 0 to 1.
+        sigma: largest scale in pixels of what counts as texture, 0.5 to 16.
+        progress: see Progress.
+
+    Returns:
+        structure, texture: float32 [H, W, 1 | 3]; their sum is the picture, to float precision.
+    """
+    check_pixels(image)
+    check_number("lambda", lam, 1e-4, 1)
+    check_number("sigma", sigma, 0.5, 16)
+    colour, opacity = split_alpha(image)
+    height, width, channels = colour.shape
+    structure = np.empty((height, width, channels), np.float32)
+    texture = np.empty_like(structure)
+    picture = Box(0, 0, width, height)
+    tiles = [Box(x, y, TILE, TILE).within(picture) for y in range(0, height, TILE) for x in range(0, width, TILE)]
+    for index, tile in enumerate(tiles):
+        if progress:
+            progress("Splitting structure and texture", index / len(tiles))
+        seen = tile.grown(HALO).within(picture)
+        values = to_float(colour[seen.slices])
+        known = np.ones(values.shape[:2], bool) if opacity is None else opacity[seen.slices] > 0
+        if not np.isfinite(values[known]).all():
+            raise PictureError("not_finite", "The picture holds NaN or infinity.", "Replace those pixels first.")
+        tensor = torch.from_numpy(values.transpose(2, 0, 1)[None].copy())
+        tensor = harmonic_fill(tensor, torch.from_numpy(known.astype(np.float32))[None, None])
+        smooth = rtv(tensor, lam=lam, sigma=sigma)[0].numpy().transpose(1, 2, 0)
+        smooth = np.where(known[..., None], smooth, values)[tile.relative_to(seen).slices]
+        structure[tile.slices] = smooth
+        texture[tile.slices] = values[tile.relative_to(seen).slices] - smooth
+    if progress:
+        progress("Splitting structure and texture", 1.0)
+    return structure, texture
