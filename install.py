@@ -196,14 +196,10 @@ def this_host() -> Host:
 
 
 def state_folder(host: Host) -> Path:
-    """Where the server and its clients find each other (docs/protocol.md, Connection file)."""
-    if host.environ.get("DGFNET_HOME"):
-        return Path(host.environ["DGFNET_HOME"])
-    if host.platform == "win32":
-        return host.folder("LOCALAPPDATA", "AppData/Local") / "DGFNet"
-    if host.platform == "darwin":
-        return host.home / "Library/Application Support/DGFNet"
-    return host.home / ".local/state/dgfnet"
+    """Where the server and its clients find each other; the clients' own rule."""
+    from server.client.discovery import state_folder as of_clients  # too new for the Pythons refused above
+
+    return of_clients(host.environ, host.platform, host.home)
 
 
 def log_path() -> Path:

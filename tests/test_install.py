@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,6 +60,7 @@ def checkout(tmp_path: Path) -> Path:
     """The files of a checkout that install.py needs before its first pip command."""
     for name in ("install.py", "requirements.lock", "requirements-test.lock", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    shutil.copytree(ROOT / "server", tmp_path / "server", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
