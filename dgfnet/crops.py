@@ -17,7 +17,7 @@ import numpy as np
 from dgfnet.holes import Box, Hole
 
 STRIDE = 16  # the network's sides are multiples of this
-MIN_MARGIN = 64  # native pixels of context on each side, at least
+MIN_MARGIN = 64  # native pixels of context on each side at least, or an eighth of the longest crop
 REACH_MARGIN = 4  # network pixels that a hole stays below the network's reach
 MAX_SHRINK = 1.5  # a hole is shrunk further than its depth asks by this at most, to fit one crop; then it is cut
 
@@ -98,7 +98,7 @@ class _Scales:
     max_side: int
 
     def margin(self, hole: Hole) -> int:
-        return max(math.ceil(self.context * 2 * hole.depth), MIN_MARGIN)
+        return max(math.ceil(self.context * 2 * hole.depth), min(MIN_MARGIN, self.max_side // 8))
 
     def box(self, hole: Hole) -> Box:
         return hole.box.grown(self.margin(hole)).within(self.picture)
