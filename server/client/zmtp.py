@@ -8,7 +8,7 @@ Commands of ZMTP 3.1 (PING) are answered; unknown commands are skipped.
 from __future__ import annotations
 
 import struct
-from typing import Callable, Dict, List, NamedTuple, Sequence, Union
+from typing import Callable, NamedTuple, Sequence, Union
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -36,19 +36,19 @@ class Limits(NamedTuple):
 class Ready(NamedTuple):
     """The handshake is over: messages may be sent. Property names are in lower case."""
 
-    properties: Dict[str, bytes]
+    properties: dict[str, bytes]
 
 
 class Message(NamedTuple):
     """One whole multipart message; the frames belong to the receiver and are not used here again."""
 
-    frames: List[bytearray]
+    frames: list[bytearray]
 
 
 Event = Union[Ready, Message]
 
 
-def frame(body: Buffer, flags: int = 0) -> List[Buffer]:
+def frame(body: Buffer, flags: int = 0) -> list[Buffer]:
     """One frame as a list of buffers to write one after the other; a large `body` is passed on uncopied."""
     view = memoryview(body).cast("B")
     size = view.nbytes
@@ -61,12 +61,12 @@ def command(name: bytes, body: bytes = b"") -> bytes:
     return b"".join(frame(bytes([len(name)]) + name + body, COMMAND))
 
 
-def metadata(properties: Dict[bytes, bytes]) -> bytes:
+def metadata(properties: dict[bytes, bytes]) -> bytes:
     """The properties of READY, encoded."""
     return b"".join(bytes([len(k)]) + k + struct.pack(">I", len(v)) + v for k, v in properties.items())
 
 
-def parse_metadata(body: Buffer) -> Dict[str, bytes]:
+def parse_metadata(body: Buffer) -> dict[str, bytes]:
     """The properties of READY; names are case-insensitive and returned in lower case."""
     body, position, properties = bytes(body), 0, {}
     while position < len(body):
@@ -91,32 +91,32 @@ class Connection:
     def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008 - an immutable tuple
         self.ready = False
         self._limits = limits
-        self._outbox: List[Buffer] = [GREETING]
+        self._outbox: list[Buffer] = [GREETING]
         self._failure = ""
-        self._message: List[bytearray] = []
+        self._message: list[bytearray] = []
         self._message_bytes = 0
         self._flags = 0
         # The piece being collected, its full size, and who takes it then.
         self._piece = bytearray()
         self._expect(SIGNATURE_SIZE, self._on_signature)
 
-    def data_to_send(self) -> List[Buffer]:
+    def data_to_send(self) -> list[Buffer]:
         """What the protocol itself has to say (greeting, READY, PONG) since the last call."""
         outbox, self._outbox = self._outbox, []
         return outbox
 
-    def send(self, frames: Sequence[Buffer]) -> List[Buffer]:
+    def send(self, frames: Sequence[Buffer]) -> list[Buffer]:
         """One multipart message as buffers to write in this order, nothing in between. Raises before `Ready`."""
         if self._failure:
             raise ProtocolError(self._failure)
         if not self.ready or not frames:
             raise ValueError("send needs at least one frame and a finished handshake")
-        chunks: List[Buffer] = []
+        chunks: list[Buffer] = []
         for body in frames[:-1]:
             chunks += frame(body, MORE)
         return chunks + frame(frames[-1])
 
-    def receive_data(self, data: Buffer) -> List[Event]:
+    def receive_data(self, data: Buffer) -> list[Event]:
         """Take bytes from the peer, cut at any place; return the events they complete. Raises `ProtocolError`."""
         if self._failure:
             raise ProtocolError(self._failure)
@@ -137,28 +137,28 @@ class Connection:
             self._failure = str(error)
             raise
 
-    def _expect(self, size: int, take: Callable[[bytearray, List[Event]], None]) -> None:
+    def _expect(self, size: int, take: Callable[[bytearray, list[Event]], None]) -> None:
         self._size, self._take = size, take
 
-    def _on_signature(self, piece: bytearray, events: List[Event]) -> None:
+    def _on_signature(self, piece: bytearray, events: list[Event]) -> None:
         # Judged before the rest of the greeting is awaited: a stranger (an HTTP server, say) may never send it.
         if piece[0] != 0xFF or piece[9] != 0x7F:
             raise ProtocolError("The program at this address does not speak ZeroMQ.")
         self._expect(1, self._on_version)
 
-    def _on_version(self, piece: bytearray, events: List[Event]) -> None:
+    def _on_version(self, piece: bytearray, events: list[Event]) -> None:
         if piece[0] < 3:
             raise ProtocolError(f"The peer speaks ZMTP {piece[0]}, which is too old; version 3 is needed.")
         self._expect(GREETING_SIZE - SIGNATURE_SIZE - 1, self._on_greeting)
 
-    def _on_greeting(self, piece: bytearray, events: List[Event]) -> None:
+    def _on_greeting(self, piece: bytearray, events: list[Event]) -> None:
         mechanism = bytes(piece[1:21]).rstrip(b"\0")
         if mechanism != b"NULL":
             raise ProtocolError(f"The peer wants the security mechanism {mechanism!r}, which this client cannot speak.")
         self._outbox.append(command(b"READY", metadata({b"Socket-Type": b"DEALER", b"Identity": b""})))
         self._expect(1, self._on_flags)
 
-    def _on_flags(self, piece: bytearray, events: List[Event]) -> None:
+    def _on_flags(self, piece: bytearray, events: list[Event]) -> None:
         flags = piece[0]
         if flags & ~(MORE | LONG | COMMAND) or (flags & COMMAND and flags & MORE):
             raise ProtocolError(f"The peer sent a frame with the impossible flags 0x{flags:02x}.")
@@ -167,7 +167,7 @@ class Connection:
         self._flags = flags
         self._expect(8 if flags & LONG else 1, self._on_size)
 
-    def _on_size(self, piece: bytearray, events: List[Event]) -> None:
+    def _on_size(self, piece: bytearray, events: list[Event]) -> None:
         size = int.from_bytes(piece, "big")
         if self._flags & COMMAND:
             if size > COMMAND_LIMIT:
@@ -182,14 +182,14 @@ class Connection:
             raise ProtocolError(f"The peer announced a message of more than {most} bytes or {frames} frames.")
         self._expect(size, self._on_body)
 
-    def _on_body(self, piece: bytearray, events: List[Event]) -> None:
+    def _on_body(self, piece: bytearray, events: list[Event]) -> None:
         self._message.append(piece)
         if not self._flags & MORE:
             events.append(Message(self._message))
             self._message, self._message_bytes = [], 0
         self._expect(1, self._on_flags)
 
-    def _on_command(self, piece: bytearray, events: List[Event]) -> None:
+    def _on_command(self, piece: bytearray, events: list[Event]) -> None:
         # Commands may stand between the frames of a message: libzmq sends its PING there.
         self._expect(1, self._on_flags)
         if not piece or 1 + piece[0] > len(piece):
@@ -205,7 +205,7 @@ class Connection:
                 raise ProtocolError("The peer sent a PING of a wrong size.")
             self._outbox.append(command(b"PONG", body[2:]))
 
-    def _on_ready(self, name: bytes, body: bytes, events: List[Event]) -> None:
+    def _on_ready(self, name: bytes, body: bytes, events: list[Event]) -> None:
         if name != b"READY":
             raise ProtocolError(f"The peer sent {name!r} where READY was due.")
         properties = parse_metadata(body)
