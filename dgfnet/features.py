@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import pickle
 
 import numpy as np
 import torch
@@ -70,8 +71,8 @@ def load_features(source: str | pathlib.Path) -> VGGFeatures:
             _from_arrays(features, source)
         else:
             _from_torchvision(features, source)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise FeaturesError(f"'{source}' does not hold VGG weights: {error}.") from error
+    except (OSError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+        raise FeaturesError(f"'{source}' does not hold VGG weights ({type(error).__name__}).") from error
     return features
 
 

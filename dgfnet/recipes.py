@@ -94,10 +94,10 @@ NARROW = replace(
     network=DGFNetConfig(width=0.5, detail_width=0.5, recurrences=4),
     stages=(
         Stage(share=0.45, size=128, batch=8, rate=1e-3, features=False),
-        Stage(share=0.30, size=128, batch=8, rate=5e-4, features=False, frozen_norm=True),
-        Stage(share=0.25, size=128, batch=8, rate=1e-4, frozen_norm=True),
+        Stage(share=0.35, size=128, batch=8, rate=5e-4, features=False, frozen_norm=True),
+        Stage(share=0.20, size=128, batch=8, rate=1e-4, frozen_norm=True),
     ),
-    steps=2_600,
+    steps=1_900,
     texture=LossWeights(50, 50),
     fused=LossWeights(50, 50, 0.1, 180),
     recurrences=(2, 4),

@@ -1,0 +1,65 @@
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dgfnet.data import DataError, PictureBank, read_pictures
+from dgfnet.rtv import rtv
+
+
+@pytest.fixture
+def folder(tmp_path, photograph):
+    """Two pictures in a folder, one of them in a sub-folder."""
+    (tmp_path / "pictures" / "deep").mkdir(parents=True)
+    Image.fromarray(photograph).save(tmp_path / "pictures" / "b.png")
+    Image.fromarray(photograph[:, ::-1][:200]).save(tmp_path / "pictures" / "deep" / "a.png")
+    return tmp_path / "pictures"
+
+
+def build(source, cache=None, **kwargs):
+    return PictureBank.build([str(source)], (80, 96), 2, seed=1, cache=cache, **kwargs)
+
+
+def test_folders_and_tars_give_the_same_pictures(folder, tmp_path):
+    with tarfile.open(tmp_path / "pictures.tar", "w") as tar:
+        tar.add(folder, arcname=".")
+    from_folder = [(name, np.asarray(p)) for name, p in read_pictures([str(folder)])]
+    from_tar = [np.asarray(p) for _, p in read_pictures([str(tmp_path / "pictures.tar")])]
+    assert [name for name, _ in from_folder] == ["b.png", "deep/a.png"]
+    assert all(np.array_equal(a, b) for (_, a), b in zip(from_folder, from_tar, strict=True))
+
+
+def test_bad_sources_get_a_sentence(tmp_path):
+    with pytest.raises(DataError, match="neither a folder nor a tar"):
+        list(read_pictures([str(tmp_path / "absent")]))
+    with pytest.raises(DataError, match="holds no pictures"):
+        list(read_pictures([str(tmp_path)]))
+
+
+def test_crops_are_pictures_with_their_own_texture(folder):
+    bank = build(folder)
+    assert len(bank) == 4
+    assert all(80 <= min(x.shape[1:]) <= 96 for x in bank.images)
+    whole = bank.images[0][None].float() / 255
+    assert ((whole - rtv(whole))[0] - bank.textures[0].float() / 254).abs().max() <= 0.51 / 254
+    crops = bank.sample(5, 64, torch.Generator().manual_seed(0))
+    assert crops.image.shape == crops.texture.shape == (5, 3, 64, 64)
+    assert 0 <= crops.image.min() < crops.image.max() <= 1
+    assert crops.texture.min() < 0 < crops.texture.max()
+
+
+def test_equal_generators_give_equal_crops(folder):
+    bank = build(folder)
+    a, b, c = (bank.sample(3, 48, torch.Generator().manual_seed(s)) for s in (7, 7, 8))
+    assert torch.equal(a.image, b.image)
+    assert torch.equal(a.texture, b.texture)
+    assert not torch.equal(a.image, c.image)
+
+
+def test_the_cache_is_used_and_gives_the_same(folder, tmp_path, monkeypatch):
+    first = build(folder, cache=tmp_path / "cache")
+    monkeypatch.setattr("dgfnet.data.read_pictures", lambda sources: pytest.fail("decoded again"))
+    second = build(folder, cache=tmp_path / "cache")
+    assert all(torch.equal(a, b) for a, b in zip(first.textures, second.textures, strict=True))
