@@ -626,10 +626,20 @@ def write_launch(host: Host) -> Path:
     return path
 
 
-def in_venv(*arguments: str) -> int:
-    """Run the environment's Python on a module; its output goes to the user."""
+def in_venv(module: str, *arguments: str) -> int:
+    """Run a module with the environment's Python; its output goes to the user."""
+    return call(str(python_of(VENV)), "-m", module, *arguments)
+
+
+def dgfnet(*arguments: str) -> int:
+    """Run the installed command `dgfnet`."""
+    return call(str(python_of(VENV).parent / "dgfnet"), *arguments)
+
+
+def call(*command: str) -> int:
+    """Run a program in the checkout; return its exit code."""
     sys.stdout.flush()
-    return subprocess.run([str(python_of(VENV)), "-m", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
 
 
 def prepare(cpu_only: bool, test: bool) -> None:
@@ -734,7 +744,7 @@ def doctor() -> None:
         if check.fix:
             print(f"{'':8} -> {check.fix}")
     if runs(python_of(VENV)):
-        problems += in_venv("dgfnet.cli", "doctor") != 0
+        problems += dgfnet("doctor") != 0
     if problems:
         raise Problem("The doctor found a problem.", "The lines marked `problem` say the fix.")
 
@@ -756,7 +766,7 @@ def uninstall() -> None:
     if not is_ours(VENV):
         raise Problem(f"{VENV} was not made by install.py.", "Remove it yourself if it is not needed.")
     if (state_folder(host) / "connection.json").exists() and runs(python_of(VENV)):
-        in_venv("dgfnet.cli", "stop")
+        dgfnet("stop")
     for editor in EDITORS:
         if editor.remove is None:
             continue

@@ -1,0 +1,167 @@
+"""The proof of an installation: a real photograph with a hole goes through the server and comes back filled.
+
+`python -m dgfnet.demo` does what an editor does: it starts the server as launch.json says (unless one runs), sends
+picture and mask over ZeroMQ with the editors' own client, and lays the returned layer over the picture. Like the
+command line, it is a place where method and server meet; nothing imports it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from dgfnet import pictures
+from dgfnet.composition import blend
+from server.client.errors import InpaintError
+from server.client.events import Layer, Result
+from server.client.requests import InpaintRequest
+from server.client.transport import Client, OnProgress, connect
+from server.client.wire import Array
+
+# A lattice tower left of the rocket, in x, y: something a retoucher would take out.
+TOWER = ((190, 114), (213, 114), (216, 354), (160, 354))
+GAP = 12  # pixels between the sheet's pictures
+RED = np.array([1, 0, 0], np.float32)
+
+
+class ProofError(Exception):
+    """The answer is not what a fill has to be; one sentence."""
+
+
+def photograph() -> np.ndarray:
+    """SpaceX's photograph of a rocket at dusk, bundled with scikit-image: uint8 [427, 640, 3]."""
+    from skimage import data
+
+    return np.ascontiguousarray(data.rocket())
+
+
+def tower_mask(height: int, width: int) -> np.ndarray:
+    """The region to fill: uint8 [height, width], 255 inside."""
+    canvas = Image.new("L", (width, height))
+    ImageDraw.Draw(canvas).polygon(TOWER, fill=255)
+    return np.asarray(canvas)
+
+
+def open_client() -> tuple[Client, bool]:
+    """A client of the running server, or of one started now; and whether it was started. Raises `InpaintError`."""
+    try:
+        return connect("dgfnet demo", start=False), False
+    except InpaintError:
+        return connect("dgfnet demo"), True
+
+
+def fill(client: Client, picture: np.ndarray, mask: np.ndarray, on_progress: OnProgress) -> Result:
+    """Send picture uint8 [H, W, 3] and mask uint8 [H, W] to the server and wait for the layer."""
+    image, hole = (
+        Array(name, "u1", pixels.shape, pixels.tobytes()) for name, pixels in (("image", picture), ("mask", mask))
+    )
+    return client.run(InpaintRequest(image, hole), on_progress)
+
+
+def place(picture: np.ndarray, layer: Layer) -> np.ndarray:
+    """What an editor shows with the layer (8 bit, R, G, B, alpha) above the picture, uint8 [H, W, 3]."""
+    x, y, width, height = layer.bounds
+    pixels = np.frombuffer(layer.pixels, np.uint8).reshape(height, width, layer.channels)
+    rows, columns = slice(y, y + height), slice(x, x + width)
+    result = picture.copy()
+    colour, alpha = pictures.to_float(pixels[..., :3]), pictures.to_float(pixels[..., 3])
+    result[rows, columns] = blend(picture[rows, columns], colour, alpha)
+    return result
+
+
+def check(before: np.ndarray, mask: np.ndarray, after: np.ndarray) -> None:
+    """Raise `ProofError` unless the hole was filled and nothing else was touched."""
+    changed = (before != after).any(axis=2)
+    outside = int(changed[mask == 0].sum())
+    if outside:
+        raise ProofError(f"{outside} pixels outside the mask were changed.")
+    if not changed.any():
+        raise ProofError("No pixel of the hole was filled.")
+
+
+def sheet(before: np.ndarray, mask: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Before, mask (as red over the picture) and after side by side: uint8 [H, 3 W + 2 GAP, 3]."""
+    share = np.float32(0.75) * pictures.to_float(mask)
+    masked = blend(before, np.broadcast_to(RED, before.shape), share)
+    gap = np.full((before.shape[0], GAP, 3), 255, np.uint8)
+    return np.concatenate([before, gap, masked, gap, after], axis=1)
+
+
+class Reporter:
+    """Shows each stage of the job: one line, rewritten in place on a terminal."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._live = sys.stdout.isatty()
+
+    def __call__(self, stage: str, fraction: float) -> None:
+        """Show a stage and its fraction, 0 to 1."""
+        if self._live:
+            print(f"\r\x1b[K  {stage} {fraction:.0%}", end="", flush=True)
+        elif stage != self._stage:
+            print(f"  {stage}", flush=True)
+        self._stage = stage
+
+    def clear(self) -> None:
+        """Remove the live line."""
+        if self._live:
+            print("\r\x1b[K", end="", flush=True)
+
+
+def prove(folder: Path) -> None:
+    """Fill the hole and write result.png and sheet.png; raises `InpaintError`, `ProofError` or `OSError`."""
+    picture = photograph()
+    mask = tower_mask(*picture.shape[:2])
+    began = time.monotonic()
+    client, started = open_client()
+    ready = time.monotonic()
+    try:
+        print(f"  server {'started' if started else 'found running'}: {ready - began:.1f} s", flush=True)
+        reporter = Reporter()
+        answer = fill(client, picture, mask, reporter)
+        reporter.clear()
+        answered = time.monotonic()
+    finally:
+        if started:
+            client.shutdown()
+        else:
+            client.close()
+    after = picture
+    for layer in answer.layers:
+        after = place(after, layer)
+    check(picture, mask, after)
+    folder.mkdir(parents=True, exist_ok=True)
+    named = {"result": after, "sheet": sheet(picture, mask, after)}
+    for name, pixels in named.items():
+        pictures.write(folder / f"{name}.png", pictures.Picture(pixels))
+    seconds = answer.report["seconds"]
+    print(
+        f"  answer after {answered - ready:.1f} s, of which " + ", ".join(f"{k} {v:.2f} s" for k, v in seconds.items())
+    )
+    print(f"  device: {answer.report['device']}")
+    for name in named:
+        print(f"  {name}: {(folder / name).resolve()}.png")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the proof; errors are one sentence on stderr. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dgfnet.demo", description="Prove the installation.")
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("results/demo"), metavar="DIR", help="folder to write to"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        prove(options.out)
+    except (InpaintError, ProofError, OSError) as fault:
+        print(f"  {fault}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
