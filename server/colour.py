@@ -1,4 +1,4 @@
-"""The sRGB transfer curve (IEC 61966-2-1), extended oddly to negative values and onwards above 1. float32 in and out."""
+"""The sRGB transfer curve (IEC 61966-2-1), extended oddly below 0 and onwards above 1. float32."""
 
 from __future__ import annotations
 

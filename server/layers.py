@@ -49,12 +49,19 @@ def fill_layer(fill: np.ndarray, alpha: np.ndarray, x: int, y: int, dtype: np.dt
 
 
 def fill_group(
-    fill: np.ndarray, coarse: np.ndarray, alpha: np.ndarray, x: int, y: int, dtype: np.dtype, offset: float, strength: float
+    fill: np.ndarray,
+    coarse: np.ndarray,
+    alpha: np.ndarray,
+    x: int,
+    y: int,
+    dtype: np.dtype,
+    offset: float,
+    strength: float,
 ) -> list[Layer]:
     """The fill as a coarse layer and a texture layer, whose opacity is the texture `strength`.
 
-    The coarse layer carries the soft `alpha`. The texture layer is opaque wherever that is above 0: were it soft too, it
-    would fade twice at a soft edge, and the sum would not be the fill there.
+    The coarse layer carries the soft `alpha`. The texture layer is opaque wherever that is above 0: were it soft too,
+    it would fade twice at a soft edge, and the sum would not be the fill there.
     """
     base, texture = split(from_float(fill, dtype), from_float(coarse, dtype), offset)
     soft = from_float(alpha, dtype)
@@ -66,11 +73,13 @@ def fill_group(
 
 
 def texture_pair(colour: np.ndarray, structure: np.ndarray, alpha: np.ndarray | None, offset: float) -> list[Layer]:
-    """A picture [H, W, C] as structure and texture; `structure` float, `alpha` [H, W] of the picture's dtype or None."""
+    """A picture [H, W, C] as structure and texture; `structure` is float, `alpha` [H, W] as `colour` or None."""
     dtype = colour.dtype
     base, texture = split(colour, from_float(structure, dtype), offset)
     full = np.full(colour.shape[:2], full_scale(dtype), dtype)
     return [
-        Layer("Structure (DGFNet)", "structure", 0, 0, "normal", 1.0, with_alpha(base, full if alpha is None else alpha)),
+        Layer(
+            "Structure (DGFNet)", "structure", 0, 0, "normal", 1.0, with_alpha(base, full if alpha is None else alpha)
+        ),
         Layer("Texture (DGFNet)", "texture", 0, 0, "grain_merge", 1.0, with_alpha(texture, full)),
     ]

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -64,9 +64,20 @@ def is_layer_list(value: object) -> bool:
     )
 
 
-def checked(check: Check, description: str, **kwargs: Any) -> Any:
-    """A dataclass field whose value on the wire must pass `check`; `description` completes "`x` is not ..."."""
-    return field(metadata={"check": check, "description": description}, **kwargs)
+def _field_of(check: Check, description: str) -> dict[str, Any]:
+    """Metadata of a field whose value must pass `check`; `description` completes "`x` is not ..."."""
+    return {"check": check, "description": description}
+
+
+ID = _field_of(is_id, "32 hex digits")
+TEXT = _field_of(is_text, "a short text")
+TEXT_OR_NONE = _field_of(is_text_or_none, "a short text")
+COUNT = _field_of(is_count, "a whole number, 0 or more")
+NUMBER = _field_of(is_number, "a number")
+SHARE = _field_of(is_share, "a number from 0 to 1")
+MAP = _field_of(is_map, "a map with text keys")
+VERSIONS = _field_of(is_version_range, "[lowest, highest]")
+LAYERS = _field_of(is_layer_list, "a list of layers")
 
 
 @dataclass(frozen=True)
@@ -85,21 +96,13 @@ def _omitted(kind: type[Message]) -> set[str]:
     return {f.name for f in dataclasses.fields(kind) if f.default is None}
 
 
-def _id(**kwargs: Any) -> Any:
-    return checked(is_id, "32 hex digits", **kwargs)
-
-
-def _text(**kwargs: Any) -> Any:
-    return checked(is_text, "a short text", **kwargs)
-
-
 @dataclass(frozen=True)
 class Hello(Message):
     """The first message of a session."""
 
     TYPE = "HELLO"
-    protocol: list[int] = checked(is_version_range, "[lowest, highest]")
-    client: str = _text(default="")
+    protocol: list[int] = field(metadata=VERSIONS)
+    client: str = field(metadata=TEXT, default="")
 
 
 @dataclass(frozen=True)
@@ -107,10 +110,10 @@ class Submit(Message):
     """A job; its arrays travel as payloads."""
 
     TYPE = "SUBMIT"
-    job: str = _id()
-    task: str = _text()
-    space: str = _text(default="srgb")
-    options: dict[str, Any] = checked(is_map, "a map with text keys", default_factory=dict)
+    job: str = field(metadata=ID)
+    task: str = field(metadata=TEXT)
+    space: str = field(metadata=TEXT, default="srgb")
+    options: dict[str, Any] = field(metadata=MAP, default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ class Cancel(Message):
     """Stop a queued or running job."""
 
     TYPE = "CANCEL"
-    job: str = _id()
+    job: str = field(metadata=ID)
 
 
 @dataclass(frozen=True)
@@ -154,12 +157,12 @@ class Welcome(Message):
     """The answer to `Hello`; device and weights are None while the network is being loaded."""
 
     TYPE = "WELCOME"
-    protocol: int = checked(is_count, "a version")
-    instance: str = _id()
-    server: str = _text()
-    device: str | None = checked(is_text_or_none, "a short text")
-    weights: str | None = checked(is_text_or_none, "a short text")
-    limits: dict[str, int] = checked(is_map, "a map with text keys")
+    protocol: int = field(metadata=COUNT)
+    instance: str = field(metadata=ID)
+    server: str = field(metadata=TEXT)
+    device: str | None = field(metadata=TEXT_OR_NONE)
+    weights: str | None = field(metadata=TEXT_OR_NONE)
+    limits: dict[str, int] = field(metadata=MAP)
 
 
 @dataclass(frozen=True)
@@ -167,8 +170,8 @@ class Accepted(Message):
     """The job is in the queue."""
 
     TYPE = "ACCEPTED"
-    job: str = _id()
-    ahead: int = checked(is_count, "a count")
+    job: str = field(metadata=ID)
+    ahead: int = field(metadata=COUNT)
 
 
 @dataclass(frozen=True)
@@ -176,9 +179,9 @@ class Progress(Message):
     """How far a job is."""
 
     TYPE = "PROGRESS"
-    job: str = _id()
-    stage: str = _text()
-    fraction: float = checked(is_share, "a number from 0 to 1")
+    job: str = field(metadata=ID)
+    stage: str = field(metadata=TEXT)
+    fraction: float = field(metadata=SHARE)
 
 
 @dataclass(frozen=True)
@@ -186,9 +189,9 @@ class Result(Message):
     """The layers of a finished job, bottom first; their arrays travel as payloads in the same order."""
 
     TYPE = "RESULT"
-    job: str = _id()
-    layers: list[dict[str, Any]] = checked(is_layer_list, "a list of layers")
-    report: dict[str, Any] = checked(is_map, "a map with text keys")
+    job: str = field(metadata=ID)
+    layers: list[dict[str, Any]] = field(metadata=LAYERS)
+    report: dict[str, Any] = field(metadata=MAP)
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,7 @@ class Cancelled(Message):
     """The job has stopped without a result."""
 
     TYPE = "CANCELLED"
-    job: str = _id()
+    job: str = field(metadata=ID)
 
 
 @dataclass(frozen=True)
@@ -204,10 +207,10 @@ class Error(Message):
     """What went wrong and what to do, a sentence each."""
 
     TYPE = "ERROR"
-    code: str = _text()
-    message: str = _text()
-    action: str = _text()
-    job: str | None = _id(default=None)
+    code: str = field(metadata=TEXT)
+    message: str = field(metadata=TEXT)
+    action: str = field(metadata=TEXT)
+    job: str | None = field(metadata=ID, default=None)
 
 
 @dataclass(frozen=True)
@@ -222,23 +225,24 @@ class State(Message):
     """The answer to `Status`; device and weights are None until known, `uptime` in seconds, `memory` in bytes."""
 
     TYPE = "STATE"
-    device: str | None = checked(is_text_or_none, "a short text")
-    weights: str | None = checked(is_text_or_none, "a short text")
-    model: str = _text()
-    uptime: float = checked(is_number, "a number")
-    jobs: int = checked(is_count, "a count")
-    log: str = _text()
-    version: str = _text()
-    memory: dict[str, int] = checked(is_map, "a map with text keys")
-    problem: str | None = _text(default=None)
+    device: str | None = field(metadata=TEXT_OR_NONE)
+    weights: str | None = field(metadata=TEXT_OR_NONE)
+    model: str = field(metadata=TEXT)
+    uptime: float = field(metadata=NUMBER)
+    jobs: int = field(metadata=COUNT)
+    log: str = field(metadata=TEXT)
+    version: str = field(metadata=TEXT)
+    memory: dict[str, int] = field(metadata=MAP)
+    problem: str | None = field(metadata=TEXT, default=None)
 
 
-REQUESTS: dict[str, type[Message]] = {
-    kind.TYPE: kind for kind in (Hello, Submit, Cancel, Ping, Status, Shutdown, Bye)
-}
+REQUESTS: dict[str, type[Message]] = {kind.TYPE: kind for kind in (Hello, Submit, Cancel, Ping, Status, Shutdown, Bye)}
 REPLIES: dict[str, type[Message]] = {
     kind.TYPE: kind for kind in (Welcome, Accepted, Progress, Result, Cancelled, Error, Pong, State, Bye)
 }
+
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
 def read_message(header: Header, kinds: Mapping[str, type[Message]]) -> Message:

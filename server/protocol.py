@@ -65,6 +65,7 @@ class ErrorCode(str, Enum):
     DUPLICATE_JOB = "duplicate_job"
     UNKNOWN_JOB = "unknown_job"
     QUEUE_FULL = "queue_full"
+    CLIENT_SILENT = "client_silent"
     NO_WEIGHTS = "no_weights"
     OUT_OF_MEMORY = "out_of_memory"
     SHUTTING_DOWN = "shutting_down"

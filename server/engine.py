@@ -1,0 +1,131 @@
+"""The real engine: DGFNet on a device, with the steps that are taken when memory runs out. Imports torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+
+from dgfnet import model
+from dgfnet.errors import Progress
+from dgfnet.inpainting import MAX_SIDE, FillOptions, Inpainter, texture_maps
+from server.jobs import Outcome
+from server.worker import NoEngine
+
+log = logging.getLogger("server")
+
+SMALLER_SIDES = (384, 256)
+"""Longest sides of a crop in network pixels that are tried when the usual one takes too much memory."""
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called `name`; `auto` is the GPU where CUDA (or ROCm) has one, else the CPU. Raises `NoEngine`."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise NoEngine(f"The device {name} cannot be used ({reason}).") from None
+    return device
+
+
+def load_engine(device: str = "auto", weights: str | None = None) -> NetworkEngine:
+    """Load weights (a path or a shipped name; None: the shipped ones). Raises `NoEngine`."""
+    try:
+        info = model.load_info(weights)
+        network = model.load(weights, "cpu")
+    except model.WeightsError as error:
+        raise NoEngine(str(error)) from None
+    return NetworkEngine(network, choose_device(device), info.name, info.sha256)
+
+
+class NetworkEngine:
+    """A `server.jobs.Engine` around a network that stays in memory."""
+
+    def __init__(self, network: model.DGFNet, device: torch.device, weights: str, weights_sha256: str) -> None:
+        self.weights = weights
+        self.weights_sha256 = weights_sha256
+        self.device = str(device)
+        if device.type == "cuda":
+            self.device += f" ({torch.cuda.get_device_name(device)})"
+        self._device = device
+        self._network = network.to(device)
+
+    def inpaint(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        options: Mapping[str, float],
+        full_texture: bool,
+        progress: Progress,
+    ) -> Outcome:
+        """See `server.jobs.Engine`. Out of memory, it frees caches, then takes smaller crops, then the CPU."""
+        asked = FillOptions(**options)  # type: ignore[arg-type]
+        used = dataclasses.replace(asked, texture_strength=1.0) if full_texture else asked
+        notes: list[str] = []
+        try:
+            for device, side, remedy in self._ladder():
+                if remedy:
+                    self._free_caches()
+                    notes.append(remedy)
+                    log.warning("out of memory: %s", remedy)
+                try:
+                    fill = Inpainter(self._network, device, side).fill(image, mask, used, progress)
+                except (RuntimeError, MemoryError) as error:
+                    if not _is_out_of_memory(error):
+                        raise
+                else:
+                    return Outcome(fill, dataclasses.asdict(asked), notes)
+            raise MemoryError
+        finally:
+            self._network.to(self._device)
+
+    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> np.ndarray:
+        """See `server.jobs.Engine`."""
+        return texture_maps(image, progress=progress, **options)[0]
+
+    def memory(self) -> dict[str, int]:
+        """Bytes: `process_peak` (not on Windows) and, on CUDA, `device_used` by this process and `device_total`."""
+        used: dict[str, int] = {}
+        if sys.platform != "win32":
+            import resource
+
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            used["process_peak"] = peak if sys.platform == "darwin" else peak * 1024
+        if self._device.type == "cuda":
+            used["device_used"] = torch.cuda.memory_reserved(self._device)
+            used["device_total"] = torch.cuda.mem_get_info(self._device)[1]
+        return used
+
+    def _ladder(self) -> Iterator[tuple[torch.device, int, str]]:
+        """What to try, one after the other: device, longest side of a crop, and what that means for the report."""
+        yield self._device, MAX_SIDE, ""
+        yield self._device, MAX_SIDE, "Freed the cached memory and tried again."
+        for side in SMALLER_SIDES:
+            yield self._device, side, f"Filled at a lower scale, at most {side} network pixels wide."
+        if self._device.type != "cpu":
+            yield torch.device("cpu"), MAX_SIDE, "Filled on the CPU."
+
+    def _free_caches(self) -> None:
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self._device.type == "mps":
+            torch.mps.empty_cache()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """CUDA has a class for it; the CPU's and Apple's allocators say it in words."""
+    words = str(error).lower()
+    return (
+        isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        or "out of memory" in words
+        or "can't allocate memory" in words
+    )

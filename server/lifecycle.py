@@ -1,0 +1,196 @@
+"""One server per user: state folder, lock, connection file, log, signals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import logging.handlers
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import dgfnet
+from server import protocol
+from server.broker import Broker, Limits
+from server.client.discovery import ServerAddress, read_address, state_folder
+from server.client.errors import InpaintError
+from server.client.launch import START_SECONDS, Launch
+from server.jobs import Engine
+
+log = logging.getLogger("server")
+
+CONNECTION_FILE, LOCK_FILE, LAUNCH_FILE, LOG_FILE = "connection.json", "server.lock", "launch.json", "server.log"
+ENDING_SECONDS = 15.0
+"""How long a starting server waits for one that holds the lock but has no connection file: it is about to end."""
+STARTING_SECONDS = 1.0
+"""How long it waits where there is a file: a dead server's would be replaced in that time."""
+LOG_BYTES, LOG_FILES = 1 << 20, 2
+SOURCE_ROOT = Path(__file__).resolve().parent.parent
+
+
+class AlreadyRunning(Exception):
+    """Another server of this user runs; `address` is its socket's, or None where it has not published it."""
+
+    def __init__(self, address: str | None) -> None:
+        super().__init__(f"A server already runs at {address}." if address else "A server is already starting.")
+        self.address = address
+
+
+def serve(load_engine: Callable[[], Engine], folder: Path | None = None, limits: Limits | None = None) -> bool:
+    """Run a server in this thread until it is told to end.
+
+    Returns:
+        True where everything has ended, False where the worker is stuck in a job and the process should be left hard.
+
+    Raises:
+        AlreadyRunning: this user has a server.
+        OSError: the state folder or the log cannot be written.
+    """
+    folder = folder or state_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _only_one(folder), _logging_to(folder / LOG_FILE) as log_path:
+        key, instance = secrets.token_bytes(protocol.KEY_BYTES), protocol.new_id()
+        broker = Broker(load_engine, key, instance, str(log_path), limits)
+        address = broker.bind()
+        with _stop_on_signals(broker), _published(folder, address, key, instance, log_path):
+            log.info("DGFNet Inpaint %s serves at %s, pid %d", dgfnet.__version__, address, os.getpid())
+            broker.run()
+        ended = broker.close()
+        log.info("ended")
+        return ended
+
+
+def start(folder: Path | None = None, wait_seconds: float = START_SECONDS) -> ServerAddress:
+    """Start a server that outlives this process and wait until it is published.
+
+    Where no `launch.json` says how, this Python and these sources do it. A connection file that is there already is
+    taken for a dead server's. Raises `InpaintError` where it does not start in time.
+    """
+    folder = folder or state_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (folder / LAUNCH_FILE).exists():
+        _write_private(folder / LAUNCH_FILE, {"command": [sys.executable, "-m", "server"], "cwd": str(SOURCE_ROOT)})
+    stale = _published_address(folder)
+    deadline = time.monotonic() + wait_seconds
+    launch = Launch(folder, time.monotonic(), stale)
+    while time.monotonic() < deadline:
+        address = launch.poll(time.monotonic())
+        if address is not None:
+            return address
+        time.sleep(0.05)
+    raise InpaintError(
+        "start_failed",
+        f"The server did not become ready within {wait_seconds:.0f} seconds.",
+        f"Run `dgfnet doctor`, or look into {folder / LOG_FILE}.",
+    )
+
+
+def _published_address(folder: Path) -> ServerAddress | None:
+    with contextlib.suppress(InpaintError):
+        return read_address(folder)
+    return None
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the lock file. The system gives it back however the process ends, so a dead server leaves nothing held."""
+    with open(folder / LOCK_FILE, "a+b") as file:
+        began = time.monotonic()
+        while not _try_lock(file):
+            waited, published = time.monotonic() - began, _published_address(folder)
+            if published is not None and waited > STARTING_SECONDS:
+                raise AlreadyRunning(f"tcp://{published.host}:{published.port}")
+            if waited > ENDING_SECONDS:
+                raise AlreadyRunning(None)
+            time.sleep(0.05)
+        yield
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _published(folder: Path, address: str, key: bytes, instance: str, log_path: Path) -> Iterator[None]:
+    """The connection file, there exactly while the socket is; one left by a dead server is replaced."""
+    path = folder / CONNECTION_FILE
+    content = {
+        "address": address,
+        "key": key.hex(),
+        "pid": os.getpid(),
+        "instance": instance,
+        "protocol": list(protocol.VERSIONS),
+        "version": dgfnet.__version__,
+        "log": str(log_path),
+    }
+    _write_private(path, content)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _write_private(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON that only this user can read; the file appears complete or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+    os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path) -> Iterator[Path]:
+    """Log to a file that rotates, and to a terminal where there is one."""
+    handlers: list[logging.Handler] = [
+        logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+    ]
+    if sys.stderr is not None and sys.stderr.isatty():
+        handlers.append(logging.StreamHandler())
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield path
+    finally:
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()
+
+
+@contextlib.contextmanager
+def _stop_on_signals(broker: Broker) -> Iterator[None]:
+    """End cleanly on Ctrl-C, SIGTERM and (Windows) Ctrl-Break; only the main thread may set handlers."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+    previous: dict[int, Any] = {}
+    with contextlib.suppress(ValueError):
+        for name in names:
+            number = getattr(signal, name)
+            previous[number] = signal.signal(number, lambda *_: broker.stop())
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
