@@ -30,3 +30,8 @@ def check_number(name: str, value: float, lowest: float, highest: float) -> None
     """Raise PictureError `bad_option` unless an option is a number within its range."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
         raise PictureError("bad_option", f"{name} is {value}.", f"Give a number from {lowest} to {highest}.")
+
+
+def speaks_to_the_user(fault: Exception) -> bool:
+    """Whether a fault's text is meant for the user: the package's own, and the system's about files and memory."""
+    return isinstance(fault, OSError | MemoryError) or type(fault).__module__.partition(".")[0] in ("dgfnet", "server")

@@ -8,7 +8,7 @@ import torch
 from dgfnet.diffusion import harmonic_fill
 from dgfnet.errors import PictureError, Progress, check_number
 from dgfnet.holes import Box
-from dgfnet.pictures import check_pixels, split_alpha, to_float
+from dgfnet.pictures import check_pixels, from_float, split_alpha, to_float
 from dgfnet.rtv import LAMBDA, SIGMA, rtv
 
 TILE = 512
@@ -26,7 +26,7 @@ def texture_maps(
         image: as for Inpainter.fill. Alpha is left out; transparent pixels keep their colour as structure, without
             texture, and do not disturb their neighbours.
         lam: strength of the smoothing, above 0 to 1.
-        sigma: largest scale in pixels of what counts as texture, 0.5 to 16.
+        sigma: largest scale in pixels of what counts as texture, 0.5 to 32.
         progress: see Progress.
 
     Returns:
@@ -34,7 +34,7 @@ def texture_maps(
     """
     check_pixels(image)
     check_number("lambda", lam, 1e-4, 1)
-    check_number("sigma", sigma, 0.5, 16)
+    check_number("sigma", sigma, 0.5, 32)
     colour, opacity = split_alpha(image)
     height, width, channels = colour.shape
     structure = np.empty((height, width, channels), np.float32)
@@ -58,3 +58,25 @@ def texture_maps(
     if progress:
         progress("Splitting structure and texture", 1.0)
     return structure, texture
+
+
+def encoded_maps(image: np.ndarray, structure: np.ndarray, texture: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Maps at the picture's depth: structure + texture - offset is the picture, exactly, in integers as in an editor.
+
+    The offset is what both GIMP's and Krita's grain merge subtract. Only a texture beyond the depth's range is cut.
+
+    Returns:
+        structure, texture [H, W(, C)] like the picture without alpha; offset in the picture's own units.
+    """
+    colour = split_alpha(image)[0]
+    if image.dtype.kind == "u":
+        full = int(np.iinfo(image.dtype).max)
+        offset: float = full // 2
+        smooth = from_float(structure, image.dtype)
+        rest = np.clip(colour.astype(np.int32) - smooth + full // 2, 0, full).astype(image.dtype)
+    else:
+        offset = 0.5
+        smooth, rest = structure.astype(image.dtype), (texture + 0.5).astype(image.dtype)
+    if colour.shape[2] == 1:
+        smooth, rest = smooth[..., 0], rest[..., 0]
+    return smooth, rest, offset

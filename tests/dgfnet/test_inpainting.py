@@ -58,7 +58,7 @@ def as_u8(mask):
 @pytest.mark.parametrize("name", MASKS)
 @pytest.mark.parametrize("reach", [80, 20])
 def test_nothing_in_the_hole_leaks(name, reach):
-    """Another content of the hole, NaN included, changes no bit of the fill, nor of the picture where the fill is opaque."""
+    """Other content of the hole, NaN too, changes no bit of the fill, nor of the picture where the fill is opaque."""
     mask = as_u8(MASKS[name])
     image = gradient(180, 240)
     noisy = np.where((mask > 0)[..., None], np.random.default_rng(0).normal(0, 9, image.shape), image).astype(

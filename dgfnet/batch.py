@@ -1,0 +1,110 @@
+"""Files in, files out: one picture or two folders of equal names, with a progress bar, going on after a failed file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from dgfnet import pictures
+from dgfnet.errors import PictureError, Progress, speaks_to_the_user
+
+Filler = Callable[[np.ndarray, np.ndarray, Progress], np.ndarray]
+"""Picture, mask, progress -> filled picture of the same dtype and shape."""
+
+
+class Job(NamedTuple):
+    """One picture to fill; `mask` is None where the folder of masks has none for it."""
+
+    photo: Path
+    mask: Path | None
+    out: Path
+
+
+def find_jobs(photo: Path, mask: Path, out: Path, overwrite: bool) -> list[Job]:
+    """The work that a command line asks for.
+
+    Two folders are matched by the names of their files without endings. Their outputs carry the photos' names (.png for
+    formats that cannot be written); those that exist are left out unless `overwrite`. A single one is always written.
+
+    Raises:
+        PictureError: a folder is mixed with a file, nothing is there, or an output would overwrite its own input.
+    """
+    if photo.is_dir() != mask.is_dir():
+        raise PictureError("bad_option", "A picture and a folder do not go together.", "Give two files or two folders.")
+    if not photo.is_dir():
+        if out.is_dir():
+            out = out / _output_name(photo)
+        jobs = [Job(photo, mask, out)]
+    else:
+        photos = _pictures_in(photo)
+        if not photos:
+            raise PictureError("bad_option", f"There is no picture in {photo}.", "Choose another folder.")
+        if out.exists() and not out.is_dir():
+            raise PictureError("bad_option", f"{out} is not a folder.", "Name a folder to write to.")
+        masks = {path.stem: path for path in _pictures_in(mask)}
+        jobs = [Job(path, masks.get(path.stem), out / _output_name(path)) for path in photos]
+    for job in jobs:
+        inputs = [path.resolve() for path in (job.photo, job.mask) if path is not None]
+        if job.out.resolve() in inputs:
+            raise PictureError("bad_option", f"{job.out} would be overwritten by its own fill.", "Name another output.")
+    return [job for job in jobs if overwrite or not photo.is_dir() or not job.out.exists()]
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in pictures.READABLE and path.is_file())
+
+
+def _output_name(photo: Path) -> str:
+    return photo.name if photo.suffix.lower() in pictures.WRITABLE else f"{photo.stem}.png"
+
+
+def fill_files(jobs: list[Job], fill: Filler) -> int:
+    """Fill and write each picture; a failed one costs one sentence on stderr. Returns the number of failures."""
+    failures = 0
+    with tqdm(total=len(jobs), disable=None, bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}") as bar:
+        for index, job in enumerate(jobs):
+            try:
+                _fill_file(job, fill, _advance(bar, index, job.photo.name))
+            except Exception as fault:
+                if not speaks_to_the_user(fault):
+                    raise
+                failures += 1
+                tqdm.write(f"dgfnet: {job.photo}: {fault}", file=sys.stderr)
+            else:
+                tqdm.write(str(job.out))
+            bar.update(index + 1 - bar.n)
+    if len(jobs) > 1:
+        print(f"{len(jobs) - failures} of {len(jobs)} pictures filled.")
+    return failures
+
+
+def _advance(bar: tqdm, done: int, name: str) -> Progress:
+    def report(stage: str, fraction: float) -> None:
+        bar.set_description(f"{name}: {stage}", refresh=False)
+        bar.update(done + fraction - bar.n)
+
+    return report
+
+
+def _fill_file(job: Job, fill: Filler, report: Progress) -> None:
+    if job.mask is None:
+        raise PictureError("bad_mask", "It has no mask.", f"Add a mask named {job.photo.stem} to the folder of masks.")
+    photo = pictures.read(job.photo)
+    pictures.check_writable(job.out, photo.pixels)
+    mask = pictures.read_mask(job.mask)
+    filled = fill(photo.pixels, mask, report)
+    try:
+        job.out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise PictureError("bad_option", f"{job.out.parent} cannot be made.", "Choose another place.") from fault
+    pictures.write(job.out, replace(photo, pixels=filled))
+    if job.out.suffix.lower() in (".jpg", ".jpeg"):
+        tqdm.write(
+            f"dgfnet: {job.out.name}: JPEG changes all pixels a little; .png or .tiff keeps them.", file=sys.stderr
+        )

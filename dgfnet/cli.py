@@ -1,0 +1,269 @@
+"""The command `dgfnet`. Heavy modules are imported inside the commands, so that `--help` answers at once.
+
+This is the composition root: the one place in `dgfnet` that knows the server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dgfnet import __version__
+from dgfnet.errors import speaks_to_the_user
+
+if TYPE_CHECKING:
+    from dgfnet.doctor import Check
+    from dgfnet.model import DGFNet
+
+FAILED, MISUSED = 1, 2
+_FILL_OPTIONS = ("context", "grow", "feather", "texture_strength")
+
+
+class UsageError(Exception):
+    """One sentence about the command line itself."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; errors are one sentence on stderr. Returns the exit code: 0 done, 1 failed, 2 misused."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser(arguments[0] if arguments else "").parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        return _complain("Stopped.", 130)
+    except UsageError as fault:
+        return _complain(str(fault), MISUSED)
+    except BrokenPipeError:
+        return FAILED
+    except Exception as fault:
+        if not speaks_to_the_user(fault):
+            raise
+        return _complain(str(fault), FAILED)
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"dgfnet: {sentence}", file=sys.stderr)
+    return code
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    """The parser; `train` and `evaluate` bring options of their own, loaded only when one of them is meant."""
+    parser = argparse.ArgumentParser(prog="dgfnet", description="Fill holes in pictures with DGFNet.")
+    parser.add_argument("--version", action="version", version=f"dgfnet {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.set_defaults(run=run)
+        return added
+
+    inpaint = add("inpaint", _inpaint, "fill the white parts of a mask, in a picture or in a folder of pictures")
+    inpaint.add_argument("photo", type=Path, metavar="PHOTO", help="picture, or folder of pictures")
+    inpaint.add_argument(
+        "mask", type=Path, metavar="MASK", help="white = fill, grey = soft edge; or folder, same names"
+    )
+    inpaint.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="picture, or folder, to write")
+    inpaint.add_argument("--context", type=float, help="margin around a hole, times its thickness (default 1)")
+    inpaint.add_argument("--grow", type=int, help="pixels to grow the mask by (default 0)")
+    inpaint.add_argument("--feather", type=float, help="pixels to soften the edge by, inward (default 0)")
+    inpaint.add_argument("--texture-strength", type=float, help="0 smooth to 1 full texture (default 1)")
+    inpaint.add_argument("--overwrite", action="store_true", help="in folders: make outputs anew that exist already")
+    inpaint.add_argument("--server", action="store_true", help="let the running server do it, or start one")
+    _add_machine_options(inpaint)
+
+    texture = add("texture", _texture, "split a picture into structure and texture")
+    texture.add_argument("photo", type=Path, metavar="PHOTO")
+    texture.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    texture.add_argument("--lambda", dest="lam", type=float, default=0.01, help="strength of smoothing (default 0.01)")
+    texture.add_argument("--sigma", type=float, default=3.0, help="largest texture scale in pixels (default 3)")
+    texture.add_argument("--threads", type=int, help="CPU threads")
+
+    train = add("train", _delegate("training"), "train the network")
+    evaluate = add("evaluate", _delegate("evaluation"), "measure the network on pictures and masks")
+    if command == "train":
+        importlib.import_module("dgfnet.training").add_arguments(train)
+    if command == "evaluate":
+        importlib.import_module("dgfnet.evaluation").add_arguments(evaluate)
+
+    rfr = add("import-rfr", _import_rfr, "make weights of a published RFR checkpoint: the coarse branch alone")
+    rfr.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    rfr.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="weights to write, .safetensors")
+
+    weights = add("weights", _weights, "list the shipped weights, or describe some")
+    weights.add_argument("action", choices=("list", "info"))
+    weights.add_argument("weights", nargs="?", help="name or path; the default ones unless given")
+
+    add("serve", _serve, "run the server in the foreground").add_argument("rest", nargs=argparse.REMAINDER)
+    add("status", _status, "say what the server does")
+    add("stop", _stop, "end the server")
+    doctor = add("doctor", _doctor, "check the installation, with a fix for each problem")
+    _add_machine_options(doctor)
+    return parser
+
+
+def _add_machine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU where there is one)")
+    parser.add_argument("--weights", help="name of shipped weights, or a path")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def _inpaint(options: argparse.Namespace) -> int:
+    from dgfnet.batch import fill_files, find_jobs
+    from dgfnet.inpainting import FillOptions, Inpainter
+
+    given = {name: value for name in _FILL_OPTIONS if (value := getattr(options, name)) is not None}
+    settings = FillOptions(**given)
+    jobs = find_jobs(options.photo, options.mask, options.out, options.overwrite)
+    if not jobs:
+        print(f"Every output is in {options.out} already; --overwrite makes them anew.")
+        return 0
+    if options.server:
+        if options.device or options.weights or options.threads:
+            raise UsageError("--device, --weights and --threads belong to the server; give them to `dgfnet serve`.")
+        from server.pyzmq_client import Client
+
+        with Client.connect() as client:
+            failures = fill_files(jobs, lambda image, mask, report: client.inpaint(image, mask, given, report))
+    else:
+        inpainter = Inpainter(*_network(options))
+        failures = fill_files(
+            jobs, lambda image, mask, report: inpainter.fill(image, mask, settings, report).compose(image)
+        )
+    return FAILED if failures else 0
+
+
+def _network(options: argparse.Namespace) -> tuple[DGFNet, str]:
+    """The network that the options ask for, and its device."""
+    import torch
+
+    from dgfnet.model import load
+
+    if options.threads:
+        torch.set_num_threads(max(options.threads, 1))
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as fault:
+        raise UsageError(f"There is no device `{device}` here; leave --device out to use what there is.") from fault
+    return load(options.weights, device), device
+
+
+def _texture(options: argparse.Namespace) -> int:
+    import torch
+    from tqdm import tqdm
+
+    from dgfnet import pictures
+    from dgfnet.maps import encoded_maps, texture_maps
+
+    if options.threads:
+        torch.set_num_threads(max(options.threads, 1))
+    photo = pictures.read(options.photo)
+    with tqdm(total=1.0, disable=None, bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}") as bar:
+
+        def report(stage: str, fraction: float) -> None:
+            bar.set_description(stage, refresh=False)
+            bar.update(fraction - bar.n)
+
+        maps = texture_maps(photo.pixels, options.lam, options.sigma, report)
+    structure, texture, offset = encoded_maps(photo.pixels, *maps)
+    suffix = ".png" if photo.pixels.dtype.kind == "u" else ".tiff"
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, pixels in (("structure", structure), ("texture", texture)):
+        path = options.out / f"{options.photo.stem}-{name}{suffix}"
+        pictures.write(path, replace(photo, pixels=pixels))
+        print(path)
+    print(
+        f"structure + texture - {offset:g} is the picture: put the texture above the structure in the mode Grain merge."
+    )
+    return 0
+
+
+def _delegate(module: str) -> Callable[[argparse.Namespace], int]:
+    """A command that lives in a module of its own."""
+
+    def run(options: argparse.Namespace) -> int:
+        return importlib.import_module(f"dgfnet.{module}").run(options)
+
+    return run
+
+
+def _import_rfr(options: argparse.Namespace) -> int:
+    from dgfnet.model import DGFNet, DGFNetConfig, save
+    from dgfnet.rfr import read_checkpoint
+
+    if options.out.suffix != ".safetensors":
+        raise UsageError("The name of the weights to write must end in .safetensors.")
+    network = DGFNet(DGFNetConfig(fusion="none"))
+    network.coarse = read_checkpoint(options.checkpoint)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    save(network, options.out, {"origin": f"imported from the RFR checkpoint {options.checkpoint.name}"})
+    print(f"{options.out} written; use it with --weights {options.out}")
+    return 0
+
+
+def _weights(options: argparse.Namespace) -> int:
+    from dgfnet.model import available, load_info
+
+    if options.action == "list":
+        print("\n".join(available()) or "There are no shipped weights.")
+        return 0
+    info = load_info(options.weights)
+    print(f"name: {info.name}\npath: {info.path}\nsha256: {info.sha256}")
+    for key, value in (*vars(info.config).items(), *info.notes.items()):
+        print(f"{key}: {value}")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from server.lifecycle import serve
+
+    return serve(options.rest)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from server.lifecycle import status
+
+    return status()
+
+
+def _stop(options: argparse.Namespace) -> int:
+    from server.lifecycle import stop
+
+    return stop()
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from dgfnet.doctor import checks, report
+
+    return FAILED if report(chain(checks(lambda: _network(options)), _server_checks())) else 0
+
+
+def _server_checks() -> Iterator[Check]:
+    """Whether a server runs; none is no problem, it is started when it is needed."""
+    from dgfnet.doctor import Check
+    from server.client.discovery import read_address, state_folder
+    from server.client.errors import InpaintError
+
+    try:
+        address = read_address(state_folder())
+    except InpaintError as fault:
+        yield Check("server", fault.message, fault.action)
+        return
+    running = f"published at {address.host}:{address.port}, log {address.log}" if address else "not running"
+    yield Check("server", running if address else f"{running}; it starts when it is needed")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
