@@ -1,0 +1,186 @@
+"""The command: what it writes, what it says, how it ends. Weights are tiny random ones, made here."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from dgfnet import pictures
+from dgfnet.cli import main
+from dgfnet.doctor import seam_step
+from dgfnet.model import DGFNet, DGFNetConfig, load, save
+from dgfnet.pictures import Picture
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save(DGFNet(DGFNetConfig(width=0.125, detail_width=0.125, recurrences=2)), path)
+    return str(path)
+
+
+def photo(seed=0, dtype=np.uint8, channels=3):
+    y, x = np.mgrid[:80, :100]
+    waves = np.stack([0.5 + 0.3 * np.sin((x + seed + 9 * c) / 11) * np.cos(y / 13) for c in range(channels)], axis=-1)
+    return pictures.from_float(waves, dtype)
+
+
+def hole():
+    mask = np.zeros((80, 100), np.uint8)
+    mask[30:50, 40:60] = 255
+    return mask
+
+
+def put(path, pixels, **extra):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures.write(path, Picture(pixels, **extra))
+    return str(path)
+
+
+def test_help_is_fast_because_it_loads_nothing_heavy():
+    code = "import sys, dgfnet.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print({'torch', 'numpy', 'zmq', 'cv2', 'PIL'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("set()")
+    assert "inpaint" in done.stdout
+
+
+@pytest.mark.parametrize(("dtype", "suffix"), [(np.uint8, ".png"), (np.uint16, ".tiff")])
+def test_inpaint_changes_the_hole_alone(tmp_path, weights, dtype, suffix, capsys):
+    before = photo(dtype=dtype)
+    source = put(tmp_path / f"a{suffix}", before, dpi=(300.0, 300.0))
+    out = tmp_path / "new" / f"out{suffix}"
+    assert main(["inpaint", source, put(tmp_path / "m.png", hole()), "-o", str(out), "--weights", weights]) == 0
+    after = pictures.read(out)
+    assert after.pixels.dtype == dtype
+    assert after.dpi == pytest.approx((300, 300), rel=1e-3)
+    np.testing.assert_array_equal(after.pixels[hole() == 0], before[hole() == 0])
+    assert (after.pixels[hole() > 0] != before[hole() > 0]).any()
+    assert str(out) in capsys.readouterr().out
+
+
+def test_options_reach_the_fill(tmp_path, weights):
+    source, mask = put(tmp_path / "a.png", photo()), put(tmp_path / "m.png", hole())
+    results = []
+    for extra in ([], ["--grow", "4"], ["--texture-strength", "0"], ["--feather", "5"]):
+        out = tmp_path / "out.png"
+        assert main(["inpaint", source, mask, "-o", str(out), "--weights", weights, *extra]) == 0
+        results.append(pictures.read(out).pixels)
+    assert len({result.tobytes() for result in results}) == 4
+    assert (results[1] != results[0])[hole() == 0].any()
+    assert main(["inpaint", source, mask, "-o", str(tmp_path / "x.png"), "--weights", weights, "--grow", "-1"]) == 1
+
+
+def test_folders_go_on_after_a_failure_and_resume(tmp_path, weights, capsys):
+    for name in ("one", "two", "three", "four"):
+        put(tmp_path / "in" / f"{name}.png", photo(len(name)))
+    (tmp_path / "in" / "notes.txt").write_text("not a picture")
+    put(tmp_path / "masks" / "one.tiff", hole())
+    put(tmp_path / "masks" / "two.png", hole()[:-1])
+    put(tmp_path / "masks" / "three.png", hole())
+    command = ["inpaint", *(str(tmp_path / name) for name in ("in", "masks")), "-o", str(tmp_path / "out")]
+    assert main([*command, "--weights", weights]) == 1
+    said = capsys.readouterr()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["one.png", "three.png"]
+    assert "2 of 4 pictures filled" in said.out
+    assert said.err.count("dgfnet: ") == 2
+    assert "no mask" in said.err
+    assert "80 pixels" in said.err or "79" in said.err
+    first = (tmp_path / "out" / "one.png").stat().st_mtime_ns
+    put(tmp_path / "masks" / "two.png", hole())
+    put(tmp_path / "masks" / "four.png", hole())
+    assert main([*command, "--weights", weights]) == 0
+    assert (tmp_path / "out" / "one.png").stat().st_mtime_ns == first
+    assert "2 of 2" in capsys.readouterr().out
+    assert main([*command, "--weights", weights]) == 0
+    assert "already" in capsys.readouterr().out
+    assert main([*command, "--weights", weights, "--overwrite"]) == 0
+    assert (tmp_path / "out" / "one.png").stat().st_mtime_ns != first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["absent.png", "m.png", "-o", "o.png"], "no file"),
+        (["a.png", "absent.png", "-o", "o.png"], "no file"),
+        (["a.png", "empty.png", "-o", "o.png"], "Nothing is selected"),
+        (["a.png", "m.png", "-o", "o.gif"], "ending"),
+        (["a.png", "m.png", "-o", "a.png"], "overwritten"),
+        (["a.png", ".", "-o", "o.png"], "do not go together"),
+        (["a.png", "m.png", "-o", "o.png", "--device", "cuda:99"], "no device"),
+        (["a.png", "m.png", "-o", "o.png", "--weights", "nonsense"], "no weights"),
+    ],
+)
+def test_mistakes_cost_one_sentence(tmp_path, monkeypatch, weights, capsys, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / "a.png", photo())
+    put(tmp_path / "m.png", hole())
+    put(tmp_path / "empty.png", hole() * 0)
+    if "--weights" not in arguments:
+        arguments = [*arguments, "--weights", weights]
+    assert main(["inpaint", *arguments]) in (1, 2)
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert says in said[0]
+    assert not (tmp_path / "o.png").exists()
+
+
+def test_texture_maps_add_up(tmp_path, capsys):
+    before = photo(dtype=np.uint16)
+    assert main(["texture", put(tmp_path / "a.png", before), "-o", str(tmp_path / "maps"), "--sigma", "2"]) == 0
+    structure, texture = (
+        pictures.read(tmp_path / "maps" / f"a-{name}.png").pixels for name in ("structure", "texture")
+    )
+    assert structure.dtype == np.uint16
+    np.testing.assert_array_equal(structure.astype(int) + texture - 32767, before)
+    assert "32767" in capsys.readouterr().out
+
+
+def test_import_of_an_rfr_checkpoint(tmp_path, capsys):
+    from dgfnet.rfr import _NAMES
+
+    ours = DGFNet(DGFNetConfig(fusion="none")).coarse.state_dict()
+    theirs = {}
+    for key, value in ours.items():
+        prefix = max((name for name in _NAMES.values() if key.startswith(name + ".") or key == name), key=len)
+        original = next(old for old, new in _NAMES.items() if new == prefix)
+        theirs[original + key[len(prefix) :]] = value
+    torch.save({"generator": theirs}, tmp_path / "rfr.pth")
+    out = tmp_path / "rfr.safetensors"
+    assert main(["import-rfr", str(tmp_path / "rfr.pth"), "-o", str(out)]) == 0
+    network = load(out)
+    assert network.config.fusion == "none"
+    assert all(torch.equal(value, ours[key]) for key, value in network.coarse.state_dict().items())
+    assert main(["weights", "info", str(out)]) == 0
+    assert "sha256" in capsys.readouterr().out
+    (tmp_path / "bad.pth").write_bytes(b"hello")
+    assert main(["import-rfr", str(tmp_path / "bad.pth"), "-o", str(out)]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_doctor_names_each_part(weights, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("DGFNET_HOME", os.fspath(tmp_path))
+    main(["doctor", "--weights", weights])
+    said = capsys.readouterr().out
+    for part in ("Python", "torch", "weights", "server"):
+        assert part in said
+    for line in said.splitlines():
+        assert line.startswith(("ok ", "problem ", " " * 8 + " -> "))
+
+
+def test_seam_step_measures_the_border_alone():
+    picture, mask = np.zeros((10, 10, 3)), np.zeros((10, 10), bool)
+    mask[3:6, 3:6] = True
+    picture[mask] = 0.5
+    picture[4, 4] = 9
+    assert seam_step(picture, mask) == pytest.approx(0.5)
+
+
+def test_wrong_usage_ends_with_two():
+    with pytest.raises(SystemExit) as caught:
+        main(["inpaint"])
+    assert caught.value.code == 2
