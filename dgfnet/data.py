@@ -61,8 +61,8 @@ def read_pictures(sources: list[str]) -> Iterator[tuple[str, Image.Image]]:
 class PictureBank:
     """Pictures at a few fixed scales, with their textures, resident on one device.
 
-    Texture depends on the scale at which a picture is seen, so the scales are drawn when the bank is built and the textures
-    are those of whole pictures, not of crops.
+    Texture depends on the scale at which a picture is seen, so the scales are drawn when the bank is built, and the
+    textures are those of whole pictures, not of crops.
     """
 
     def __init__(self, images: list[Tensor], textures: list[Tensor], device: torch.device | str = "cpu") -> None:

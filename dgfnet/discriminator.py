@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ class PatchDiscriminator(nn.Module):
         c = round(64 * width)
         sizes = [4, c, 2 * c, 4 * c, 4 * c, 4 * c, 4 * c]
         self.layers = nn.ModuleList(
-            spectral_norm(nn.Conv2d(a, b, 5, stride=2, padding=2)) for a, b in zip(sizes, sizes[1:], strict=False)
+            spectral_norm(nn.Conv2d(a, b, 5, stride=2, padding=2)) for a, b in itertools.pairwise(sizes)
         )
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 _CONVOLUTIONS = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2), (3, 3))  # (block, convolution) of VGG-16 up to pool3
 _CAFFE_MEAN = (123.68, 116.779, 103.939)  # R, G, B of the original ImageNet training
 _MEAN_ACTIVATION = 0.2
-"""Each pool is scaled to this mean activation, about that of a VGG-16 fed with values from 0 to 1, to which the paper's loss
-weights belong: the original weights, fed with 0 to 255, answer hundreds of times larger."""
+"""Each pool is scaled to this mean activation, so that the paper's loss weights act on features of order one: the
+original weights, fed with 0 to 255, answer hundreds of times larger."""
 
 
 class FeaturesError(RuntimeError):
@@ -23,6 +23,9 @@ class FeaturesError(RuntimeError):
 
 class VGGFeatures(nn.Module):
     """The first three stages of VGG-16, frozen."""
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,8 +61,8 @@ def load_features(source: str | pathlib.Path) -> VGGFeatures:
     """VGG features from a folder of the original weights, or from a torchvision checkpoint.
 
     Args:
-        source: a folder with `blockB_convC_kernel_0.npy` [3, 3, in, out] and `..._bias_0.npy` (BGR, 0 to 255; the original
-            VGG-19's first convolutions have VGG-16's topology), or torchvision's `vgg16*.pth`.
+        source: a folder with `blockB_convC_kernel_0.npy` [3, 3, in, out] and `..._bias_0.npy` (BGR, 0 to 255; the
+            original VGG-19's first convolutions have VGG-16's topology), or torchvision's `vgg16*.pth`.
 
     Raises:
         FeaturesError: the source is absent or incomplete.
@@ -78,13 +81,11 @@ def load_features(source: str | pathlib.Path) -> VGGFeatures:
 
 def _from_arrays(features: VGGFeatures, folder: pathlib.Path) -> None:
     for (block, number), convolution in zip(_CONVOLUTIONS, features.convolutions, strict=True):
-        assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
-        kernel = torch.from_numpy(np.load(folder / f"block{block}_conv{number}_kernel_0.npy")).permute(3, 2, 0, 1).float()
-        bias = torch.from_numpy(np.load(folder / f"block{block}_conv{number}_bias_0.npy")).float()
+        kernel = torch.from_numpy(np.load(folder / f"block{block}_conv{number}_kernel_0.npy")).permute(3, 2, 0, 1)
+        bias = torch.from_numpy(np.load(folder / f"block{block}_conv{number}_bias_0.npy"))
         if (block, number) == (1, 1):
             kernel = kernel.flip(1) * 255  # takes RGB from 0 to 1 instead of BGR from 0 to 255
-        convolution.weight.data.copy_(kernel)
-        convolution.bias.data.copy_(bias)
+        convolution.load_state_dict({"weight": kernel, "bias": bias})
 
 
 def _from_torchvision(features: VGGFeatures, file: pathlib.Path) -> None:
@@ -92,7 +93,5 @@ def _from_torchvision(features: VGGFeatures, file: pathlib.Path) -> None:
     features.mean.copy_(torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
     deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
     for index, convolution in zip((0, 2, 5, 7, 10, 12, 14), features.convolutions, strict=True):
-        assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
-        weight = state[f"features.{index}.weight"]
-        convolution.weight.data.copy_(weight / deviation if index == 0 else weight)
-        convolution.bias.data.copy_(state[f"features.{index}.bias"])
+        kernel, bias = state[f"features.{index}.weight"], state[f"features.{index}.bias"]
+        convolution.load_state_dict({"weight": kernel / deviation if index == 0 else kernel, "bias": bias})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -55,7 +57,7 @@ class FusionNetwork(nn.Module):
         sizes = [c, 2 * c, 4 * c, 8 * c, 8 * c]  # at 1, 1/2, 1/4, 1/8, 1/16 of the picture
         leaky = nn.LeakyReLU(0.2)
         module = DifferencePerception if perceive else PlainFusion
-        steps = list(zip(sizes, sizes[1:], strict=False))
+        steps = list(itertools.pairwise(sizes))
         self.encode_coarse = nn.Sequential(conv_bn(4, c, 5, leaky), conv_bn(c, c, 3, leaky))
         self.encode_texture = nn.Sequential(conv_bn(4, c, 5, leaky), conv_bn(c, c, 3, leaky))
         self.merge = nn.ModuleList(module(a, b) for a, b in steps)

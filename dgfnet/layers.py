@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -17,12 +18,13 @@ def composite(prediction: Tensor, image: Tensor, known: Tensor) -> Tensor:
     return torch.where(known > 0, image.to(prediction.dtype), prediction)
 
 
-def conv_bn(inputs: int, outputs: int, kernel: int, activation: nn.Module, **conv: int) -> nn.Sequential:
-    """Convolution without bias, BatchNorm, activation; 'same' padding unless given."""
-    conv.setdefault("padding", conv.get("dilation", 1) * (kernel // 2))
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, bias=False, **conv), nn.BatchNorm2d(outputs), activation
-    )
+def conv_bn(
+    inputs: int, outputs: int, kernel: int, activation: nn.Module, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """Convolution without bias, BatchNorm, activation; padded so that the size changes by the stride only."""
+    padding = dilation * (kernel // 2)
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), activation)
 
 
 def upconv_bn(inputs: int, outputs: int, activation: nn.Module) -> nn.Sequential:
@@ -36,7 +38,7 @@ class PartialConv2d(nn.Module):
     """Convolution over known pixels only (Liu et al. 2018), without bias.
 
     The input may be several groups of channels, each with a mask of its own; masks have one channel, because all
-    channels of a group are known or unknown together. The sum under the window is scaled up by the share that was known.
+    channels of a group are known or unknown together. The sum under the window is scaled up by the known share.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
@@ -81,8 +83,8 @@ class Memory(NamedTuple):
 class ConsistentAttention(nn.Module):
     """Knowledge consistent attention of RFR (Li et al., CVPR 2020, section 3.2).
 
-    Every position is rebuilt from all positions by cosine-like similarity; the scores of earlier recurrences persist where
-    the position was known then. Scores are linear in the query, so their 3x3 mean pooling is done on the queries.
+    Every position is rebuilt from all positions by cosine-like similarity; the scores of earlier recurrences persist
+    where the position was known then. Scores are linear in the query, so their 3x3 mean pooling is done on the queries.
     """
 
     def __init__(self, channels: int) -> None:
@@ -136,6 +138,6 @@ class ConsistentAttention(nn.Module):
     def _replay(self, past: tuple[Recall, ...], block: slice) -> Tensor:
         """Scores of the last recurrence for a block of queries, recomputed from the first on."""
         scores = self._scores(past[0], None, None, block)
-        for before, now in zip(past, past[1:], strict=False):
+        for before, now in itertools.pairwise(past):
             scores = self._scores(now, before.known, scores, block)
         return scores

@@ -93,7 +93,9 @@ def blob(share: Tensor, size: int, generator: torch.Generator) -> Tensor:
     noise = F.interpolate(noise, size=(size, size), mode="bicubic", align_corners=False)[:, 0]
     grid = (torch.arange(size, device=device) + 0.5) / size
     centre = 0.2 + 0.6 * torch.rand(b, 2, device=device, generator=generator)
-    distance = (grid.view(1, 1, -1) - centre[:, :1, None]).square() + (grid.view(1, -1, 1) - centre[:, 1:, None]).square()
+    distance = (grid.view(1, 1, -1) - centre[:, :1, None]).square() + (
+        grid.view(1, -1, 1) - centre[:, 1:, None]
+    ).square()
     height = (noise - 8 * distance).flatten(1)
     cut = torch.stack([torch.quantile(h, 1 - s) for h, s in zip(height, share, strict=True)])
     return (height <= cut[:, None]).float().view(b, 1, size, size)

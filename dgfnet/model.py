@@ -31,7 +31,7 @@ Fusion = Literal["dpfm", "plain", "none"]
 class DGFNetConfig:
     """What a network is made of.
 
-    `width` multiplies the channels of the coarse branch, `detail_width` those of the texture branch and the fusion network.
+    `width` multiplies the channels of the coarse branch, `detail_width` those of texture branch and fusion network.
     `fusion` is the ablation of Table 2: `dpfm` the full model, `plain` without DPFM, `none` the coarse branch alone.
     `recurrences` is the most that the network was trained for.
     """
@@ -79,8 +79,8 @@ class DGFNet(nn.Module):
             recurrences: of the coarse branch; as many as it was trained for unless given.
 
         Returns:
-            Coarse picture, signed texture and final picture. Without a fusion network the final picture is the coarse one
-            and the texture zero.
+            Coarse picture, signed texture and final picture. Without a fusion network the final picture is the coarse
+            one and the texture zero.
         """
         height, width = image.shape[-2:]
         if height % STRIDE or width % STRIDE:
@@ -95,7 +95,10 @@ class DGFNet(nn.Module):
         return Output(coarse, texture, fused)
 
     def recurrences_for(self, depth: float) -> int:
-        """One more recurrence than fills a hole whose innermost pixel is `depth` px from its border; the trained number at most."""
+        """Recurrences for a hole whose innermost pixel is `depth` px from its border.
+
+        One more than fills it, but not more than the network was trained for.
+        """
         needed = math.ceil((depth - reach(0)) / (reach(1) - reach(0)))
         return min(max(needed, 1) + 1, self.config.recurrences)
 

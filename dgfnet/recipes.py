@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from dgfnet.losses import LossWeights
 from dgfnet.masks import Kind
@@ -13,8 +13,8 @@ from dgfnet.model import DGFNetConfig
 class Stage:
     """A stretch of training with constant settings.
 
-    `share` of the recipe's steps, crops of `size` px, `batch` of them, learning rate `rate`; `frozen_norm` runs BatchNorm on its
-    running statistics (RFR shares BatchNorm over its recurrences, so inference needs a stage that trained like this);
+    `share` of the recipe's steps, crops of `size` px, `batch` of them, learning rate `rate`. `frozen_norm` runs
+    BatchNorm on its running statistics: RFR shares it over its recurrences, so inference needs a stage trained like this.
     `features` switches the perceptual and style losses, `adversarial` the discriminator.
     """
 
@@ -35,9 +35,9 @@ class Recipe:
     network: DGFNetConfig
     stages: tuple[Stage, ...]
     steps: int
-    coarse: LossWeights = LossWeights(6, 1, 0.1, 180)
-    texture: LossWeights = LossWeights(50, 50, 0.1, 180)
-    fused: LossWeights = LossWeights(50, 50, 0.1, 180, 0.1)
+    coarse: LossWeights
+    texture: LossWeights
+    fused: LossWeights
     recurrences: tuple[int, int] = (6, 6)
     mask_kinds: tuple[Kind, ...] = ("irregular", "square")
     hole_share: tuple[float, float] = (0.1, 0.6)
@@ -46,7 +46,7 @@ class Recipe:
     average: float = 0.999
     clip: float = 1.0
     seed: int = 1
-    deviations: tuple[str, ...] = field(default=())
+    deviations: tuple[str, ...] = ()
 
     def stage_at(self, step: int) -> Stage:
         """The stage to which step 0, 1, ... belongs."""
@@ -66,6 +66,9 @@ PAPER = Recipe(
         Stage(share=0.2, size=256, batch=6, rate=5e-5, adversarial=True, frozen_norm=True),
     ),
     steps=600_000,
+    coarse=LossWeights(6, 1, 0.1, 180),
+    texture=LossWeights(50, 50, 0.1, 180),
+    fused=LossWeights(50, 50, 0.1, 180, 0.1),
     average=0.0,
     clip=0.0,
 )
@@ -85,7 +88,12 @@ FULL = replace(
     scales=3,
     average=0.999,
     clip=1.0,
-    deviations=("crops of 128 px first", "batch 32 and more", "a random number of recurrences", "moving average of weights"),
+    deviations=(
+        "crops of 128 px first",
+        "batch 32 and more",
+        "a random number of recurrences",
+        "moving average of weights",
+    ),
 )
 
 NARROW = replace(

@@ -59,7 +59,9 @@ def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     expected = CoarseBranch().state_dict()
     missing = sorted(expected.keys() - ours.keys())
     if missing:
-        raise ImportRFRError(f"This is not a complete RFR checkpoint: {len(missing)} entries such as '{missing[0]}' are missing.")
+        raise ImportRFRError(
+            f"This is not a complete RFR checkpoint: {len(missing)} entries such as '{missing[0]}' are missing."
+        )
     for name, value in ours.items():
         if name not in expected or value.shape != expected[name].shape:
             raise ImportRFRError(f"The entry for '{name}' has shape {tuple(value.shape)}, which is not RFR's.")

@@ -1,8 +1,8 @@
 """Structure / texture split by relative total variation (Xu, Yan, Xia and Jia, SIGGRAPH Asia 2012).
 
 An image I is the sum of a structure S = rtv(I), smooth but for its main edges, and a signed texture T = I - S.
-Each outer iteration solves (1 + lambda / 2 * L(wx, wy)) S = I, where L is the five-point Laplacian whose weights are small
-where local gradients agree (edges) and large where they cancel (texture).
+Each outer iteration solves (1 + lambda / 2 * L(wx, wy)) S = I, where L is the five-point Laplacian whose weights are
+small where local gradients agree (edges) and large where they cancel (texture).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OUTER_ITERATIONS = 4
 EXACT = 80
 """Solver iterations per outer step: largest error below 1/255 against the original's direct solution."""
 FAST = 30
-"""For the network's input: a third of the time; largest error about 9/255, mean about 0.3/255."""
+"""For the network's input, in 3/8 of the time: largest error below 5/255, mean below 0.4/255 on three photographs."""
 
 _EPSILON = 1e-3  # the original's floor under the windowed variation
 
@@ -62,7 +62,7 @@ def rtv(
 def masked_texture(image: Tensor, known: Tensor, solver_iterations: int = FAST) -> Tensor:
     """Texture of a picture with a hole, the texture branch's input in training and serving alike.
 
-    The hole is filled by a membrane first: the edge that a blank hole would make is an error as large as the texture itself.
+    The hole is filled by a membrane first: the edge that a blank hole would make is an error as large as the texture.
 
     Args:
         image: [B, 3, H, W], 0 to 1; nothing under the hole is read.

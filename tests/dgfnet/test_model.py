@@ -102,7 +102,11 @@ def test_the_reach_is_what_the_coarse_branch_fills():
     with torch.no_grad():
         out = branch(torch.rand(1, 3, 32, 256) * known, known, recurrences=2)[0, :, 16]
     constant = (out - out[:, 255:]).abs().amax(0) < 1e-6
-    first = int(constant.float().cumprod(0).argmax()) if constant[0] else 256 - int(constant.flip(0).float().cumprod(0).sum())
+    first = (
+        int(constant.float().cumprod(0).argmax())
+        if constant[0]
+        else 256 - int(constant.flip(0).float().cumprod(0).sum())
+    )
     assert abs(first - 16 - model.reach(2)) <= 6
 
 

@@ -6,7 +6,7 @@ from dgfnet.rtv import EXACT, FAST, masked_texture, rtv
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
-@pytest.mark.parametrize(("iterations", "worst", "mean"), [(EXACT, 1.0, 0.1), (FAST, 9.0, 0.5)])
+@pytest.mark.parametrize(("iterations", "worst", "mean"), [(EXACT, 1.0, 0.1), (FAST, 5.0, 0.4)])
 def test_parity_with_the_original_code(shared, name, iterations, worst, mean):
     """Errors in units of 1/255 against what the authors' MATLAB code answers with its direct solver."""
     reference = np.load(shared / "reference" / f"rtv_{name}_256.npz")
