@@ -45,8 +45,11 @@ def connect(client: str, folder: Path | None = None, start: bool = True, on_poll
     `client` says who asks, such as ``gimp 3.0.4``. Raises `InpaintError`.
     """
     folder = folder or state_folder()
-    address = read_address(folder)
     failure = InpaintError("no_server", "No server is running.", "Start one with `dgfnet serve`.")
+    try:
+        address = read_address(folder)
+    except InpaintError as error:  # a starting server replaces a damaged file
+        address, failure = None, error
     if address:
         try:
             return Client(address, client, on_poll)

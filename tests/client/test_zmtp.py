@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 
@@ -145,10 +146,8 @@ def test_limits_hold_before_anything_is_buffered() -> None:
 def test_garbage_never_raises_anything_else(data: bytes) -> None:
     for start in (b"", GREETING, GREETING + READY):
         connection = Connection(Limits(frame_bytes=100, message_bytes=100))
-        try:
+        with contextlib.suppress(ProtocolError):
             connection.receive_data(start + data)
-        except ProtocolError as error:
-            assert str(error).endswith(".")
 
 
 def test_send_needs_a_handshake() -> None:
