@@ -93,24 +93,26 @@ def sheet(before: np.ndarray, mask: np.ndarray, after: np.ndarray) -> np.ndarray
 
 
 class Reporter:
-    """Shows each stage of the job: one line, rewritten in place on a terminal."""
+    """Prints each stage of the job with the seconds it took; on a terminal, the running stage with its fraction too."""
 
     def __init__(self) -> None:
-        self._stage = ""
+        self._stage, self._began = "", 0.0
         self._live = sys.stdout.isatty()
 
     def __call__(self, stage: str, fraction: float) -> None:
-        """Show a stage and its fraction, 0 to 1."""
+        """Note where the job is: the stage's name and its fraction, 0 to 1."""
+        if stage != self._stage:
+            self.finish()
+            self._stage, self._began = stage, time.monotonic()
         if self._live:
             print(f"\r\x1b[K  {stage} {fraction:.0%}", end="", flush=True)
-        elif stage != self._stage:
-            print(f"  {stage}", flush=True)
-        self._stage = stage
 
-    def clear(self) -> None:
-        """Remove the live line."""
-        if self._live:
-            print("\r\x1b[K", end="", flush=True)
+    def finish(self) -> None:
+        """Print the stage that has ended."""
+        if self._stage:
+            clear = "\r\x1b[K" if self._live else ""
+            print(f"{clear}  {self._stage}: {time.monotonic() - self._began:.1f} s", flush=True)
+            self._stage = ""
 
 
 def prove(folder: Path) -> None:
@@ -124,7 +126,7 @@ def prove(folder: Path) -> None:
         print(f"  server {'started' if started else 'found running'}: {ready - began:.1f} s", flush=True)
         reporter = Reporter()
         answer = fill(client, picture, mask, reporter)
-        reporter.clear()
+        reporter.finish()
         answered = time.monotonic()
     finally:
         if started:
@@ -139,10 +141,7 @@ def prove(folder: Path) -> None:
     named = {"result": after, "sheet": sheet(picture, mask, after)}
     for name, pixels in named.items():
         pictures.write(folder / f"{name}.png", pictures.Picture(pixels))
-    seconds = answer.report["seconds"]
-    print(
-        f"  answer after {answered - ready:.1f} s, of which " + ", ".join(f"{k} {v:.2f} s" for k, v in seconds.items())
-    )
+    print(f"  answer after {answered - ready:.1f} s, files written after another {time.monotonic() - answered:.1f} s")
     print(f"  device: {answer.report['device']}")
     for name in named:
         print(f"  {name}: {(folder / name).resolve()}.png")
