@@ -10,16 +10,21 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dgfnet import __version__
 from dgfnet.errors import speaks_to_the_user
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dgfnet.doctor import Check
+    from dgfnet.errors import Progress
     from dgfnet.model import DGFNet
+    from server.remote import Client
 
 FAILED, MISUSED = 1, 2
 _FILL_OPTIONS = ("context", "grow", "feather", "texture_strength")
@@ -32,7 +37,12 @@ class UsageError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors are one sentence on stderr. Returns the exit code: 0 done, 1 failed, 2 misused."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser(arguments[0] if arguments else "").parse_args(arguments)
+    parser = _parser(arguments[0] if arguments else "")
+    options, rest = parser.parse_known_args(arguments)
+    if options.command == "serve":
+        options.rest = rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         return options.run(options)
     except KeyboardInterrupt:
@@ -61,8 +71,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dgfnet {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str, **extra: Any) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", **extra)
         added.set_defaults(run=run)
         return added
 
@@ -102,7 +112,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     weights.add_argument("action", choices=("list", "info"))
     weights.add_argument("weights", nargs="?", help="name or path; the default ones unless given")
 
-    add("serve", _serve, "run the server in the foreground").add_argument("rest", nargs=argparse.REMAINDER)
+    add("serve", _serve, "run the server in the foreground", add_help=False)  # its options are the server's own
     add("status", _status, "say what the server does")
     add("stop", _stop, "end the server")
     doctor = add("doctor", _doctor, "check the installation, with a fix for each problem")
@@ -132,16 +142,36 @@ def _inpaint(options: argparse.Namespace) -> int:
     if options.server:
         if options.device or options.weights or options.threads:
             raise UsageError("--device, --weights and --threads belong to the server; give them to `dgfnet serve`.")
-        from server.pyzmq_client import Client
+        from server.remote import Client
 
         with Client.connect() as client:
-            failures = fill_files(jobs, lambda image, mask, report: client.inpaint(image, mask, given, report))
+            failures = fill_files(jobs, partial(_ask_server, client, given))
     else:
         inpainter = Inpainter(*_network(options))
         failures = fill_files(
             jobs, lambda image, mask, report: inpainter.fill(image, mask, settings, report).compose(image)
         )
     return FAILED if failures else 0
+
+
+def _ask_server(
+    client: Client, given: dict[str, Any], image: np.ndarray, mask: np.ndarray, report: Progress
+) -> np.ndarray:
+    """Have the server fill a picture, and put the layer that comes back above it as an editor would."""
+    import numpy as np
+
+    from dgfnet.composition import blend
+    from dgfnet.holes import Box
+    from dgfnet.pictures import split_alpha, to_float
+
+    result = image.copy()
+    for layer in client.submit(image, mask, options=given, progress=report).layers:
+        colour, alpha = split_alpha(layer.pixels)
+        assert alpha is not None
+        where = Box(layer.x, layer.y, alpha.shape[1], alpha.shape[0]).slices
+        fill = np.broadcast_to(to_float(colour), (*alpha.shape, 3))
+        result[where] = blend(result[where], fill, to_float(alpha))
+    return result
 
 
 def _network(options: argparse.Namespace) -> tuple[DGFNet, str]:
@@ -227,27 +257,37 @@ def _weights(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from server.lifecycle import serve
+    from server.__main__ import main as serve
 
     return serve(options.rest)
 
 
 def _status(options: argparse.Namespace) -> int:
-    from server.lifecycle import status
+    from server.remote import Client
 
-    return status()
+    with Client.connect(start_server=False) as client:
+        for name, value in client.status().fields().items():
+            print(f"{name}: {value}")
+    return 0
 
 
 def _stop(options: argparse.Namespace) -> int:
-    from server.lifecycle import stop
+    from server.client.discovery import read_address, state_folder
+    from server.remote import Client
 
-    return stop()
+    if read_address(state_folder()) is None:
+        print("No server is running.")
+        return 0
+    with Client.connect(start_server=False) as client:
+        client.shutdown()
+    print("The server has ended.")
+    return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
     from dgfnet.doctor import checks, report
 
-    return FAILED if report(chain(checks(lambda: _network(options)), _server_checks())) else 0
+    return FAILED if report(chain(checks(options.weights, lambda: _network(options)), _server_checks())) else 0
 
 
 def _server_checks() -> Iterator[Check]:

@@ -52,8 +52,8 @@ def report(found: Iterable[Check]) -> int:
     return problems
 
 
-def checks(load: Callable[[], tuple[DGFNet, str]]) -> Iterator[Check]:
-    """All checks but the server's, cheap ones first. `load` gives the network and its device."""
+def checks(weights: str | None, load: Callable[[], tuple[DGFNet, str]]) -> Iterator[Check]:
+    """All checks but the server's, cheap ones first. `load` gives the network with `weights`, and its device."""
     yield Check("dgfnet", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     for package in PACKAGES:
         try:
@@ -62,7 +62,7 @@ def checks(load: Callable[[], tuple[DGFNet, str]]) -> Iterator[Check]:
             yield Check(package, "not installed", _REINSTALL)
     yield Check("device", _device())
     try:
-        info = load_info()
+        info = load_info(weights)
         yield Check("weights", f"{info.name}, sha256 {info.sha256[:16]}")
         network, device = load()
     except WeightsError as fault:
