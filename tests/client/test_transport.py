@@ -320,7 +320,8 @@ def test_both_clients_get_identical_layers_from_the_real_broker() -> None:
         asked = small_request()
         arrays = {a.name: np.frombuffer(a.data, a.dtype).reshape(a.shape) for a in asked.arrays}
         with ZmqClient(address) as other:
-            theirs = other.inpaint(arrays["image"], arrays["mask"])
+            other.hello()
+            theirs = other.submit(arrays["image"], arrays["mask"])
     assert [bytes(layer.pixels) for layer in ours.layers] == [layer.pixels.tobytes() for layer in theirs.layers]
     assert ours.report["weights"] == theirs.report["weights"]
 
@@ -328,10 +329,9 @@ def test_both_clients_get_identical_layers_from_the_real_broker() -> None:
 def test_the_real_broker_refuses_and_serves_on() -> None:
     with broker() as address, Client(address, "test") as client:
         asked = small_request()
-        empty = asked.mask._replace(data=bytes(len(asked.mask.data)))
         with pytest.raises(InpaintError) as caught:
-            client.run(InpaintRequest(asked.image, empty))
-        assert caught.value.code == "empty_mask"
+            client.run(InpaintRequest(asked.image, array(np.ones((3, 3), np.uint8))))
+        assert caught.value.code == "bad_mask"
         assert caught.value.action.endswith(".")
         with pytest.raises(InpaintError) as caught:
             client.run(InpaintRequest(asked.image, asked.mask, output="poster"))
@@ -412,7 +412,7 @@ def test_a_server_is_started_also_past_a_stale_connection_file(tmp_path: Path, s
 def test_a_server_that_cannot_start_says_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "GRACE_SECONDS", 0.2)
     say_how_to_start(tmp_path, "print('no such weights'); raise SystemExit(3)")
-    with pytest.raises(InpaintError, match="ended with status 3 .* no such weights") as caught:
+    with pytest.raises(InpaintError, match=r"ended with status 3 .* no such weights") as caught:
         connect("test", tmp_path)
     assert caught.value.code == "start_failed"
     assert "launch.log" in caught.value.action
