@@ -75,7 +75,8 @@ def start(folder: Path | None = None, wait_seconds: float = START_SECONDS) -> Se
     folder = folder or state_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (folder / LAUNCH_FILE).exists():
-        _write_private(folder / LAUNCH_FILE, {"command": [sys.executable, "-m", "server"], "cwd": str(SOURCE_ROOT)})
+        command = [sys.executable, "-m", "server", "--home", str(folder.resolve())]
+        _write_private(folder / LAUNCH_FILE, {"command": command, "cwd": str(SOURCE_ROOT)})
     stale = _published_address(folder)
     deadline = time.monotonic() + wait_seconds
     launch = Launch(folder, time.monotonic(), stale)

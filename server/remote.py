@@ -1,4 +1,4 @@
-"""The server as seen by Python programs that have pyzmq: the command line, tests, tools. Editors use `server.client`."""
+"""The server as seen by Python programs with pyzmq: the command line, tests, tools. Editors use `server.client`."""
 
 from __future__ import annotations
 
