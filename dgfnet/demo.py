@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 from dgfnet import pictures
 from dgfnet.composition import blend
+from dgfnet.sheets import contact_sheet
 from server.client.errors import InpaintError
 from server.client.events import Layer, Result
 from server.client.requests import InpaintRequest
@@ -25,8 +26,6 @@ from server.client.wire import Array
 
 # A lattice tower left of the rocket, in x, y: something a retoucher would take out.
 TOWER = ((190, 114), (213, 114), (216, 354), (160, 354))
-GAP = 12  # pixels between the sheet's pictures
-RED = np.array([1, 0, 0], np.float32)
 
 
 class ProofError(Exception):
@@ -84,14 +83,6 @@ def check(before: np.ndarray, mask: np.ndarray, after: np.ndarray) -> None:
         raise ProofError("No pixel of the hole was filled.")
 
 
-def sheet(before: np.ndarray, mask: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Before, mask (as red over the picture) and after side by side: uint8 [H, 3 W + 2 GAP, 3]."""
-    share = np.float32(0.75) * pictures.to_float(mask)
-    masked = blend(before, np.broadcast_to(RED, before.shape), share)
-    gap = np.full((before.shape[0], GAP, 3), 255, np.uint8)
-    return np.concatenate([before, gap, masked, gap, after], axis=1)
-
-
 class Reporter:
     """Prints each stage of the job with the seconds it took; on a terminal, the running stage with its fraction too."""
 
@@ -138,7 +129,8 @@ def prove(folder: Path) -> None:
         after = place(after, layer)
     check(picture, mask, after)
     folder.mkdir(parents=True, exist_ok=True)
-    named = {"result": after, "sheet": sheet(picture, mask, after)}
+    sheet = np.asarray(contact_sheet([[picture, mask, after]], cell=picture.shape[1]))
+    named = {"result": after, "sheet": sheet}
     for name, pixels in named.items():
         pictures.write(folder / f"{name}.png", pictures.Picture(pixels))
     print(f"  answer after {answered - ready:.1f} s, files written after another {time.monotonic() - answered:.1f} s")

@@ -55,18 +55,6 @@ def test_an_unfilled_hole_is_refused() -> None:
         demo.check(before, np.full((3, 3), 255, np.uint8), before)
 
 
-def test_the_sheet_shows_before_mask_and_after() -> None:
-    before, after = np.full((2, 3, 3), 100, np.uint8), np.full((2, 3, 3), 50, np.uint8)
-    mask = np.array([[0, 0, 255], [0, 0, 0]], np.uint8)
-    shown = demo.sheet(before, mask, after)
-    assert shown.shape == (2, 3 * 3 + 2 * demo.GAP, 3)
-    middle = shown[:, 3 + demo.GAP : 6 + demo.GAP]
-    assert (shown[:, :3] == before).all()
-    assert (shown[:, -3:] == after).all()
-    assert middle[0, 2].tolist() == [216, 25, 25]  # a quarter of 100, three quarters of red
-    assert middle[0, 0].tolist() == [100, 100, 100]
-
-
 def test_without_an_installation_one_sentence_says_what_to_do(tmp_path, monkeypatch, capsys) -> None:
     pytest.importorskip("skimage", reason="scikit-image holds the photograph")
     monkeypatch.setenv("DGFNET_HOME", str(tmp_path))
