@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgfnet.holes import Box, Hole
+from dgfnet.holes import Box, Hole, HoleMap, around
 
 STRIDE = 16  # the network's sides are multiples of this
 MIN_MARGIN = 64  # native pixels of context on each side at least, or an eighth of the longest crop
@@ -71,11 +71,12 @@ def _ramp(inside: np.ndarray, half_width: int) -> np.ndarray:
     return np.clip(0.5 + inside / (2 * half_width), 0, 1)
 
 
-def plan(holes: list[Hole], picture: Box, context: float, reach: float, max_side: int) -> list[Crop]:
+def plan(hole_map: HoleMap, holes: list[Hole], picture: Box, context: float, reach: float, max_side: int) -> list[Crop]:
     """The network's runs that fill all holes.
 
     Args:
-        holes: from `find_holes`.
+        hole_map: from `find_holes`, as the next.
+        holes: in any order.
         picture: the whole picture's box.
         context: margin around a hole as a multiple of its thickness (twice its depth).
         reach: how deep the network fills, in network pixels.
@@ -84,7 +85,7 @@ def plan(holes: list[Hole], picture: Box, context: float, reach: float, max_side
     scales = _Scales(picture, context, reach, max_side)
     crops: list[Crop] = []
     for hole in _merged(holes, scales):
-        crops += _crops_of(hole, scales)
+        crops += _crops_of(hole, hole_map, scales)
     return crops
 
 
@@ -162,7 +163,7 @@ def _worth_joining(a: Hole, b: Hole, scales: _Scales) -> bool:
     return together >= 0.999 * max(first, second) and scales.cost(both) <= scales.cost(a) + scales.cost(b)
 
 
-def _crops_of(hole: Hole, scales: _Scales) -> list[Crop]:
+def _crops_of(hole: Hole, hole_map: HoleMap, scales: _Scales) -> list[Crop]:
     scale = scales.one_crop(hole)
     if scale is not None:
         return [Crop(hole, hole.box, Fade(), _widened_box(scales.box(hole), scale, scales), (scale,))]
@@ -171,16 +172,19 @@ def _crops_of(hole: Hole, scales: _Scales) -> list[Crop]:
     margin = min(scales.margin(hole), int(window / 4))
     xs = _cuts(hole.box.x, hole.box.width, window - 2 * margin)
     ys = _cuts(hole.box.y, hole.box.height, window - 2 * margin)
-    fade = margin // 2
+    half = margin // 2
     crops = []
     for row, (top, bottom) in enumerate(pairwise(ys)):
         for column, (left, right) in enumerate(pairwise(xs)):
             core = Box(left, top, right - left, bottom - top)
             sides = (column > 0, row > 0, column < len(xs) - 2, row < len(ys) - 2)
-            box = core.grown(margin).within(scales.picture)
-            crops.append(
-                Crop(hole, core, Fade(*(fade * side for side in sides)), _widened_box(box, scale, scales), (scale,))
-            )
+            fade = Fade(*(half * side for side in sides))
+            reached = core.grown(*fade)
+            pixels = hole_map.own(hole, reached)
+            if pixels.any():  # only as large as its part of the hole, which may be a line through a corner
+                box = around(pixels).moved(reached.x, reached.y).grown(margin).within(core.grown(margin))
+                box = _widened_box(box.within(scales.picture), scale, scales)
+                crops.append(Crop(hole, core, fade, box, (scale,)))
     return crops
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from dgfnet.composition import blend
-from dgfnet.holes import Box
+from dgfnet.holes import Box, around
 
 _STRIPE = 256  # rows composed in one go
 
@@ -28,9 +28,8 @@ class Patch:
 
     def trimmed(self) -> Patch:
         """Without the rows and columns at the sides that hold nothing; alpha must hold something."""
-        rows, columns = np.flatnonzero(self.alpha.any(axis=1)), np.flatnonzero(self.alpha.any(axis=0))
-        inner = Box(int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
-        box = Box(self.box.x + inner.x, self.box.y + inner.y, inner.width, inner.height)
+        inner = around(self.alpha > 0)
+        box = inner.moved(self.box.x, self.box.y)
         return Patch(box, *(part[inner.slices].copy() for part in (self.fill, self.coarse, self.alpha)))
 
 

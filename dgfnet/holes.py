@@ -53,9 +53,19 @@ class Box(NamedTuple):
         x, y = min(self.x, other.x), min(self.y, other.y)
         return Box(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
 
+    def moved(self, dx: int, dy: int) -> Box:
+        """The same size elsewhere."""
+        return Box(self.x + dx, self.y + dy, self.width, self.height)
+
     def relative_to(self, other: Box) -> Box:
         """The same box in the coordinates of `other`."""
-        return Box(self.x - other.x, self.y - other.y, self.width, self.height)
+        return self.moved(-other.x, -other.y)
+
+
+def around(pixels: np.ndarray) -> Box:
+    """The smallest box that holds every True of [H, W]; there must be one."""
+    columns, rows = np.flatnonzero(pixels.any(axis=0)), np.flatnonzero(pixels.any(axis=1))
+    return Box(int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class Inpainter:
         with watch("plan"):
             hole_map, holes = find_holes(mask, options.grow)
             picture = Box(0, 0, image.shape[1], image.shape[0])
-            crops = plan(holes, picture, options.context, self.network.reach(), self.max_side)
+            crops = plan(hole_map, holes, picture, options.context, self.network.reach(), self.max_side)
         patches, scales = [], []
         for index, crop in enumerate(crops):
             job = _CropJob(self, image, mask, options, hole_map, crop, watch)

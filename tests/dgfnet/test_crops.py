@@ -71,13 +71,13 @@ def test_coarse_maps_never_understate_a_hole(monkeypatch):
 def one_hole(width, height, box, depth):
     mask = np.zeros((height, width), bool)
     mask[box.slices] = True
-    hole = find_holes(mask)[1]
-    assert hole[0].depth == pytest.approx(depth, abs=0.5)
-    return hole
+    hole_map, holes = find_holes(mask)
+    assert holes[0].depth == pytest.approx(depth, abs=0.5)
+    return hole_map, holes
 
 
 def test_small_holes_at_scale_one_with_room_around():
-    (crop,) = plan(one_hole(400, 300, Box(200, 150, 20, 20), 10), Box(0, 0, 400, 300), 1.0, 80, 512)
+    (crop,) = plan(*one_hole(400, 300, Box(200, 150, 20, 20), 10), Box(0, 0, 400, 300), 1.0, 80, 512)
     assert crop.scales == (1.0,)
     assert crop.core == Box(200, 150, 20, 20)
     assert crop.box.width % STRIDE == crop.box.height % STRIDE == 0
@@ -86,27 +86,39 @@ def test_small_holes_at_scale_one_with_room_around():
 
 
 def test_deep_holes_go_down_in_scale():
-    (crop,) = plan(one_hole(3000, 3000, Box(1000, 1000, 801, 801), 401), Box(0, 0, 3000, 3000), 1.0, 84, 512)
+    (crop,) = plan(*one_hole(3000, 3000, Box(1000, 1000, 801, 801), 401), Box(0, 0, 3000, 3000), 1.0, 84, 512)
     assert crop.scales[0] == pytest.approx(80 / 401, rel=0.01)
     assert max(crop.box.width, crop.box.height) * crop.scales[0] <= 512 + 1
 
 
 def test_thin_holes_are_cut_into_crops_that_fade():
     picture = Box(0, 0, 2000, 200)
-    crops = plan(one_hole(2000, 200, Box(0, 100, 2000, 8), 4), picture, 1.0, 80, 512)
+    crops = plan(*one_hole(2000, 200, Box(0, 100, 2000, 8), 4), picture, 1.0, 80, 512)
     assert len(crops) > 4
     assert {crop.scales for crop in crops} == {(1.0,)}
     total = np.zeros((200, 2000))
     for crop in crops:
         assert max(crop.box.width, crop.box.height) <= 512
+        assert crop.box.height <= 8 + 2 * 64 + STRIDE
         total[crop.target.slices] += crop.share()
     np.testing.assert_allclose(total[100:108], 1, atol=1e-5)
+
+
+def test_crops_of_a_diagonal_line_leave_the_empty_parts_out():
+    mask = np.eye(3000, dtype=bool)
+    hole_map, found = find_holes(mask)
+    crops = plan(hole_map, found, Box(0, 0, 3000, 3000), 1.0, 80, 512)
+    assert len(crops) < 30
+    total = np.zeros(mask.shape, np.float32)
+    for crop in crops:
+        total[crop.target.slices] += crop.share()
+    np.testing.assert_allclose(total[mask], 1, atol=1e-5)
 
 
 def test_near_holes_share_a_crop_and_far_ones_do_not():
     mask = np.zeros((2000, 2000), bool)
     mask[100:110, 100:110] = mask[100:110, 130:140] = mask[1900:1910, 1900:1910] = True
-    crops = plan(find_holes(mask)[1], Box(0, 0, 2000, 2000), 1.0, 80, 512)
+    crops = plan(*find_holes(mask), Box(0, 0, 2000, 2000), 1.0, 80, 512)
     assert [crop.core for crop in crops] == [Box(100, 100, 40, 10), Box(1900, 1900, 10, 10)]
 
 
@@ -134,7 +146,7 @@ def test_any_mask_is_covered_once_within_reach(width, height, seed, context, rea
     picture = Box(0, 0, width, height)
     hole_map, found = find_holes(mask)
     total = np.zeros(mask.shape)
-    for crop in plan(found, picture, context, reach, 128):
+    for crop in plan(hole_map, found, picture, context, reach, 128):
         assert crop.box.within(picture) == crop.box
         assert crop.target.within(crop.box) == crop.target
         assert crop.scales[0] * crop.hole.depth <= max(reach - REACH_MARGIN, 1) + 1e-6
