@@ -100,8 +100,11 @@ class Progress:
     def _draw(self) -> None:
         with self._lock:
             if self._text and self.live:
-                room = shutil.get_terminal_size().columns - 12
-                print(f"\r\x1b[K  {self._text[:room]}  {time.monotonic() - self._began:.0f} s", end="", flush=True)
+                width = shutil.get_terminal_size().columns - 1
+                line = f"  {self._text[: width - 12]}  {time.monotonic() - self._began:.0f} s"
+                print(
+                    "\r" + line.ljust(width), end="", flush=True
+                )  # blanks, not escapes: old Windows consoles show those
 
     def _tick(self) -> None:
         while not self._ended.wait(1):

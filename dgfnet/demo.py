@@ -26,6 +26,7 @@ from server.client.wire import Array
 
 # A lattice tower left of the rocket, in x, y: something a retoucher would take out.
 TOWER = ((190, 114), (213, 114), (216, 354), (160, 354))
+WIDTH = 60  # of a progress line, in characters
 
 
 class ProofError(Exception):
@@ -96,13 +97,16 @@ class Reporter:
             self.finish()
             self._stage, self._began = stage, time.monotonic()
         if self._live:
-            print(f"\r\x1b[K  {stage} {fraction:.0%}", end="", flush=True)
+            print(f"\r  {stage} {fraction:.0%}".ljust(WIDTH), end="", flush=True)
 
     def finish(self) -> None:
         """Print the stage that has ended."""
         if self._stage:
-            clear = "\r\x1b[K" if self._live else ""
-            print(f"{clear}  {self._stage}: {time.monotonic() - self._began:.1f} s", flush=True)
+            start = "\r" if self._live else ""
+            print(
+                f"{start}  {self._stage}: {time.monotonic() - self._began:.1f} s".ljust(WIDTH if self._live else 0),
+                flush=True,
+            )
             self._stage = ""
 
 
@@ -113,13 +117,13 @@ def prove(folder: Path) -> None:
     began = time.monotonic()
     client, started = open_client()
     ready = time.monotonic()
+    reporter = Reporter()
     try:
         print(f"  server {'started' if started else 'found running'}: {ready - began:.1f} s", flush=True)
-        reporter = Reporter()
         answer = fill(client, picture, mask, reporter)
-        reporter.finish()
         answered = time.monotonic()
     finally:
+        reporter.finish()
         if started:
             client.shutdown()
         else:
