@@ -1,0 +1,116 @@
+"""The real engine with a small network: a fill end to end, and the steps when memory runs out."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from dgfnet import inpainting, model
+from dgfnet.errors import Cancelled
+from server import engine as engine_module
+from server.engine import NetworkEngine, choose_device, load_engine
+from server.worker import NoEngine
+
+
+@pytest.fixture(scope="module")
+def real_engine():
+    torch.manual_seed(0)
+    config = model.DGFNetConfig(width=0.125, detail_width=0.125, recurrences=1)
+    return NetworkEngine(model.DGFNet(config).eval(), torch.device("cpu"), "random", "0" * 64)
+
+
+def test_a_job_through_server_and_network(run_server, real_engine, photo, mask):
+    stages = []
+    with run_server(lambda: real_engine).client() as client:
+        (layer,), report = client.submit(photo, mask, progress=lambda stage, _: stages.append(stage))
+        (coarse, texture), group_report = client.submit(
+            photo, mask, options={"output": "group", "texture_strength": 0.25}
+        )
+    expected = inpainting.Inpainter(real_engine._network).fill(photo, mask).compose(photo)
+    x, y, (height, width) = layer.x, layer.y, layer.pixels.shape[:2]
+    inside = mask[y : y + height, x : x + width] == 255
+    np.testing.assert_array_equal(layer.pixels[..., :3][inside], expected[y : y + height, x : x + width][inside])
+    total = coarse.pixels[..., :3].astype(int) + texture.pixels[..., :3] - 127
+    np.testing.assert_array_equal(total[inside], layer.pixels[..., :3][inside])
+    assert texture.opacity == 0.25
+    assert group_report["options"]["texture_strength"] == 0.25
+    assert report["weights"] == {"name": "random", "sha256": "0" * 64}
+    assert report["notes"] == []
+    assert any("Filling" in stage for stage in stages)
+
+
+class OutOfMemoryInpainter:
+    """Needs more than there is until the crop is at most `enough` wide, or always for None."""
+
+    enough: int | None = 256
+    tried: ClassVar[list[tuple[str, int]]] = []
+
+    def __init__(self, network, device, max_side):
+        self.device, self.side = str(device), max_side
+        self.inner = inpainting.Inpainter(network, device, max_side)
+
+    def fill(self, *arguments):
+        self.tried.append((self.device, self.side))
+        if self.enough is None or self.side > self.enough:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.inner.fill(*arguments)
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    monkeypatch.setattr(engine_module, "Inpainter", OutOfMemoryInpainter)
+    monkeypatch.setattr(OutOfMemoryInpainter, "tried", [])
+    return OutOfMemoryInpainter
+
+
+def test_out_of_memory_goes_down_the_ladder_and_says_so(real_engine, photo, mask, little_memory):
+    outcome = real_engine.inpaint(photo, mask, {}, False, lambda stage, fraction: None)
+    assert [side for _, side in little_memory.tried] == [512, 512, 384, 256]
+    assert outcome.notes[-1] == "Filled at a lower scale, at most 256 network pixels wide."
+
+
+def test_out_of_memory_everywhere_is_told(run_server, real_engine, photo, mask, little_memory, monkeypatch):
+    monkeypatch.setattr(little_memory, "enough", None)
+    with run_server(lambda: real_engine).client() as client:
+        with pytest.raises(Exception, match="not enough memory") as refused:
+            client.submit(photo, mask)
+        assert refused.value.code == "out_of_memory"
+        monkeypatch.setattr(little_memory, "enough", 512)
+        assert client.submit(photo, mask).layers
+
+
+def test_cancel_reaches_the_network(real_engine, photo, mask):
+    def stop(stage, fraction):
+        if fraction > 0:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        real_engine.inpaint(photo, mask, {}, False, stop)
+
+
+def test_other_errors_are_not_taken_for_memory(real_engine, photo, mask, monkeypatch):
+    monkeypatch.setattr(OutOfMemoryInpainter, "fill", lambda *_: (_ for _ in ()).throw(RuntimeError("wrong size")))
+    monkeypatch.setattr(engine_module, "Inpainter", OutOfMemoryInpainter)
+    with pytest.raises(RuntimeError, match="wrong size"):
+        real_engine.inpaint(photo, mask, {}, False, lambda stage, fraction: None)
+
+
+def test_a_device_that_is_not_there():
+    assert choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(NoEngine, match="toaster"):
+        choose_device("toaster")
+
+
+def test_weights_that_are_not_there():
+    with pytest.raises(NoEngine, match="none-such"):
+        load_engine("cpu", "none-such")
+
+
+def test_the_shipped_weights_load(photo, mask):
+    if not model.available():
+        pytest.skip("no weights are shipped yet")
+    outcome = load_engine("cpu").inpaint(photo, mask, {}, False, lambda stage, fraction: None)
+    assert np.isfinite(outcome.fill.fill).all()

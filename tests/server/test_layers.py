@@ -1,0 +1,88 @@
+"""Encodings of results: exact sums, and what an editor shows of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from server import layers
+from server.colour import linear_to_srgb, srgb_to_linear
+from server.options import GRAIN_MERGE_OFFSETS
+
+
+def pixels(code, seed, shape=(40, 30, 3)):
+    values = np.random.default_rng(seed).random(shape)
+    return (values * {"u1": 255.99, "u2": 65535.99}.get(code, 1)).astype(code)
+
+
+@pytest.mark.parametrize("code", ["u1", "u2"])
+def test_integer_sums_are_exact_even_where_the_texture_is_out_of_range(code):
+    final, coarse = pixels(code, 1), pixels(code, 2)
+    final[0, 0], coarse[0, 0] = 0, np.iinfo(code).max
+    final[0, 1], coarse[0, 1] = np.iinfo(code).max, 0
+    offset = GRAIN_MERGE_OFFSETS[code]
+    base, texture = layers.split(final, coarse, offset)
+    assert base.dtype == texture.dtype == final.dtype
+    np.testing.assert_array_equal(base.astype(int) + texture.astype(int) - int(offset), final)
+
+
+def test_the_coarse_layer_stays_as_it_is_where_the_texture_fits():
+    final, coarse = np.full((2, 2, 1), 200, np.uint8), np.full((2, 2, 1), 150, np.uint8)
+    base, texture = layers.split(final, coarse, 127)
+    assert (base == 150).all()
+    assert (texture == 177).all()
+
+
+def test_the_excess_goes_into_the_coarse_layer():
+    base, texture = layers.split(np.full((1, 1, 1), 255, np.uint8), np.zeros((1, 1, 1), np.uint8), 127)
+    assert (int(base[0, 0, 0]), int(texture[0, 0, 0])) == (127, 255)
+
+
+@pytest.mark.parametrize(("code", "error"), [("f2", 2.5e-4), ("f4", 6e-8)])
+def test_float_sums_are_exact_to_the_last_bits(code, error):
+    final, coarse = pixels(code, 1), pixels(code, 2)
+    base, texture = layers.split(final, coarse, 0.5)
+    assert texture.min() >= 0
+    assert texture.max() <= 1
+    total = base.astype(np.float64) + texture.astype(np.float64) - 0.5
+    np.testing.assert_allclose(total, final.astype(np.float64), atol=error)
+
+
+def over_with_clipping(below, coarse, texture, opacity, full, offset):
+    """What GIMP (grain merge, clip to backdrop) and Krita (inherit alpha) show: a group over a picture, in floats."""
+    colour, alpha = coarse[..., :3].astype(float), coarse[..., 3:].astype(float) / full
+    share = opacity * texture[..., 3:].astype(float) / full
+    colour = colour + share * (texture[..., :3].astype(float) - offset)
+    return below + alpha * (colour - below)
+
+
+def test_the_group_shows_what_the_single_layer_shows_at_soft_edges_too():
+    rng = np.random.default_rng(3)
+    fill, coarse = rng.random((8, 9, 3), np.float32), rng.random((8, 9, 3), np.float32)
+    alpha = np.linspace(0, 1, 72, dtype=np.float32).reshape(8, 9)
+    below = rng.random((8, 9, 3)) * 255
+    (single,) = layers.fill_layer(fill, alpha, 5, 6, np.dtype("u1"))
+    base, texture = layers.fill_group(fill, coarse, alpha, 5, 6, np.dtype("u1"), 127, 1.0)
+    shown = over_with_clipping(below, base.pixels, texture.pixels, texture.opacity, 255, 127)
+    share = single.pixels[..., 3:] / 255
+    np.testing.assert_allclose(shown, below + share * (single.pixels[..., :3] - below), atol=1e-9)
+    assert (base.x, base.y, texture.x, texture.y) == (5, 6, 5, 6)
+    assert ((base.pixels[..., 3] > 0) == (texture.pixels[..., 3] > 0)).all()
+
+
+def test_texture_opacity_is_the_strength():
+    fill, coarse = np.full((1, 1, 3), 0.6, np.float32), np.full((1, 1, 3), 0.4, np.float32)
+    base, texture = layers.fill_group(fill, coarse, np.ones((1, 1), np.float32), 0, 0, np.dtype("u1"), 127, 0.5)
+    shown = over_with_clipping(np.zeros(3), base.pixels, texture.pixels, texture.opacity, 255, 127)
+    np.testing.assert_allclose(shown, 127.5, atol=0.5)
+
+
+def test_grey_gets_the_mean():
+    values = np.array([[[0.0, 0.3, 0.6]]], np.float32)
+    np.testing.assert_allclose(layers.match_channels(values, 1), [[[0.3]]], atol=1e-7)
+
+
+def test_the_srgb_curve_has_its_known_values_and_inverts():
+    np.testing.assert_allclose(linear_to_srgb(np.array([0, 0.0031308, 0.21404114, 1])), [0, 0.04045, 0.5, 1], atol=1e-5)
+    values = np.linspace(-0.5, 4, 1000, dtype=np.float32)
+    np.testing.assert_allclose(srgb_to_linear(linear_to_srgb(values)), values, atol=2e-6)

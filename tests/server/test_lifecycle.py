@@ -1,0 +1,172 @@
+"""Connection file, lock, signals and start of real server processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from server import lifecycle
+from server.broker import Limits
+from server.client.discovery import read_address
+from server.client.errors import InpaintError
+from server.lifecycle import AlreadyRunning, serve, start
+from server.remote import Client, Timing
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def serving(tmp_path, engine, wait_until):
+    """A server in a thread, as `serve` runs it; yields its folder."""
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(serve(lambda: engine, tmp_path, Limits(tick=0.02))))
+    thread.start()
+    wait_until((tmp_path / "connection.json").exists)
+    yield tmp_path
+    if (tmp_path / "connection.json").exists():
+        with Client.connect(tmp_path, start_server=False) as client:
+            client.shutdown()
+    thread.join(20)
+    assert ended == [True]
+
+
+@pytest.fixture
+def processes():
+    """Whatever process a test starts ends with it."""
+    started = []
+    yield started
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait(20)
+
+
+def start_process(folder, *more):
+    command = [
+        sys.executable,
+        "-m",
+        "server",
+        "--home",
+        str(folder),
+        "--device",
+        "cpu",
+        "--weights",
+        "none-such",
+        *more,
+    ]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def test_the_connection_file_is_whole_and_private_and_goes(serving):
+    path = serving / "connection.json"
+    content = json.loads(path.read_text())
+    assert set(content) == {"address", "key", "pid", "instance", "protocol", "version", "log"}
+    assert content["pid"] == os.getpid()
+    assert content["log"] == str(serving / "server.log")
+    if os.name == "posix":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with Client.connect(serving, start_server=False) as client:
+        assert client.hello().instance == content["instance"]
+        client.shutdown()
+    deadline = time.monotonic() + 10
+    while path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_second_server_in_the_same_folder_says_where_the_first_is(serving):
+    with pytest.raises(AlreadyRunning, match=r"tcp://127\.0\.0\.1:\d+") as refused:
+        serve(lambda: None, serving)
+    assert refused.value.address == json.loads((serving / "connection.json").read_text())["address"]
+    process = start_process(serving)
+    assert process.communicate(timeout=30)[0] == f"A server already runs at {refused.value.address}.\n"
+    assert process.returncode == 0
+
+
+def test_each_start_has_a_new_key(tmp_path, engine, wait_until):
+    keys = set()
+    for _ in range(2):
+        thread = threading.Thread(target=serve, args=(lambda: engine, tmp_path, Limits(tick=0.02)))
+        thread.start()
+        wait_until((tmp_path / "connection.json").exists)
+        keys.add(read_address(tmp_path).key)
+        with Client.connect(tmp_path, start_server=False) as client:
+            client.shutdown()
+        thread.join(20)
+    assert len(keys) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGTERM that a process can catch")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(tmp_path, processes, wait_until, number):
+    process = start_process(tmp_path)
+    processes.append(process)
+    wait_until((tmp_path / "connection.json").exists)
+    process.send_signal(number)
+    assert process.wait(20) == 0
+    assert not (tmp_path / "connection.json").exists()
+    assert "ended" in (tmp_path / "server.log").read_text()
+
+
+def test_a_killed_server_is_replaced_on_demand(tmp_path, processes, wait_until):
+    process = start_process(tmp_path)
+    processes.append(process)
+    wait_until((tmp_path / "connection.json").exists)
+    dead = read_address(tmp_path)
+    process.kill()
+    process.wait(20)
+    assert (tmp_path / "connection.json").exists()
+    with pytest.raises(InpaintError) as gone:
+        Client.connect(tmp_path, start_server=False, timing=Timing(hello=0.3))
+    assert gone.value.code == "no_server"
+    with Client.connect(tmp_path, timing=Timing(hello=5)) as client:
+        assert client.address.instance != dead.instance
+        client.shutdown()
+
+
+def test_start_on_demand_and_missing_weights_in_plain_words(tmp_path, wait_until):
+    lifecycle._write_private(
+        tmp_path / "launch.json",
+        {
+            "command": [sys.executable, "-m", "server", "--home", str(tmp_path), "--weights", "none-such"],
+            "cwd": str(ROOT),
+        },
+    )
+    address = start(tmp_path, wait_seconds=30)
+    with Client(address) as client:
+        client.hello()
+        with pytest.raises(InpaintError) as refused:
+            client.submit(np.zeros((8, 8), np.uint8), np.eye(8, dtype=np.uint8))
+        assert refused.value.code == "no_weights"
+        assert "none-such" in refused.value.message
+        assert client.status().log == str(tmp_path / "server.log")
+        client.shutdown()
+    wait_until(lambda: not (tmp_path / "connection.json").exists())
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr("server.client.launch.GRACE_SECONDS", 0.1)
+    lifecycle._write_private(
+        tmp_path / "launch.json",
+        {"command": [sys.executable, "-c", "import sys; sys.exit('no room left')"], "cwd": str(ROOT)},
+    )
+    with pytest.raises(InpaintError, match="no room left") as refused:
+        start(tmp_path, wait_seconds=20)
+    assert refused.value.code == "start_failed"
+
+
+def test_idle_exit_of_a_real_process(tmp_path, processes, wait_until):
+    process = start_process(tmp_path, "--idle-minutes", "0.005")
+    processes.append(process)
+    assert process.wait(30) == 0
+    assert not (tmp_path / "connection.json").exists()
