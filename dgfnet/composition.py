@@ -15,9 +15,9 @@ from dgfnet.pictures import from_float, split_alpha, to_float
 
 KNOWN_SHARE = 0.5
 """A reduced pixel is known where at least this share of its area is; its value comes from that share alone."""
-RING = 8
-"""Width in network pixels of the band around a hole in which prediction and picture are compared."""
-RING_SIGMA = 3.0
+RING = 4
+"""Width in network pixels of the band just inside a hole in which prediction and surroundings are compared."""
+RING_SIGMA = 1.5
 """Blur of that difference, so that the surrounding texture is not smeared into the hole."""
 
 
@@ -81,26 +81,32 @@ def enlarged(values: np.ndarray, width: int, height: int) -> np.ndarray:
 def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Slowly varying colour that, added to the prediction, makes it meet the picture at the hole's border.
 
-    The blurred difference picture - prediction in a ring of known pixels around the hole is continued over the hole by
-    a membrane. A grey offset for a fill that is too dark, zero for one that fits; textures pass through unchanged.
+    A membrane over the hole says what the surroundings would be just inside its border (it continues gradients, too).
+    Its blurred difference from the prediction there, in a ring, is continued over the hole by a second membrane.
+    The ring is inside the hole because a network copies what it knows: outside, there is nothing to correct.
 
     Args:
         picture: [H, W, 3]; nothing is read where it is not known.
-        prediction: [H, W, 3].
-        known: bool [H, W]; beyond the ring it does not matter.
+        prediction: [H, W, 3]; read in the ring only.
+        known: bool [H, W].
 
     Returns:
-        float32 [H, W, 3].
+        float32 [H, W, 3]; meant for the hole.
     """
     side = 2 * RING + 1
-    near = cv2.dilate((~known).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
-    ring = (known & near).astype(np.float32)
-    difference = np.where(ring[..., None] > 0, picture - prediction, np.float32(0))
+    near = cv2.dilate(known.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    ring = (~known & near).astype(np.float32)
+    surroundings = _membrane(picture, known.astype(np.float32))
+    difference = np.where(ring[..., None] > 0, surroundings - prediction, np.float32(0))
     weight = cv2.GaussianBlur(ring, (0, 0), RING_SIGMA, borderType=cv2.BORDER_CONSTANT)
     blurred = cv2.GaussianBlur(difference, (0, 0), RING_SIGMA, borderType=cv2.BORDER_CONSTANT)
-    blurred = blurred / np.maximum(weight, 1e-6)[..., None]
-    values = torch.from_numpy(blurred.transpose(2, 0, 1)[None].copy())
-    return harmonic_fill(values, torch.from_numpy(ring)[None, None])[0].numpy().transpose(1, 2, 0)
+    return _membrane(blurred / np.maximum(weight, 1e-6)[..., None], ring)
+
+
+def _membrane(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """`harmonic_fill` of an array [H, W, 3] where `known` [H, W] is 0."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)[None]))
+    return harmonic_fill(tensor, torch.from_numpy(known)[None, None])[0].numpy().transpose(1, 2, 0)
 
 
 def blend(pixels: np.ndarray, fill: np.ndarray, alpha: np.ndarray) -> np.ndarray:

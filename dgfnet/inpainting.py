@@ -157,7 +157,10 @@ class _CropJob:
         report(0.9)
         with self.watch("seam"):
             texture = self.options.texture_strength * (fused - coarse)
-            coarse = coarse + seam_offset(small, coarse + texture, known)
+            coarse += seam_offset(small, coarse + texture, known)
+            coarse = np.where(
+                known[..., None], small - texture, coarse
+            )  # what enlarging mixes in at the border is true
             coarse = enlarged(coarse, crop.box.width, crop.box.height)[target.relative_to(crop.box).slices]
             texture = enlarged(texture, crop.box.width, crop.box.height)[target.relative_to(crop.box).slices]
             fill = np.clip(coarse + texture, 0, 1)

@@ -1,4 +1,4 @@
-"""A stand-in for the network: a membrane, wrong in colour by a constant, with a fixed texture on top."""
+"""A stand-in for the network: a membrane, wrong in the hole by a constant colour, with a fixed texture on top."""
 
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ class StandIn(torch.nn.Module):
         assert image.shape[-2] % 16 == 0
         assert image.shape[1] == 3
         self.seen.append((image.clone(), known.clone()))
-        coarse = harmonic_fill(image, known) - self.error + 0.5 * image * (1 - known)
+        coarse = harmonic_fill(image, known) - self.error * (1 - known) + 0.5 * image * (1 - known)
         x = torch.arange(image.shape[-1])
         texture = (self.amplitude * torch.sin(x * 1.3)).expand_as(image)
         return Answer(coarse, texture, coarse + texture)
