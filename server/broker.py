@@ -150,8 +150,12 @@ class Broker:
             arrays = protocol.read_arrays(header.arrays, frames[2:])
             self._on_message(peer, message, arrays)
         except Refusal as refusal:
-            job = header.fields.get("job")
-            self._refuse(peer, refusal, job if protocol.is_id(job) else None)
+            self._refuse(peer, refusal, _job_of(header))
+        except Exception as error:  # a fault of ours in one request must not end the service for all
+            log.exception("a %s message failed", header.type)
+            sentence = f"The request failed inside the server ({type(error).__name__})."
+            hint = f"Look into the log file {self._log_path} and report the problem."
+            self._refuse(peer, Refusal(ErrorCode.INTERNAL, sentence, hint), _job_of(header))
 
     def _peer(self, session: str) -> Peer:
         if session not in self._known:
@@ -332,6 +336,11 @@ class Broker:
             return False
         self._context.term()
         return True
+
+
+def _job_of(header: protocol.Header) -> str | None:
+    job = header.fields.get("job")
+    return job if protocol.is_id(job) else None
 
 
 def _error(refusal: Refusal, job: str | None) -> m.Error:

@@ -16,9 +16,11 @@ from server import layers
 from server.colour import linear_to_srgb, srgb_to_linear
 from server.messages import Layer, Submit
 from server.options import InpaintOptions, TextureOptions, bad_option, read_inpaint_options, read_texture_options
-from server.protocol import ErrorCode, Refusal, bad_array
+from server.protocol import MESSAGE_BYTES, ErrorCode, Refusal, bad_array
 
 SPACES = ("srgb", "linear")
+MOST_SCALES = 1000
+"""A report lists the scales of at most so many holes: a header has an end."""
 
 
 class Fill(Protocol):
@@ -134,21 +136,34 @@ def run(job: Job, engine: Engine, progress: Progress) -> tuple[list[Layer], dict
         "device": engine.device,
     }
     if isinstance(job.options, TextureOptions):
-        return _texture(job, job.options, engine, progress), report | {"options": dict(job.options.rtv)}
+        made = _texture(job, job.options, engine, progress)
+        _check_size(made)
+        return made, report | {"options": dict(job.options.rtv)}
     made, outcome = _inpaint(job, job.options, engine, progress)
+    _check_size(made)
     return made, report | {
         "options": {**outcome.options, "output": job.options.output},
-        "scales": [float(scale) for scale in outcome.fill.scales],
+        "scales": [float(scale) for scale in outcome.fill.scales[:MOST_SCALES]],
         "seconds": {stage: round(float(seconds), 3) for stage, seconds in outcome.fill.seconds.items()},
         "notes": outcome.notes,
     }
+
+
+def _check_size(made: list[Layer]) -> None:
+    size = sum(layer.pixels.nbytes for layer in made)
+    if size > MESSAGE_BYTES:
+        raise Refusal(
+            ErrorCode.TOO_LARGE,
+            f"The result has {size / 2**20:.0f} MiB; the most is {MESSAGE_BYTES / 2**20:.0f}.",
+            "Do it in parts: select fewer or nearer regions at a time.",
+        )
 
 
 def _inpaint(job: Job, options: InpaintOptions, engine: Engine, progress: Progress) -> tuple[list[Layer], Outcome]:
     assert job.mask is not None
     as_group = options.output == "group"
     outcome = engine.inpaint(_to_srgb(job), job.mask, options.fill, as_group, progress)
-    x, y = outcome.fill.bounds[:2]
+    x, y = (int(start) for start in outcome.fill.bounds[:2])
     channels = split_alpha(job.image)[0].shape[2]
     fill, coarse = (
         _from_srgb(layers.match_channels(values, channels), job) for values in (outcome.fill.fill, outcome.fill.coarse)

@@ -13,6 +13,8 @@ from dgfnet.pictures import from_float, full_scale
 from server.messages import Layer
 
 NAME = "Inpaint (DGFNet)"
+STRIPE = 256
+"""Rows computed in one go, so that a large picture is not held again in a wider type."""
 
 
 def split(final: np.ndarray, coarse: np.ndarray, offset: float) -> tuple[np.ndarray, np.ndarray]:
@@ -21,11 +23,15 @@ def split(final: np.ndarray, coarse: np.ndarray, offset: float) -> tuple[np.ndar
     The texture is cut to what a layer can hold, 0 to full scale; what it cannot hold, and its rounding, goes into the
     coarse part, which otherwise stays as it is.
     """
-    dtype = final.dtype
-    wide = np.int32 if dtype.kind == "u" else np.float32
-    final_wide = final.astype(wide)
-    texture = np.clip(final_wide - coarse.astype(wide) + wide(offset), 0, wide(full_scale(dtype))).astype(dtype)
-    return (final_wide - (texture.astype(wide) - wide(offset))).astype(dtype), texture
+    wide = np.int32 if final.dtype.kind == "u" else np.float32
+    neutral, full = wide(offset), wide(full_scale(final.dtype))
+    base, texture = np.empty_like(final), np.empty_like(final)
+    for top in range(0, len(final), STRIPE):
+        rows = slice(top, top + STRIPE)
+        whole = final[rows].astype(wide)
+        texture[rows] = np.clip(whole - coarse[rows].astype(wide) + neutral, 0, full)
+        base[rows] = whole - (texture[rows].astype(wide) - neutral)
+    return base, texture
 
 
 def with_alpha(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -160,7 +160,7 @@ class Worker(threading.Thread):
             problem = str(error)
         except Exception as error:
             log.exception("the network cannot be loaded")
-            problem = f"The network cannot be loaded ({type(error).__name__}: {error})."
+            problem = f"The network cannot be loaded ({type(error).__name__}: {str(error).partition(chr(10))[0]})."
         else:
             self._post_state()
             log.info(
@@ -177,7 +177,12 @@ class Worker(threading.Thread):
     def _post_state(self) -> None:
         if self._engine is not None:
             engine = self._engine
-            self._mailbox.post(ModelState("ready", engine.device, engine.weights, memory=engine.memory()))
+            try:
+                memory = engine.memory()
+            except Exception:  # a broken driver must not end the thread: the next job will tell
+                log.exception("the memory in use cannot be read")
+                memory = {}
+            self._mailbox.post(ModelState("ready", engine.device, engine.weights, memory=memory))
 
     def _outcome(self, job: Job) -> Event:
         progress = self._progress_of(job)
@@ -191,7 +196,8 @@ class Worker(threading.Thread):
             log.info("job %s cancelled after %.1f s", job.id[:8], time.monotonic() - started)
             return Stopped(job)
         except PictureError as error:
-            reason = Refusal(ErrorCode(error.code), error.message, error.action)
+            known = error.code in set(ErrorCode)
+            reason = Refusal(ErrorCode(error.code) if known else ErrorCode.INTERNAL, error.message, error.action)
         except Refusal as refusal:
             reason = refusal
         except MemoryError:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dgfnet.pictures import split_alpha
 from server import protocol
 from server.broker import Broker, Limits
 from server.client.discovery import ServerAddress
@@ -53,7 +54,7 @@ class StandInEngine:
 
     def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Any) -> np.ndarray:
         self._work(progress)
-        return np.full((*image.shape[:2], 3), 0.25, np.float32)
+        return np.full((*image.shape[:2], split_alpha(image)[0].shape[2]), 0.25, np.float32)
 
     def _work(self, progress: Any) -> None:
         if self.failure is not None:

@@ -14,6 +14,8 @@ from server import protocol
 from server.client.errors import InpaintError
 from server.worker import NoEngine
 
+ID = "ab" * 16
+
 
 def collect(client, jobs, seconds=10.0):
     """The last word of each of these jobs, and everything heard on the way."""
@@ -219,6 +221,7 @@ def test_missing_weights_are_told_and_may_come_later(run_server, engine, photo, 
     ("failure", "code"),
     [
         (PictureError("full_mask", "All.", "Less."), "full_mask"),
+        (PictureError("no_such_code", "Odd.", "Report it."), "internal"),
         (MemoryError(), "out_of_memory"),
         (ZeroDivisionError(), "internal"),
     ],
@@ -231,6 +234,25 @@ def test_a_failing_job_leaves_a_working_server(server, engine, photo, mask, fail
         assert refused.value.code == code
         engine.failure = None
         assert client.submit(photo, mask).layers
+
+
+def test_a_result_that_no_message_can_hold_is_told(client, photo, mask, monkeypatch):
+    monkeypatch.setattr("server.jobs.MESSAGE_BYTES", 1000)
+    client.send(m.Submit(ID, "texture"), {"image": np.zeros((9, 9, 3), np.uint8)})
+    assert isinstance(collect(client, [ID])[0][ID], m.Result)
+    with pytest.raises(InpaintError) as refused:
+        client.submit(photo, task="texture")
+    assert refused.value.code == "too_large"
+
+
+def test_a_fault_in_the_broker_itself_ends_one_request(client, photo, mask, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("server.broker.read_job", lambda *_: 1 // 0)
+        with pytest.raises(InpaintError) as refused:
+            client.submit(photo, mask)
+    assert refused.value.code == "internal"
+    assert "/the/log" in refused.value.action
+    assert client.submit(photo, mask).layers
 
 
 def test_shutdown_says_goodbye_to_all(server, engine, photo, mask):
