@@ -238,6 +238,7 @@ CASES: list[tuple[str, Callable[[Visitor], Answer], str]] = [
     ("full mask", changed(mask=np.full((ROWS, COLUMNS), 255, np.uint8)), "full_mask"),
     ("NaN in the picture", broken_picture(float("nan")), "not_finite"),
     ("infinity in the picture", broken_picture(float("inf")), "not_finite"),
+    ("NaN in the mask", changed(mask=np.full((ROWS, COLUMNS), np.nan, np.float32)), "not_finite"),
     ("the same job twice", twice, "duplicate_job"),
     ("cancel of an unknown job", message("CANCEL", job="0" * 32), "unknown_job"),
     ("job without HELLO", without_hello, "bad_message"),
