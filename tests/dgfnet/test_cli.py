@@ -12,6 +12,7 @@ import torch
 from dgfnet import pictures
 from dgfnet.cli import main
 from dgfnet.doctor import seam_step
+from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet, DGFNetConfig, load, save
 from dgfnet.pictures import Picture
 
@@ -64,16 +65,22 @@ def test_inpaint_changes_the_hole_alone(tmp_path, weights, dtype, suffix, capsys
     assert str(out) in capsys.readouterr().out
 
 
-def test_options_reach_the_fill(tmp_path, weights):
+def test_options_reach_the_fill(tmp_path, weights, monkeypatch):
+    """Seen at the fill itself: random weights answer with one colour, in which a texture strength cannot show."""
     source, mask = put(tmp_path / "a.png", photo()), put(tmp_path / "m.png", hole())
-    results = []
-    for extra in ([], ["--grow", "4"], ["--texture-strength", "0"], ["--feather", "5"]):
-        out = tmp_path / "out.png"
-        assert main(["inpaint", source, mask, "-o", str(out), "--weights", weights, *extra]) == 0
-        results.append(pictures.read(out).pixels)
-    assert len({result.tobytes() for result in results}) == 4
-    assert (results[1] != results[0])[hole() == 0].any()
-    assert main(["inpaint", source, mask, "-o", str(tmp_path / "x.png"), "--weights", weights, "--grow", "-1"]) == 1
+    seen, original = [], Inpainter.fill
+
+    def fill(self, image, mask, options=None, progress=None):
+        seen.append(options)
+        return original(self, image, mask, options, progress)
+
+    monkeypatch.setattr(Inpainter, "fill", fill)
+    command = ["inpaint", source, mask, "-o", str(tmp_path / "out.png"), "--weights", weights]
+    assert main(command) == 0
+    every = ["--context", "2", "--grow", "4", "--feather", "1.5", "--texture-strength", "0.25"]
+    assert main([*command, *every]) == 0
+    assert seen == [FillOptions(), FillOptions(2.0, 4, 1.5, 0.25)]
+    assert main([*command, "--grow", "-1"]) == 1
 
 
 def test_folders_go_on_after_a_failure_and_resume(tmp_path, weights, capsys):
