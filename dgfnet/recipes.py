@@ -14,7 +14,7 @@ class Stage:
     """A stretch of training with constant settings.
 
     `share` of the recipe's steps, crops of `size` px, `batch` of them, learning rate `rate`. `frozen_norm` runs
-    BatchNorm on its running statistics: RFR shares it over its recurrences, so inference needs a stage trained like this.
+    BatchNorm on its running statistics: RFR shares it over its recurrences, so inference needs a stage like this.
     `features` switches the perceptual and style losses, `adversarial` the discriminator.
     """
 

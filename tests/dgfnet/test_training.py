@@ -24,7 +24,7 @@ RECIPE = Recipe(
         Stage(share=0.5, size=32, batch=2, rate=1e-3, adversarial=True),
         Stage(share=0.5, size=32, batch=2, rate=1e-4, frozen_norm=True),
     ),
-    steps=6,
+    steps=4,
     coarse=PAPER.coarse,
     texture=PAPER.texture,
     fused=PAPER.fused,
@@ -46,45 +46,46 @@ def losses_of(trainer, steps):
 def test_resumed_training_is_the_same_to_the_bit(bank, tmp_path):
     features = VGGFeatures()
     straight = Trainer(RECIPE, bank, features)
-    expected = losses_of(straight, 6)
+    expected = losses_of(straight, 4)
     first = Trainer(RECIPE, bank, features)
-    begun = losses_of(first, 3)
+    begun = losses_of(first, 2)
     torch.save(first.state(), tmp_path / "checkpoint.pt")
     second = Trainer(RECIPE, bank, features)
     second.restore(torch.load(tmp_path / "checkpoint.pt", weights_only=True))
-    assert begun + losses_of(second, 6) == expected
+    assert begun + losses_of(second, 4) == expected
     for name in ("network", "average", "discriminator"):
         a, b = getattr(straight, name).state_dict(), getattr(second, name).state_dict()
         assert all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_it_overfits_one_picture(image):
-    """A hole whose content was seen a hundred times is filled far better than by its mean colour."""
+    """A hole whose content was seen sixty times is filled far better than by the mean colour."""
     torch.manual_seed(0)
+    image = image[..., 16:48, 16:48]
     network = DGFNet(replace(SMALL, width=0.25, detail_width=0.25))
-    known = square(torch.tensor([0.1]), 64, torch.Generator().manual_seed(1))
+    known = square(torch.tensor([0.15]), 32, torch.Generator().manual_seed(1))
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
 
     def error(picture):
         return ((picture - image).abs() * (1 - known)).sum() / (3 * (1 - known).sum())
 
     set_mode(network, frozen_norm=False)
-    for _ in range(100):
-        out = network(image, known, 2)
-        loss = (out.fused - image).abs().mean() + (out.coarse - image).abs().mean() + 2 * error(out.fused)
+    for _ in range(60):
+        out = network(image, known, 1)
+        loss = error(out.fused) + error(out.coarse) + (out.fused - image).abs().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     mean = (image * known).sum((2, 3), keepdim=True) / known.sum()
     with torch.no_grad():
-        assert error(network(image, known, 2).fused) < 0.5 * error(mean.expand_as(image))
+        assert error(network(image, known, 1).fused) < 0.4 * error(mean.expand_as(image))
 
 
 def test_frozen_norm_keeps_running_statistics(bank):
     trainer = Trainer(RECIPE, bank, None)
-    losses_of(trainer, 3)
+    losses_of(trainer, 2)
     before = trainer.network.coarse.grow_norm.running_mean.clone()
-    losses_of(trainer, 5)
+    losses_of(trainer, 4)
     assert torch.equal(trainer.network.coarse.grow_norm.running_mean, before)
 
 
@@ -131,7 +132,7 @@ def test_checkpoint_weights_can_be_used(bank, tmp_path):
 
 
 def test_stages_follow_their_shares():
-    assert [RECIPE.stage_at(s).rate for s in range(7)] == [1e-3] * 3 + [1e-4] * 4
+    assert [RECIPE.stage_at(s).rate for s in range(5)] == [1e-3] * 2 + [1e-4] * 3
     for recipe in RECIPES.values():
         assert sum(stage.share for stage in recipe.stages) == pytest.approx(1)
         assert recipe.stage_at(recipe.steps - 1).frozen_norm

@@ -1,0 +1,93 @@
+"""Ways to fill a hole, all with one face, so that a table can compare them."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from dgfnet.data import DataError
+from dgfnet.inpainting import Inpainter
+from dgfnet.model import DGFNet, Output
+
+Filler = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
+"""(name of the case, RGB uint8 [H, W, 3] with a black hole, hole bool [H, W]) -> RGB uint8; the hole only is used."""
+
+_BORDER = 16  # OpenCV's fillers read beyond a hole that touches the picture's border
+
+
+def mean_colour(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The mean of the known pixels."""
+    filled = picture.copy()
+    filled[hole] = picture[~hole].mean(axis=0).round()
+    return filled
+
+
+def telea(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """OpenCV, fast marching (Telea 2004), radius 3."""
+    return _opencv(picture, hole, cv2.INPAINT_TELEA)
+
+
+def navier_stokes(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """OpenCV, Navier-Stokes (Bertalmio 2001), radius 3."""
+    return _opencv(picture, hole, cv2.INPAINT_NS)
+
+
+def biharmonic(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """scikit-image's biharmonic filler."""
+    from skimage.restoration import inpaint_biharmonic
+
+    filled = inpaint_biharmonic(picture, hole, channel_axis=2)
+    return (np.clip(filled, 0, 1) * 255).round().astype(np.uint8)
+
+
+def network(net: DGFNet, stage: str = "fused") -> Filler:
+    """DGFNet through the fill pipeline; `coarse` shows its coarse branch alone."""
+    inpainter = Inpainter(net if stage == "fused" else CoarseOnly(net), next(net.parameters()).device)
+
+    def fill(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        return inpainter.fill(picture, hole).compose(picture)
+
+    return fill
+
+
+class CoarseOnly:
+    """A network whose final picture is its coarse one."""
+
+    def __init__(self, net: DGFNet) -> None:
+        self.reach, self.recurrences_for, self._net = net.reach, net.recurrences_for, net
+
+    def __call__(self, image: torch.Tensor, known: torch.Tensor, recurrences: int | None = None) -> Output:
+        """As `DGFNet.forward`."""
+        out = self._net(image, known, recurrences)
+        return out._replace(fused=out.coarse)
+
+
+def results(folder: pathlib.Path) -> Filler:
+    """Pictures that another program made: `NAME.png` per case.
+
+    Raises:
+        DataError: a case is missing, or of another size.
+    """
+
+    def fill(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        file = folder / f"{name}.png"
+        if not file.is_file():
+            raise DataError(f"'{folder}' holds no result for '{name}'; `dgfnet evaluate --export` writes the cases.")
+        result = np.array(Image.open(file).convert("RGB"))
+        if result.shape != picture.shape:
+            raise DataError(f"'{file}' is {result.shape[1]} x {result.shape[0]} px, the case is {picture.shape[1]}.")
+        return result
+
+    return fill
+
+
+def _opencv(picture: np.ndarray, hole: np.ndarray, method: int) -> np.ndarray:
+    width = _BORDER
+    padded = np.pad(picture, ((width, width), (width, width), (0, 0)), mode="edge")
+    mask = np.pad(hole.astype(np.uint8), width, mode="edge")
+    return np.asarray(cv2.inpaint(padded, mask, 3, method)[width:-width, width:-width])
