@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 FAILED, MISUSED = 1, 2
 _FILL_OPTIONS = ("context", "grow", "feather", "texture_strength")
+_DELEGATED = {  # command: module with add_arguments and run, what it does
+    "train": ("training", "train the network"),
+    "evaluate": ("evaluation", "measure the network beside other fillers on photographs"),
+    "publish": ("publishing", "make a training run's weights ready to ship, with their model card"),
+}
 
 
 class UsageError(Exception):
@@ -66,7 +71,7 @@ def _complain(sentence: str, code: int) -> int:
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
-    """The parser; `train` and `evaluate` bring options of their own, loaded only when one of them is meant."""
+    """The parser; delegated commands bring options of their own, loaded only when one of them is meant."""
     parser = argparse.ArgumentParser(prog="dgfnet", description="Fill holes in pictures with DGFNet.")
     parser.add_argument("--version", action="version", version=f"dgfnet {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -97,12 +102,10 @@ def _parser(command: str) -> argparse.ArgumentParser:
     texture.add_argument("--sigma", type=float, default=3.0, help="largest texture scale in pixels (default 3)")
     texture.add_argument("--threads", type=int, help="CPU threads")
 
-    train = add("train", _delegate("training"), "train the network")
-    evaluate = add("evaluate", _delegate("evaluation"), "measure the network on pictures and masks")
-    if command == "train":
-        importlib.import_module("dgfnet.training").add_arguments(train)
-    if command == "evaluate":
-        importlib.import_module("dgfnet.evaluation").add_arguments(evaluate)
+    for name, (module, text) in _DELEGATED.items():
+        added = add(name, _delegate(module), text)
+        if command == name:
+            importlib.import_module(f"dgfnet.{module}").add_arguments(added)
 
     rfr = add("import-rfr", _import_rfr, "make weights of a published RFR checkpoint: the coarse branch alone")
     rfr.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")

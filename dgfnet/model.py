@@ -121,10 +121,15 @@ class WeightsInfo(NamedTuple):
     notes: dict[str, str]
 
 
-def save(network: DGFNet, path: str | pathlib.Path, notes: dict[str, str] | None = None) -> None:
-    """Write weights and config as safetensors; `notes` are kept in the file's metadata."""
+def save(network: DGFNet, path: str | pathlib.Path, notes: dict[str, str] | None = None, half: bool = False) -> None:
+    """Write weights and config as safetensors; `notes` are kept in the file's metadata.
+
+    `half` stores convolution kernels as float16, all else (BatchNorm's statistics among it) stays float32.
+    """
     metadata = {"config": json.dumps(dataclasses.asdict(network.config)), **(notes or {})}
     state = {k: v.detach().contiguous().cpu() for k, v in network.state_dict().items()}
+    if half:
+        state = {k: v.half() if v.ndim == 4 else v for k, v in state.items()}
     save_file(state, path, metadata)
 
 

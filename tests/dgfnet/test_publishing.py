@@ -1,0 +1,61 @@
+import argparse
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from dgfnet import model, publishing
+from dgfnet.data import DataError
+from dgfnet.recipes import NARROW
+
+
+@pytest.fixture
+def finished(tmp_path, network):
+    """A run's folder and a table of credits."""
+    (tmp_path / "run").mkdir()
+    notes = {"recipe": "narrow", "step": "7", "steps": "9", "hours": "1.50", "device": "CPU"}
+    model.save(network, tmp_path / "run" / "weights.safetensors", notes)
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps(dataclasses.asdict(NARROW)))
+    rows = [
+        "file\tset\tlicence\tcredit\turl",
+        "a.jpg\tfree\tCC0-1.0\tAda\thttps://a",
+        "b.jpg\tfree\tCC-BY-4.0\tBo\thttps://b",
+    ]
+    (tmp_path / "credits.tsv").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+def publish(folder, *words):
+    parser = argparse.ArgumentParser()
+    publishing.add_arguments(parser)
+    given = [str(folder / "run"), "--credits", str(folder / "credits.tsv"), "--out", str(folder / "out"), *words]
+    return publishing.run(parser.parse_args(given))
+
+
+def test_published_weights_are_smaller_and_answer_nearly_the_same(finished, network, image, known):
+    assert publish(finished, "--name", "small") == 0
+    file = finished / "out" / "small.safetensors"
+    assert file.stat().st_size < 0.6 * (finished / "run" / "weights.safetensors").stat().st_size
+    with torch.no_grad():
+        assert (model.load(file)(image, known).fused - network(image, known).fused).abs().max() < 1e-2
+
+
+def test_the_card_is_written_from_the_records(finished):
+    (finished / "table.md").write_text("| hole | filler |\n")
+    publish(finished, "--interim", "--evaluation", str(finished), "--pictures", "three photographs")
+    card = (finished / "out" / "MODEL_CARD.md").read_text()
+    assert "Interim" in card
+    assert "7 of 9 steps, 1.50 hours" in card
+    assert "2 photographs: 1 under CC0-1.0, 1 under CC-BY-4.0" in card
+    assert "three photographs.\n\n| hole | filler |" in card
+    assert model.load_info(finished / "out" / f"{model.DEFAULT}.safetensors").sha256 in card
+    credits = (finished / "out" / "CREDITS.tsv").read_text().splitlines()
+    assert credits[0] == "file\tlicence\tcredit\turl"
+    assert credits[1:] == ["a.jpg\tCC0-1.0\tAda\thttps://a", "b.jpg\tCC-BY-4.0\tBo\thttps://b"]
+
+
+def test_a_run_without_records_gets_a_sentence(finished):
+    (finished / "run" / "recipe.json").unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        publish(finished)
