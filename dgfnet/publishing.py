@@ -104,8 +104,8 @@ def model_card(
 
 ## Data
 {len(credits)} photographs: {shares}. Every one is credited in CREDITS.tsv.
-Crops come from each picture at {recipe["scales"]} scale(s) with a short side of {recipe["short_sides"][0]} to {recipe["short_sides"][1]} px; holes are {", ".join(recipe["mask_kinds"])} over
-{recipe["hole_share"][0]:.0%} to {recipe["hole_share"][1]:.0%} of a crop.
+Crops come from each picture at {recipe["scales"]} scale(s) with a short side of {_span(recipe["short_sides"])} px;
+holes are {", ".join(recipe["mask_kinds"])} over {_span(recipe["hole_share"])} of a crop.
 
 ## Training
 | share of steps | crop | batch | learning rate | BatchNorm | feature losses | discriminator |
@@ -116,7 +116,7 @@ Crops come from each picture at {recipe["scales"]} scale(s) with a short side of
 |{"---|" * (1 + len(recipe["coarse"]))}
 {weights}
 
-Adam; {recipe["recurrences"][0]} to {recipe["recurrences"][1]} recurrences, drawn at each step; moving average of the
+Adam; {_span(recipe["recurrences"])} recurrences, drawn at each step; moving average of the
 weights with decay {recipe["average"]:g}; bfloat16 convolutions. Perceptual and style losses use VGG features:
 {features}.
 
@@ -132,6 +132,10 @@ Deviations from the paper: {"; ".join(recipe["deviations"]) or "none"}.
 ## Licence
 The weights are under the project's MIT licence. The photographs keep theirs.
 """
+
+
+def _span(limits: list[float]) -> str:
+    return f"{limits[0]:g} to {limits[1]:g}"
 
 
 def _read(file: pathlib.Path) -> str:
