@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from .discovery import ServerAddress, read_address, read_launch_command
 from .errors import InpaintError
@@ -31,9 +31,14 @@ def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Launch:
-    """One attempt to start a server; `stale` is the address that has just been found dead, if any."""
+    """One attempt to start a server; `stale` is the address that has just been found dead, if any.
 
-    def __init__(self, folder: Path, now: float, stale: ServerAddress | None = None) -> None:
+    `arguments` are given to the server besides those of launch.json, such as ``("--device", "cpu")``.
+    """
+
+    def __init__(
+        self, folder: Path, now: float, stale: ServerAddress | None = None, arguments: Sequence[str] = ()
+    ) -> None:
         if os.path.exists("/.flatpak-info"):
             raise InpaintError(
                 "no_server",
@@ -51,7 +56,7 @@ class Launch:
         try:
             with open(self._log, "wb") as output:
                 self._process = subprocess.Popen(
-                    launch.command,
+                    [*launch.command, *arguments],
                     cwd=launch.cwd or None,
                     env=server_environment(os.environ),
                     stdin=subprocess.DEVNULL,

@@ -11,7 +11,7 @@ import socket
 import time
 from collections import deque
 from pathlib import Path
-from typing import Callable, TypeVar
+from typing import Callable, Sequence, TypeVar
 
 from . import events as ev
 from .discovery import ServerAddress, read_address, state_folder
@@ -39,10 +39,16 @@ def _ignore_progress(stage: str, fraction: float) -> None:
     return None
 
 
-def connect(client: str, folder: Path | None = None, start: bool = True, on_poll: OnPoll = _keep_going) -> Client:
+def connect(
+    client: str,
+    folder: Path | None = None,
+    start: bool = True,
+    on_poll: OnPoll = _keep_going,
+    arguments: Sequence[str] = (),
+) -> Client:
     """A client that the server of this user has welcomed; the server is started if none runs (and `start`).
 
-    `client` says who asks, such as ``gimp 3.0.4``. Raises `InpaintError`.
+    `client` says who asks, such as ``gimp 3.0.4``; `arguments` go to a server that is started. Raises `InpaintError`.
     """
     folder = folder or state_folder()
     failure = InpaintError("no_server", "No server is running.", "Start one with `dgfnet serve`.")
@@ -61,7 +67,7 @@ def connect(client: str, folder: Path | None = None, start: bool = True, on_poll
             failure = error
     if not start:
         raise failure
-    launch = Launch(folder, time.monotonic(), stale=address)
+    launch = Launch(folder, time.monotonic(), stale=address, arguments=arguments)
     while True:
         started = launch.poll(time.monotonic())
         if started:

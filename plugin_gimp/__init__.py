@@ -1,0 +1,1 @@
+"""The GIMP plug-in and its installer."""

@@ -1,0 +1,166 @@
+"""GIMP's side: pixels and masks out of a document, layers into it. All rectangles are in image coordinates."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import blend
+import gi
+import precision
+from client.errors import InpaintError
+from client.geometry import Bounds
+from client.pixels import mask_bounds
+from precision import Encoding
+
+gi.require_version("Babl", "0.1")
+gi.require_version("Gegl", "0.4")
+gi.require_version("Gimp", "3.0")
+from gi.repository import Babl, Gegl, Gimp  # noqa: E402
+
+SELECTION, LAYER_MASK, TRANSPARENCY = "selection", "layer mask", "transparent pixels"
+
+
+class Hole(NamedTuple):
+    """What is to be filled: where the mask comes from, its bounds, and (but for a selection) the mask over `area`."""
+
+    kind: str
+    bounds: Bounds
+    area: Bounds
+    mask: bytes
+
+
+def bounds_of(item: Gimp.Item) -> Bounds:
+    """Where a layer or channel lies."""
+    _, x, y = item.get_offsets()
+    return Bounds(x, y, item.get_width(), item.get_height())
+
+
+def canvas(image: Gimp.Image) -> Bounds:
+    """The image's own rectangle."""
+    return Bounds(0, 0, image.get_width(), image.get_height())
+
+
+def selection_bounds(image: Gimp.Image) -> Bounds | None:
+    """The selection's rectangle; None where nothing is selected."""
+    _, some, x, y, right, bottom = Gimp.Selection.bounds(image)
+    return Bounds.between(x, y, right, bottom) if some else None
+
+
+def encoding_of(drawable: Gimp.Drawable) -> Encoding:
+    """How the pixels of a drawable travel."""
+    return precision.encoding(int(drawable.get_image().get_precision()), drawable.is_gray(), drawable.has_alpha())
+
+
+def find_hole(image: Gimp.Image, layer: Gimp.Layer) -> Hole:
+    """The selection, else what the layer mask hides, else what is transparent. Raises `InpaintError`."""
+    selected = selection_bounds(image)
+    if selected:
+        return Hole(SELECTION, selected, selected, b"")
+    area = bounds_of(layer)
+    sources = []
+    if layer.get_mask():
+        sources.append((LAYER_MASK, layer.get_mask(), precision.mask_encoding(int(image.get_precision()))))
+    if layer.has_alpha():
+        sources.append((TRANSPARENCY, layer, precision.alpha_encoding(int(image.get_precision()))))
+    for kind, drawable, encoding in sources:
+        found = hole_of(kind, area, blend.inverted(read(drawable, area, encoding, area)), encoding)
+        if found:
+            return found
+    raise InpaintError(
+        "empty_mask",
+        "Nothing is selected, and this layer has neither hidden nor transparent pixels.",
+        "Select the region to fill, then try again.",
+    )
+
+
+def hole_of(kind: str, area: Bounds, mask: bytes, encoding: Encoding) -> Hole | None:
+    """The hole that a mask over `area` describes; None where it is empty."""
+    bounds = mask_bounds(blend.nonzero(mask, blend.ITEM_BYTES[encoding.dtype]), area)
+    return None if bounds.is_empty else Hole(kind, bounds, area, mask)
+
+
+def read_hole(image: Gimp.Image, hole: Hole, part: Bounds) -> bytes:
+    """The mask over `part`, in the image's mask encoding; 0 where there is no hole."""
+    encoding = precision.mask_encoding(int(image.get_precision()))
+    if hole.kind == SELECTION:
+        return read(image.get_selection(), part, encoding, canvas(image))
+    return cut(hole.mask, blend.ITEM_BYTES[encoding.dtype], hole.area, part)
+
+
+def read(drawable: Gimp.Drawable, part: Bounds, encoding: Encoding, lies: Bounds | None = None) -> bytes:
+    """Pixels of `part`; zero (transparent black) where the drawable has none. `lies`: where it is, if known."""
+    where = part.relative_to(lies or bounds_of(drawable))
+    data = drawable.get_buffer().get(_rectangle(where), 1.0, _format(drawable, encoding), Gegl.AbyssPolicy.NONE)
+    expected = part.area * encoding.channels * blend.ITEM_BYTES[encoding.dtype]
+    if len(data) != expected:
+        raise InpaintError(
+            "internal", f"GIMP gave {len(data)} bytes for {expected}.", "Please report this with the image's precision."
+        )
+    return data
+
+
+def cut(data: bytes, pixel_bytes: int, area: Bounds, part: Bounds) -> bytes:
+    """The pixels of `part` out of those of `area`, zero outside it."""
+    inside = part.intersection(area)
+    if inside == part == area:
+        return data
+    result, stride = bytearray(part.area * pixel_bytes), part.width * pixel_bytes
+    length = inside.width * pixel_bytes
+    for row in range(inside.y, inside.bottom):
+        source = ((row - area.y) * area.width + inside.x - area.x) * pixel_bytes
+        target = (row - part.y) * stride + (inside.x - part.x) * pixel_bytes
+        result[target : target + length] = data[source : source + length]
+    return bytes(result)
+
+
+def write(layer: Gimp.Layer, part: Bounds, encoding: Encoding, pixels: bytes, lies: Bounds) -> None:
+    """Put pixels into a layer that lies at `lies`; `part` must be inside it."""
+    if len(pixels) != part.area * encoding.channels * blend.ITEM_BYTES[encoding.dtype]:
+        raise ValueError(f"{len(pixels)} bytes are not {part} in {encoding}")  # GEGL would only warn
+    buffer = layer.get_buffer()
+    buffer.set(_rectangle(part.relative_to(lies)), _format(layer, encoding), pixels)
+    buffer.flush()
+
+
+def new_layer(image: Gimp.Image, name: str, bounds: Bounds, encoding: Encoding, pixels: bytes) -> Gimp.Layer:
+    """A layer with alpha that is not in the image yet. `encoding` says what the pixels are."""
+    kinds = {
+        Gimp.ImageBaseType.RGB: Gimp.ImageType.RGBA_IMAGE,
+        Gimp.ImageBaseType.GRAY: Gimp.ImageType.GRAYA_IMAGE,
+        Gimp.ImageBaseType.INDEXED: Gimp.ImageType.INDEXEDA_IMAGE,
+    }
+    kind = kinds[image.get_base_type()]
+    layer = Gimp.Layer.new(image, name, bounds.width, bounds.height, kind, 100.0, Gimp.LayerMode.NORMAL)
+    write(layer, bounds, encoding, pixels, bounds)
+    layer.set_offsets(bounds.x, bounds.y)
+    blend_as_seen(layer)
+    return layer
+
+
+def blend_as_seen(layer: Gimp.Layer) -> None:
+    """Let soft edges blend in the values that are seen, not in linear light: as the fill's seam was computed."""
+    layer.set_composite_space(Gimp.LayerColorSpace.RGB_PERCEPTUAL)
+
+
+def visible(image: Gimp.Image) -> Gimp.Layer:
+    """What is seen, as a layer outside the image; delete it after use."""
+    return Gimp.Layer.new_from_visible(image, image, "visible")
+
+
+def channel_mask(channel: Gimp.Channel, part: Bounds) -> bytes:
+    """An 8-bit mask of a channel, 0 outside it."""
+    return read(channel, part, Encoding("u1", "Y u8", 1, False))
+
+
+def _rectangle(bounds: Bounds) -> Gegl.Rectangle:
+    return Gegl.Rectangle.new(*bounds)
+
+
+def _format(drawable: Gimp.Drawable, encoding: Encoding) -> str:
+    """The babl format in the drawable's own colour space; a plain name would mean sRGB and cut what sRGB lacks.
+
+    Only formats of `precision` come here: babl ends the process on a name that it does not know.
+    """
+    if encoding.babl.startswith(("Y ", "A ")):
+        return encoding.babl
+    return Babl.get_name(Babl.format_with_space(encoding.babl, drawable.get_format()))

@@ -1,0 +1,142 @@
+"""The way to the server: connect, start it where it is missing, run a job, say what happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from client import events, transport
+from client.discovery import read_launch_command, state_folder
+from client.errors import InpaintError
+from client.session import Request
+
+Say = Callable[[str, "float | None"], object]
+"""Shows a stage and its fraction, 0 to 1; None: nobody knows how far it is."""
+
+NOBODY = ("no_server", "connection_lost", "no_answer", "not_a_server")
+STARTING = "Starting the DGFNet server (it stays ready for the next fills)"
+RESTARTING = "Restarting the DGFNet server"
+LOADING = "The server loads the network"
+PULSE_SECONDS = 0.5
+
+
+def run(request: Request, who: str, say: Say, weights: str = "", device: str = "") -> events.Result:
+    """Have the server do a job; it is started where none runs.
+
+    `weights` and `device` are the artist's wish, empty for whatever the server runs with. Raises `InpaintError`.
+    """
+    pulse = _Pulse(say)
+    with connect(who, say, weights, device) as session:
+        if not session.welcome.device:
+            pulse.tell(LOADING, None)
+        return session.run(request, pulse.tell, pulse.beat)
+
+
+def connect(who: str, say: Say, weights: str = "", device: str = "") -> transport.Client:
+    """A welcomed client of a server with the wanted weights on the wanted device. Raises `InpaintError`."""
+    pulse = _Pulse(say)
+    wanted = [word for name, value in (("--weights", weights), ("--device", device)) if value for word in (name, value)]
+    try:
+        session = transport.connect(who, start=False, on_poll=pulse.beat)
+    except InpaintError as error:
+        if error.code not in NOBODY:
+            raise
+        pulse.tell(STARTING, None)
+    else:
+        state = _settled(session, pulse) if wanted else {}
+        if _suits(state, weights, device):
+            return session
+        _stop_idle(session, state)
+        pulse.tell(RESTARTING, None)
+    return transport.connect(who, on_poll=pulse.beat, arguments=wanted)
+
+
+def status(who: str) -> dict[str, Any] | None:
+    """What the server says of itself (docs/protocol.md, STATE); None where none runs. Raises `InpaintError`."""
+    try:
+        with transport.connect(who, start=False) as session:
+            return dict(session.status().fields)
+    except InpaintError as error:
+        if error.code not in NOBODY:
+            raise
+        read_launch_command(state_folder())  # says so where nothing is installed
+        return None
+
+
+def stop(who: str) -> bool:
+    """End the server; whether there was one. Raises `InpaintError`."""
+    try:
+        session = transport.connect(who, start=False)
+    except InpaintError as error:
+        if error.code not in NOBODY:
+            raise
+        return False
+    session.shutdown()
+    return True
+
+
+def _settled(session: transport.Client, pulse: _Pulse) -> dict[str, Any]:
+    """The server's state once its network is loaded, or could not be."""
+    while True:
+        state = dict(session.status(pulse.beat).fields)
+        if state.get("model") != "loading":
+            return state
+        pulse.tell(LOADING, None)
+        time.sleep(PULSE_SECONDS)
+
+
+def _suits(state: dict[str, Any], weights: str, device: str) -> bool:
+    runs_on = str(state.get("device") or "").split(" ")[0]
+    return weights in ("", state.get("weights")) and (device in ("", "auto") or runs_on.split(":")[0] == device)
+
+
+def _stop_idle(session: transport.Client, state: dict[str, Any]) -> None:
+    if state.get("jobs"):
+        session.close()
+        raise InpaintError(
+            "busy",
+            f"The server is working with {state.get('weights')} on {state.get('device')}.",
+            "Wait until it is idle, or leave weights and device empty to use those.",
+        )
+    session.shutdown()
+
+
+class _Pulse:
+    """Shows what the server says, and that time passes while it says nothing."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._stage = "Waiting"
+        self._unknown = True
+        self._told = 0.0
+
+    def tell(self, stage: str, fraction: float | None) -> None:
+        """A stage has begun or got further."""
+        self._stage, self._unknown, self._told = stage, fraction is None, time.monotonic()
+        self._say(stage, fraction)
+
+    def beat(self) -> bool:
+        """Called several times a second; GIMP ends this process on Cancel, so the answer is never "stop"."""
+        if self._unknown and time.monotonic() - self._told >= PULSE_SECONDS:
+            self.tell(self._stage, None)
+        return False
+
+
+def describe(state: dict[str, Any] | None) -> list[str]:
+    """A server's state as lines for people, "name: value"."""
+    if state is None:
+        return ["Server: not running"]
+    model = str(state.get("model", ""))
+    lines = [f"Server: running, version {state.get('version')}, for {_duration(float(state.get('uptime') or 0))}"]
+    lines.append(f"Network: {state.get('problem') or state.get('weights') or model}")
+    lines.append(f"Device: {state.get('device') or 'not known yet'}")
+    lines.append(f"Jobs: {state.get('jobs', 0)}")
+    for name, value in dict(state.get("memory") or {}).items():
+        lines.append(f"Memory, {name.replace('_', ' ')}: {int(value) / 2**20:.0f} MiB")
+    lines.append(f"Log: {state.get('log')}")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
