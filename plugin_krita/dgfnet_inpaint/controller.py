@@ -1,0 +1,144 @@
+"""What the windows' dockers share: the jobs under way, the settings, the server's status, the messages."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from . import document
+from .client.errors import Cancelled, InpaintError
+from .jobs import NAME, TEXTURE_NAME, Job
+from .qt import QDesktopServices, QObject, QTimer, QUrl, pyqtSignal
+from .settings import Settings
+from .tasks import Steps, Task
+from .transport import OFF, Line, ServerStatus
+
+LOOK_MS = 5000  # between looks at the server while a docker is shown
+
+
+class Controller(QObject):
+    """Starts jobs and says what becomes of them. Lives as long as Krita, in the window's thread."""
+
+    jobs_changed = pyqtSignal()
+    message = pyqtSignal(str, bool)  # text, whether something failed
+    status_changed = pyqtSignal()
+    settings_changed = pyqtSignal()
+
+    def __init__(self, line: Line, settings: Settings, keep: Callable[[Settings], None]) -> None:
+        super().__init__()
+        self.settings = settings
+        self.status: ServerStatus = OFF
+        self.jobs: list[Job] = []
+        self.last: Job | None = None  # the job that ended last, with its seconds
+        self._line, self._keep = line, keep
+        self._tasks: dict[Job, Task] = {}
+        self._told: set[str] = set()  # sentences that are said once
+        self._watchers = 0
+        self._watch = QTimer(self)
+        self._watch.setInterval(LOOK_MS)
+        self._watch.timeout.connect(line.look)
+        line.status.connect(self._on_status)
+
+    # What the artist asks for
+
+    def inpaint(self) -> None:
+        """Fill the selection of the document in front."""
+        self._begin(NAME, lambda job: job.inpaint(self.settings))
+
+    def texture(self) -> None:
+        """Make the texture map of the document in front."""
+        self._begin(TEXTURE_NAME, lambda job: job.texture(self.settings))
+
+    def again(self) -> None:
+        """Run the active result layer's job again."""
+        self._begin(NAME, lambda job: job.again())
+
+    def cancel(self) -> None:
+        """End the job that has waited longest."""
+        if self.jobs:
+            self._cancel(self.jobs[0])
+
+    def cancel_all(self) -> None:
+        """End every job."""
+        for job in reversed(self.jobs):
+            self._cancel(job)
+
+    def choose(self, settings: Settings) -> None:
+        """Take and keep other settings."""
+        if settings != self.settings:
+            self.settings = settings
+            self._keep(settings)
+            self.settings_changed.emit()
+
+    def stop_server(self) -> None:
+        """End the server."""
+        self._line.stop_server()
+
+    def open_log(self) -> None:
+        """Show the server's log."""
+        if self.status.log:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(self.status.log))
+
+    def watch_server(self, is_shown: bool) -> None:
+        """A docker was shown or hidden: the server is looked at while one is shown."""
+        self._watchers += 1 if is_shown else -1
+        if self._watchers > 0:
+            self._line.look()
+            self._watch.start()
+        else:
+            self._watch.stop()
+
+    def close(self) -> None:
+        """Krita ends."""
+        self._watch.stop()
+        self._line.close()
+
+    # What becomes of it
+
+    def _begin(self, title: str, story: Callable[[Job], Steps]) -> None:
+        doc = document.active_document()
+        if doc is None:
+            self._say(InpaintError("no_document", "No picture is open.", "Open one and select the region to fill."))
+            return
+        job = Job(self._line, doc, f"{title}: {document.title(doc)}", lambda _job: self.jobs_changed.emit())
+        self.jobs.append(job)
+        self._tasks[job] = Task(story(job), lambda notes, error: self._end(job, notes, error))
+        self.message.emit("", False)
+        self.jobs_changed.emit()
+
+    def _cancel(self, job: Job) -> None:
+        if job.ticket is not None:
+            job.tell("Cancelling", job.fraction)
+            self._line.cancel(job.ticket)
+        else:
+            self._tasks[job].stop(Cancelled())
+
+    def _end(self, job: Job, notes: list[str] | None, error: BaseException | None) -> None:
+        self.jobs.remove(job)
+        self._tasks.pop(job).deleteLater()
+        self.last = job
+        self.jobs_changed.emit()
+        if isinstance(error, Cancelled):
+            self.message.emit("Cancelled.", False)
+        elif error is not None:
+            self._say(error)
+        else:
+            self.message.emit(" ".join(self._fresh(notes or [])), False)
+
+    def _fresh(self, notes: list[str]) -> list[str]:
+        """The notes without what has been said about a colour model before."""
+        fresh = [note for note in notes if note not in self._told]
+        self._told.update(note for note in fresh if note.startswith("The picture is "))
+        return fresh
+
+    def _say(self, error: BaseException) -> None:
+        if not isinstance(error, InpaintError):
+            error = InpaintError("internal", f"The plug-in failed: {error!r}.", "Please report this.")
+        self.message.emit(str(error), True)
+
+    def on_fault(self, error: Exception) -> None:
+        """A fault of the plug-in itself, told instead of Krita's own error box."""
+        self._say(error)
+
+    def _on_status(self, status: Any) -> None:
+        self.status = status
+        self.status_changed.emit()

@@ -1,0 +1,210 @@
+"""The docker's widgets. No logic: signals out, values in."""
+
+from __future__ import annotations
+
+from .qt import (
+    QColor,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPainter,
+    QPixmap,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    Qt,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+    pyqtSignal,
+)
+from .settings import LIMITS, OUTPUTS, SOURCES, Settings
+from .transport import OFF, ServerStatus
+
+LIGHTS = {"off": "#808080", "busy": "#e0a020", "ready": "#40b040", "problem": "#d04040"}
+LIGHT_PX = 12
+
+
+class Panel(QWidget):
+    """Everything in the docker."""
+
+    inpaint = pyqtSignal()
+    texture = pyqtSignal()
+    again = pyqtSignal()
+    cancel = pyqtSignal()
+    cancel_all = pyqtSignal()
+    chosen = pyqtSignal(object)  # Settings
+    log = pyqtSignal()
+    stop = pyqtSignal()
+    shown = pyqtSignal(bool)
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.addLayout(self._make_buttons())
+        layout.addLayout(self._make_choices())
+        layout.addWidget(self._make_progress())
+        self.message = QLabel()
+        self.message.setWordWrap(True)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.message.hide()
+        layout.addWidget(self.message)
+        layout.addStretch(1)
+        layout.addLayout(self._make_server_row())
+        self.show_settings(settings)
+        self.show_status(OFF)
+        self.show_progress("", 0.0, 0)
+
+    # Values in
+
+    def show_settings(self, settings: Settings) -> None:
+        """Show what is chosen; no signal is sent."""
+        self._is_showing = True
+        self.output.setCurrentIndex(OUTPUTS.index(settings.output))
+        self.source.setCurrentIndex(SOURCES.index(settings.source))
+        self.context.setValue(settings.context)
+        self.grow.setValue(settings.grow)
+        self.feather.setValue(settings.feather)
+        self.texture_strength.setValue(round(settings.texture_strength * 100))
+        self._is_showing = False
+
+    def show_progress(self, stage: str, fraction: float, jobs: int) -> None:
+        """Show the first of so many jobs; none hides the row."""
+        self.progress.setVisible(jobs > 0)
+        waiting = f" ({jobs - 1} waiting)" if jobs > 1 else ""
+        self.bar.setFormat(f"{stage}{waiting}")
+        self.bar.setValue(round(fraction * 100))
+        self.cancel_all_button.setVisible(jobs > 1)
+
+    def show_message(self, text: str, is_failure: bool) -> None:
+        """Show a sentence; an empty one hides the row."""
+        self.message.setText(text)
+        self.message.setStyleSheet(f"color: {LIGHTS['problem']}" if is_failure else "")
+        self.message.setVisible(bool(text))
+
+    def show_status(self, status: ServerStatus) -> None:
+        """Show how the server is."""
+        self.light.setPixmap(_disc(LIGHTS[status.light]))
+        self.device.setText(status.text)
+        self.device.setToolTip(status.text)
+        self.log_button.setEnabled(bool(status.log))
+        self.stop_button.setEnabled(status.light in ("busy", "ready", "problem") and bool(status.log))
+
+    # Widgets
+
+    def _make_buttons(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.inpaint_button = QPushButton("Inpaint")
+        self.inpaint_button.setToolTip("Fill the selection, or else the transparent pixels, as a new layer.")
+        self.inpaint_button.clicked.connect(lambda *_: self.inpaint.emit())
+        self.texture_button = QPushButton("Texture map")
+        self.texture_button.setToolTip("Split the layer, or the selection's rectangle, into structure and texture.")
+        self.texture_button.clicked.connect(lambda *_: self.texture.emit())
+        self.again_button = QPushButton("Re-run")
+        self.again_button.setToolTip("Fill the active result layer's region again with the settings it was made with.")
+        self.again_button.clicked.connect(lambda *_: self.again.emit())
+        row.addWidget(self.inpaint_button, 2)
+        row.addWidget(self.texture_button, 1)
+        row.addWidget(self.again_button, 1)
+        return row
+
+    def _make_choices(self) -> QFormLayout:
+        form = QFormLayout()
+        self.output, self.source = QComboBox(), QComboBox()
+        self.output.addItems(["New layer", "Editable group"])
+        self.output.setToolTip("One layer, or a group of a coarse and a texture layer that add up to the fill.")
+        self.source.addItems(["Active layer", "Visible picture"])
+        self.source.setToolTip("What is filled. The visible picture's fill goes on top of all layers.")
+        self.context = QDoubleSpinBox()
+        self.context.setSingleStep(0.25)
+        self.context.setToolTip("How much is looked at around the hole, as a multiple of its size.")
+        self.grow, self.feather = QSpinBox(), QDoubleSpinBox()
+        self.grow.setSuffix(" px")
+        self.grow.setToolTip("Widen the hole first.")
+        self.feather.setSuffix(" px")
+        self.feather.setDecimals(1)
+        self.feather.setToolTip("Fade the fill's edge, inward from the edge of the hole.")
+        self.texture_strength = QSpinBox()
+        self.texture_strength.setSuffix(" %")
+        self.texture_strength.setToolTip("0: the smooth fill alone. In a group it is the texture layer's opacity.")
+        for name in ("context", "grow", "feather"):
+            low, high = LIMITS[name]
+            box = getattr(self, name)
+            box.setRange(low, high)
+        self.texture_strength.setRange(0, 100)
+        rows = ("Output", self.output), ("Source", self.source), ("Context", self.context), ("Grow", self.grow)
+        for label, widget in (*rows, ("Feather", self.feather), ("Texture strength", self.texture_strength)):
+            form.addRow(label, widget)
+            changed = widget.currentIndexChanged if isinstance(widget, QComboBox) else widget.valueChanged
+            changed.connect(lambda *_: self._choose())
+        return form
+
+    def _make_progress(self) -> QWidget:
+        self.progress = QWidget()
+        row = QHBoxLayout(self.progress)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 100)
+        self.cancel_button, self.cancel_all_button = QPushButton("Cancel"), QPushButton("All")
+        self.cancel_all_button.setToolTip("Cancel this job and all that wait.")
+        self.cancel_button.clicked.connect(lambda *_: self.cancel.emit())
+        self.cancel_all_button.clicked.connect(lambda *_: self.cancel_all.emit())
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.cancel_button)
+        row.addWidget(self.cancel_all_button)
+        return self.progress
+
+    def _make_server_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.light, self.device = QLabel(), QLabel()
+        self.device.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.log_button, self.stop_button = QToolButton(), QToolButton()
+        self.log_button.setText("Log")
+        self.log_button.setToolTip("Open the server's log.")
+        self.log_button.clicked.connect(lambda *_: self.log.emit())
+        self.stop_button.setText("Stop")
+        self.stop_button.setToolTip("End the server; it starts again at the next use.")
+        self.stop_button.clicked.connect(lambda *_: self.stop.emit())
+        row.addWidget(self.light)
+        row.addWidget(self.device, 1)
+        row.addWidget(self.log_button)
+        row.addWidget(self.stop_button)
+        return row
+
+    def _choose(self) -> None:
+        if not self._is_showing:
+            self.chosen.emit(
+                Settings(
+                    output=OUTPUTS[self.output.currentIndex()],
+                    source=SOURCES[self.source.currentIndex()],
+                    context=self.context.value(),
+                    grow=self.grow.value(),
+                    feather=self.feather.value(),
+                    texture_strength=self.texture_strength.value() / 100,
+                )
+            )
+
+    def showEvent(self, event: object) -> None:
+        """Tell that the server is worth a look."""
+        super().showEvent(event)
+        self.shown.emit(True)
+
+    def hideEvent(self, event: object) -> None:
+        """Tell that nobody sees the server's light."""
+        super().hideEvent(event)
+        self.shown.emit(False)
+
+
+def _disc(colour: str) -> QPixmap:
+    picture = QPixmap(LIGHT_PX, LIGHT_PX)
+    picture.fill(QColor(0, 0, 0, 0))
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(QColor(colour))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.drawEllipse(1, 1, LIGHT_PX - 2, LIGHT_PX - 2)
+    painter.end()
+    return picture
