@@ -1,0 +1,145 @@
+"""Start a real Krita under Xvfb with the installed plug-in and the driver, run cases in it, read what they found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+INSIDE = Path(__file__).with_name("inside")
+ROOT = Path(__file__).resolve().parents[3]
+MODULES = ("basics",)
+
+
+@dataclass
+class Setup:
+    """Where one Krita lives: a home of its own below `folder`."""
+
+    folder: Path
+    photo: Path  # raw RGBA in Krita's order, 320 x 240
+    state: Path  # the server's state folder
+    krita: list[str] = field(default_factory=lambda: ["krita"])
+    only: str = ""
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def resources(self) -> Path:
+        return self.home / ".local/share/krita"
+
+
+def missing() -> str:
+    """Why Krita cannot be run here; empty if it can."""
+    lacking = [program for program in ("krita", "Xvfb") if not shutil.which(program)]
+    return f"not installed: {', '.join(lacking)} (Debian: krita python3-pyqt5 xvfb)" if lacking else ""
+
+
+def write_launch(state: Path, weights: Path) -> None:
+    """How the plug-in starts the server."""
+    state.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "server", "--weights", str(weights), "--device", "cpu"]
+    (state / "launch.json").write_text(json.dumps({"command": command, "cwd": str(ROOT)}))
+
+
+def install(setup: Setup) -> None:
+    """The plug-in as install.py puts it there, the driver beside it, and a quiet Krita."""
+    from plugin_krita import installation
+
+    setup.resources.mkdir(parents=True)
+    installation.install(setup.resources)
+    plugins = setup.resources / "pykrita"
+    shutil.copytree(INSIDE / "dgfnet_driver", plugins / "dgfnet_driver")
+    shutil.copyfile(INSIDE / "dgfnet_driver.desktop", plugins / "dgfnet_driver.desktop")
+    config = setup.home / ".config"
+    config.mkdir()
+    quiet = "[hideSplash]\nHideSplashScreen=true\n\n[theme]\nTheme=Krita dark\n"
+    settings = installation.with_plugin(quiet, True)
+    (config / "kritarc").write_text(settings.replace("[python]\n", "[python]\nenable_dgfnet_driver=true\n"))
+    (config / "kritadisplayrc").write_text("[General]\nEnableSingleApplication=false\n")
+
+
+def environment(setup: Setup, out: Path) -> dict[str, str]:
+    runtime = setup.folder / "run"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PYTHON", "QT_"))}
+    return {
+        **kept,
+        "HOME": str(setup.home),
+        "XDG_RUNTIME_DIR": str(runtime),
+        "DGFNET_HOME": str(setup.state),
+        "DGFNET_KRITA_OUT": str(out),
+        "DGFNET_KRITA_MODULES": ",".join(MODULES),
+        "DGFNET_KRITA_ONLY": setup.only,
+        "DGFNET_KRITA_PHOTO": str(setup.photo),
+        "QT_LOGGING_RULES": "krita.*=false",
+        "LIBGL_ALWAYS_SOFTWARE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+@contextlib.contextmanager
+def display(size: str = "1400x900x24") -> Iterator[str]:
+    """An X server on a free display."""
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", size, "-nolisten", "tcp"],
+        pass_fds=[write],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    try:
+        with os.fdopen(read) as pipe:
+            yield f":{pipe.readline().strip()}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def run(setup: Setup, seconds: float) -> dict[str, Any]:
+    """Run the cases; their reports by name. Raises RuntimeError with Krita's last words where it did not finish."""
+    out = setup.folder / "out"
+    out.mkdir()
+    install(setup)
+    log = setup.folder / "krita.log"
+    with display() as name, log.open("wb") as output:
+        variables = {**environment(setup, out), "DISPLAY": name}
+        process = subprocess.Popen(
+            [*setup.krita, "--nosplash"], env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            deadline = time.monotonic() + seconds
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.1)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            code = process.wait()
+    reports = {}
+    if (out / "results.jsonl").exists():
+        lines = (out / "results.jsonl").read_text().splitlines()
+        reports = {report["case"]: report for report in map(json.loads, lines)}
+    if not (out / "done").exists():
+        tail = log.read_text(errors="replace")[-3000:]
+        raise RuntimeError(f"Krita ended with {code} after the cases {list(reports)}:\n{tail}")
+    reports["exit"] = {"case": "exit", "error": f"exit code {code}" if code else "", "facts": {}}
+    return reports
+
+
+def stop_server(state: Path) -> None:
+    """End the server that the plug-in started."""
+    from server.client import transport
+    from server.client.errors import InpaintError
+
+    with contextlib.suppress(InpaintError):
+        transport.connect("tests", state, start=False).shutdown()

@@ -1,0 +1,67 @@
+"""The road: action, docker, undo, what is left alone."""
+
+from dgfnet_inpaint import document
+from dgfnet_inpaint.extension import DOCKER
+
+from .stage import case
+
+HOLE = (120, 80, 60, 40)
+
+
+@case
+def action_fills_the_selection(stage):
+    doc, node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    before, selected, shown = bytes(node.pixelData(*stage.canvas(doc))), stage.selection(doc), stage.picture(doc)
+    names = stage.layers(doc.rootNode())
+    yield from stage.run()
+    assert not any(is_failure for _, is_failure in stage.messages), stage.messages
+    result = stage.top(doc)
+    assert result.name() == "Inpaint (DGFNet)"
+    stage.check_layer(doc, node, result, before)
+    assert stage.selection(doc) == selected, "the selection was changed"
+    assert document.node_id(doc.activeNode()) == document.node_id(node), "the active node was not put back"
+    filled = stage.picture(doc)
+    changed = [i for i in range(0, len(shown), 4) if shown[i : i + 4] != filled[i : i + 4]]
+    assert changed and all(selected[i // 4] for i in changed), "a pixel outside of the selection was changed"
+
+    undo, redo = stage.krita.action("edit_undo"), stage.krita.action("edit_redo")
+    undo.trigger()
+    doc.waitForDone()
+    yield 0.2
+    assert stage.layers(doc.rootNode()) == names and stage.picture(doc) == shown, "one undo is not enough"
+    redo.trigger()
+    doc.waitForDone()
+    yield 0.2
+    assert stage.picture(doc) == filled, "redo does not bring the fill back"
+
+
+@case
+def docker_button_makes_a_group(stage):
+    doc, _node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    shown = stage.picture(doc)
+    names = stage.layers(doc.rootNode())
+    (docker,) = [docker for docker in stage.krita.dockers() if docker.objectName() == DOCKER]
+    docker.setVisible(True)
+    docker.raise_()
+    yield 0.2
+    panel = docker.panel
+    panel.output.setCurrentIndex(1)
+    stages = []
+    stage.controller.jobs_changed.connect(lambda: stages.append(panel.bar.format()))
+    stage.heartbeat.reset()
+    panel.inpaint_button.click()
+    yield from stage.finish()
+    assert panel.output.currentText() == "Editable group" and stage.controller.settings.output == "group"
+    assert stages[0].startswith("Reading") and not panel.progress.isVisible(), stages
+    assert panel.light.pixmap() is not None and "weights" in panel.device.text(), panel.device.text()
+    assert stage.layers(doc.rootNode())[-1] == [
+        "Inpaint (DGFNet)",
+        ["Inpaint (DGFNet) coarse"],
+        ["Inpaint (DGFNet) texture"],
+    ]
+    stage.krita.action("edit_undo").trigger()
+    doc.waitForDone()
+    yield 0.2
+    assert stage.layers(doc.rootNode()) == names and stage.picture(doc) == shown, "one undo is not enough"

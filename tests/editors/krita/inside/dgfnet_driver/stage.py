@@ -1,0 +1,210 @@
+"""What cases work with: documents with a photograph, clicks, waiting, the server's process, what they found."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+from dgfnet_inpaint import colour, document, extension
+from dgfnet_inpaint.client.discovery import state_folder
+from dgfnet_inpaint.client.geometry import Bounds
+from dgfnet_inpaint.colour import SRGB, Space
+from dgfnet_inpaint.qt import QByteArray
+from dgfnet_inpaint.settings import Settings
+from krita import Krita, Selection
+
+CASES = {}
+PHOTO = Space("RGBA", "U8", SRGB)
+WIDTH, HEIGHT = 320, 240  # of the photograph handed in by the test
+
+
+def case(function):
+    """Register a case under its function's name."""
+    CASES[function.__name__] = function
+    return function
+
+
+class Stage:
+    """One case's view of Krita. `facts` go into the report."""
+
+    def __init__(self, out, name, heartbeat):
+        self.krita = Krita.instance()
+        self.controller = extension.controller()
+        self.out, self.name, self.heartbeat = Path(out), name, heartbeat
+        self.facts = {"krita": self.krita.version()}
+        self.messages = []
+        self.controller.message.connect(self._listen)
+        self.stopped = []
+
+    def _listen(self, text, is_failure):
+        if text:
+            self.messages.append((text, is_failure))
+
+    def clean_up(self):
+        self.controller.message.disconnect(self._listen)
+        for pid in self.stopped:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+        self.controller.cancel_all()
+        self.controller.choose(Settings())
+        for doc in self.krita.documents():
+            doc.setBatchmode(True)
+            doc.setModified(False)
+            doc.close()
+
+    # Documents
+
+    def photo(self):
+        return Path(os.environ["DGFNET_KRITA_PHOTO"]).read_bytes()
+
+    def new_document(self, model="RGBA", depth="U8", profile=SRGB, width=WIDTH, height=HEIGHT):
+        """A shown document; generator that returns (document, its paint layer with the photograph)."""
+        doc = self.krita.createDocument(width, height, self.name, model, depth, profile, 300.0)
+        assert doc is not None, (model, depth, profile)
+        doc.setBatchmode(True)
+        self.krita.activeWindow().addView(doc)
+        yield 0.1
+        node = doc.activeNode()
+        self.paint(doc, node)
+        doc.refreshProjection()
+        doc.waitForDone()
+        yield 0.05
+        return doc, node
+
+    def paint(self, doc, node, dx=0, dy=0):
+        """The photograph into a layer."""
+        bounds = Bounds(dx, dy, WIDTH, HEIGHT)
+        space = document.space_of(node)
+        node.setPixelData(QByteArray(document.convert(doc, self.photo(), bounds, PHOTO, space)), *bounds)
+
+    def select(self, doc, *rectangles, feather=0, invert=False):
+        """Select rectangles (x, y, width, height)."""
+        selection = Selection()
+        for rectangle in rectangles:
+            part = Selection()
+            part.select(*rectangle, 255)
+            selection.add(part)
+        if feather:
+            selection.feather(feather)
+        if invert:
+            selection.invert()
+        doc.setSelection(selection)
+        doc.waitForDone()
+        yield 0.05
+
+    def canvas(self, doc):
+        return Bounds(0, 0, doc.width(), doc.height())
+
+    def picture(self, doc):
+        doc.waitForDone()
+        return bytes(doc.pixelData(*self.canvas(doc)))
+
+    def selection(self, doc):
+        selection = doc.selection()
+        return bytes(selection.pixelData(*self.canvas(doc))) if selection else b""
+
+    def layers(self, node):
+        """The tree below a node as nested lists of names, without the selection."""
+        return [
+            [child.name(), *self.layers(child)] for child in node.childNodes() if child.type() != "selectionmask"
+        ]
+
+    # Clicks
+
+    def choose(self, **values):
+        self.controller.choose(Settings(**values))
+
+    def run(self, action="dgfnet_inpaint"):
+        """Trigger an action and wait until no job is left."""
+        self.heartbeat.reset()
+        self.krita.action(action).trigger()
+        yield from self.finish()
+
+    def finish(self, jobs=0, seconds=60):
+        """Wait until at most so many jobs are left."""
+        deadline = time.monotonic() + seconds
+        while len(self.controller.jobs) > jobs:
+            assert time.monotonic() < deadline, f"still {[job.stage for job in self.controller.jobs]}"
+            yield 0.01
+        yield 0.02
+        self.facts["largest_gap_ms"] = round(self.heartbeat.gap * 1000)
+        self.facts["own_turn_ms"] = round(self.heartbeat.own * 1000)
+        self.facts["stages"] = {k: round(v, 3) for k, v in (self.controller.last.seconds if self.controller.last else {}).items()}
+        self.facts["messages"] = [text for text, _ in self.messages]
+
+    def wait_for(self, what, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < deadline, "waited in vain"
+            yield 0.02
+
+    def failed_with(self, *words):
+        """The last message is a failure that says these words."""
+        assert self.messages, "nothing was said"
+        text, is_failure = self.messages[-1]
+        assert is_failure and all(word in text for word in words), self.messages
+
+    def said(self, *words):
+        text, is_failure = self.messages[-1] if self.messages else ("", False)
+        assert not is_failure and all(word in text for word in words), self.messages
+
+    # The server
+
+    def server(self):
+        """The connection file's content, or None."""
+        try:
+            return json.loads((state_folder() / "connection.json").read_text())
+        except OSError:
+            return None
+
+    def stop_server_process(self):
+        """Halt the server where it is; it goes on with `go_on`, or when the case ends."""
+        pid = self.server()["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        self.stopped.append(pid)
+        return pid
+
+    def go_on(self):
+        os.kill(self.stopped.pop(), signal.SIGCONT)
+
+    def until_sent(self):
+        yield from self.wait_for(lambda: self.controller.jobs and self.controller.jobs[0].ticket is not None)
+        yield 0.3
+
+    # What a fill must be
+
+    def top(self, doc):
+        nodes = [node for node in doc.rootNode().childNodes() if node.type() != "selectionmask"]
+        return nodes[-1]
+
+    def check_layer(self, doc, source, result, before):
+        """Above the source, transparent outside of the selection, nothing else changed; kept for the comparison."""
+        canvas = self.canvas(doc)
+        pixels = bytes(result.pixelData(*canvas))
+        space = document.space_of(result)
+        assert space == document.space_of(doc), (space, document.space_of(doc))
+        alpha = self.alpha(pixels, space)
+        mask = self.selection(doc)
+        assert len(alpha) == len(mask)
+        assert not any(a for a, m in zip(alpha, mask) if m == 0), "alpha outside of the selection"
+        assert any(alpha), "an empty fill"
+        assert bytes(source.pixelData(*canvas)) == before, "the source was changed"
+        siblings = [document.node_id(node) for node in source.parentNode().childNodes()]
+        assert siblings.index(document.node_id(result)) == siblings.index(document.node_id(source)) + 1
+        self.keep(doc, space, source=before, mask=mask, result=pixels)
+
+    def alpha(self, pixels, space):
+        return colour.pixels.rearrange(
+            pixels, space.dtype, colour.CHANNELS[space.model], (colour.CHANNELS[space.model] - 1,)
+        )[colour.pixels.DEPTHS[space.dtype].item_bytes - 1 :: colour.pixels.DEPTHS[space.dtype].item_bytes]
+
+    def keep(self, doc, space, **arrays):
+        """Write raw pixels for the test outside of Krita."""
+        for name, data in arrays.items():
+            (self.out / f"{self.name}.{name}").write_bytes(data)
+        self.facts["kept"] = sorted(arrays)
+        self.facts["space"] = list(space)
+        self.facts["size"] = [doc.width(), doc.height()]
