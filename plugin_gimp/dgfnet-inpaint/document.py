@@ -133,13 +133,16 @@ def new_layer(image: Gimp.Image, name: str, bounds: Bounds, encoding: Encoding, 
     layer = Gimp.Layer.new(image, name, bounds.width, bounds.height, kind, 100.0, Gimp.LayerMode.NORMAL)
     write(layer, bounds, encoding, pixels, bounds)
     layer.set_offsets(bounds.x, bounds.y)
-    blend_as_seen(layer)
     return layer
 
 
 def blend_as_seen(layer: Gimp.Layer) -> None:
-    """Let soft edges blend in the values that are seen, not in linear light: as the fill's seam was computed."""
-    layer.set_composite_space(Gimp.LayerColorSpace.RGB_PERCEPTUAL)
+    """Let a layer blend in the values that travel, not in linear light: fill and texture were computed in those."""
+    space = Gimp.LayerColorSpace
+    own_curve = precision.has_profile_curve(int(layer.get_image().get_precision()))
+    values = space.RGB_NON_LINEAR if own_curve else space.RGB_PERCEPTUAL
+    layer.set_blend_space(values)
+    layer.set_composite_space(values)
 
 
 def visible(image: Gimp.Image) -> Gimp.Layer:

@@ -166,7 +166,12 @@ def _mask_encoding(image: Gimp.Image) -> Encoding:
 
 def _layer(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding) -> Gimp.Layer:
     bounds = answer.bounds.from_relative(crop)
-    return document.new_layer(image, answer.name, bounds, encoding, bytes(answer.pixels))
+    layer = document.new_layer(image, answer.name, bounds, encoding, bytes(answer.pixels))
+    if answer.blend == "grain_merge":
+        layer.set_mode(Gimp.LayerMode.GRAIN_MERGE)
+    layer.set_opacity(answer.opacity * 100)
+    document.blend_as_seen(layer)
+    return layer
 
 
 def _insert(image: Gimp.Image, made: Gimp.Layer, source: Gimp.Layer) -> Gimp.Layer:
@@ -182,11 +187,7 @@ def _group(
     group = _insert(image, Gimp.GroupLayer.new(image, name), source)
     document.blend_as_seen(group)
     for answer in result.layers:
-        layer = _layer(image, answer, crop, encoding)
-        if answer.blend == "grain_merge":
-            layer.set_mode(Gimp.LayerMode.GRAIN_MERGE)
-        layer.set_opacity(answer.opacity * 100)
-        image.insert_layer(layer, group, 0)
+        image.insert_layer(_layer(image, answer, crop, encoding), group, 0)
     return group
 
 

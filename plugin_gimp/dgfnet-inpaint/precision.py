@@ -39,10 +39,15 @@ def encoding(precision: int, is_grey: bool, has_alpha: bool) -> Encoding:
     dtype, component = "f4", "float"
     if curve != LINEAR and kind in (U8, U16):
         dtype, component = ("u1", "u8") if kind == U8 else ("u2", "u16")
-    prime = "'" if curve == PROFILE_CURVE else "~"
+    prime = "'" if has_profile_curve(precision) else "~"
     model = f"Y{prime}" if is_grey else f"R{prime}G{prime}B{prime}"
     plain = Encoding(dtype, f"{model} {component}", 1 if is_grey else 3, False)
     return plain.with_alpha() if has_alpha else plain
+
+
+def has_profile_curve(precision: int) -> bool:
+    """Whether values with a curve follow the colour profile's; sRGB's own otherwise."""
+    return int(precision) % 100 == PROFILE_CURVE
 
 
 def mask_encoding(precision: int) -> Encoding:

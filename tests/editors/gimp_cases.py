@@ -1,0 +1,102 @@
+"""The case matrix of the GIMP plug-in: what each case sets up and what must come of it. Read by both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+ELLIPSE = ("ellipse", 90, 60, 44, 34)
+PRECISIONS = {
+    f"{kind} {curve}": f"{kind}_{curve}".upper().replace("-", "_")
+    for kind in ("u8", "u16", "u32", "half", "float", "double")
+    for curve in ("non-linear", "linear", "perceptual")
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call in GIMP.
+
+    Attributes:
+        name: for people; unique.
+        procedure: without the prefix "dgfnet-".
+        scene: a function of gimp_driver.py that makes the document.
+        precision: a name of `Gimp.Precision`; empty for 8 bit as loaded.
+        select: (kind, x, y, width, height) of each selected piece.
+        soften: pixels by which GIMP feathers the selection.
+        arguments: of the procedure, as a script gives them.
+        says: part of the error that must come; empty where the call must succeed.
+    """
+
+    name: str
+    procedure: str = "inpaint"
+    scene: str = "photo"
+    precision: str = ""
+    select: tuple[tuple[Any, ...], ...] = (ELLIPSE,)
+    soften: float = 0.0
+    arguments: dict[str, Any] = field(default_factory=dict)
+    says: str = ""
+
+
+
+
+GROUP, COPY = {"output": "group"}, {"output": "copy"}
+
+CASES = (
+    Case("photograph, ellipse"),
+    Case("feathered selection", soften=12.0),
+    Case("selection of three parts", select=(ELLIPSE, ("rectangle", 10, 10, 20, 16), ("ellipse", 150, 120, 18, 24))),
+    Case("large picture, small selection", scene="large", select=(("ellipse", 620, 450, 60, 40),)),
+    Case("selection at the corner", select=(("rectangle", 0, 0, 30, 24),)),
+    Case("grow, feather, context", arguments={"grow": 5, "feather": 4.0, "context": 2.0}),
+    Case("texture strength 0.5", arguments={"texture-strength": 0.5}),
+    Case("editable group", arguments=GROUP),
+    Case("editable group, feathered", soften=12.0, arguments=GROUP),
+    Case("editable group, strength 0.5", arguments={**GROUP, "texture-strength": 0.5}),
+    Case("copy", arguments=COPY),
+    Case("copy, feathered", soften=12.0, arguments=COPY),
+    Case("copy, transparency", scene="translucent", soften=8.0, arguments=COPY),
+    *(Case(f"layer, {name}", precision=value) for name, value in PRECISIONS.items()),
+    *(
+        Case(f"{output}, {name}", precision=PRECISIONS[name], soften=6.0, arguments={"output": output})
+        for output in ("group", "copy")
+        for name in ("u8 linear", "u16 non-linear", "u16 linear", "u32 non-linear", "half non-linear", "float linear")
+    ),
+    Case("layer, Adobe RGB", scene="adobe"),
+    Case("group, Adobe RGB", scene="adobe", arguments=GROUP),
+    Case("copy, Adobe RGB, 16 bit", scene="adobe", precision="U16_NON_LINEAR", arguments=COPY),
+    Case("grey", scene="grey"),
+    Case("grey, group, 16 bit", scene="grey", precision="U16_NON_LINEAR", arguments=GROUP),
+    Case("grey, copy", scene="grey", soften=8.0, arguments=COPY),
+    Case("indexed", scene="indexed"),
+    Case("indexed, group asked", scene="indexed", arguments=GROUP),
+    Case("indexed, copy", scene="indexed", arguments=COPY),
+    Case("layer with an offset", scene="offset"),
+    Case("layer partly outside the canvas", scene="outside", select=(("rectangle", 0, 40, 40, 34),)),
+    Case("selection partly outside the layer", scene="offset", select=(("ellipse", 20, 15, 50, 60),)),
+    Case("layer in a group", scene="grouped"),
+    Case("group layer as source", scene="group"),
+    Case("text layer", scene="text"),
+    Case("content-locked layer", scene="locked"),
+    Case("translucent layer", scene="translucent"),
+    Case("no selection: layer mask", scene="masked", select=()),
+    Case("no selection: layer mask, copy", scene="masked", select=(), arguments=COPY),
+    Case("no selection: transparent pixels", scene="holed", select=()),
+    Case("no selection: transparent pixels, 16 bit", scene="holed", precision="U16_NON_LINEAR", select=()),
+    Case("layer mask is being edited", scene="mask_edited"),
+    Case("visible picture", scene="covered", arguments={"sample": "visible"}),
+    Case("area left out", scene="photo", arguments={"exclude": ("rectangle", 40, 30, 45, 90)}),
+    Case("texture map", procedure="texture-map", select=()),
+    Case("texture map, 16 bit, selection", procedure="texture-map", precision="U16_NON_LINEAR"),
+    Case("texture map, float linear", procedure="texture-map", precision="FLOAT_LINEAR"),
+    Case("re-run", procedure="rerun", scene="filled"),
+    Case("re-run without a selection", procedure="rerun", scene="filled_deselected"),
+    Case("no selection", select=(), says="Nothing is selected"),
+    Case("everything is selected", select=(("rectangle", 0, 0, 192, 160),), says="Everything is selected"),
+    Case("selection beside the layer", scene="offset", select=(("rectangle", 0, 0, 10, 10),), says="does not touch"),
+    Case("channel", scene="channel", says="A channel is selected"),
+    Case("two layers", scene="two_layers", says="2 layers are selected"),
+    Case("value out of its range", arguments={"output": "bogus"}),
+    Case("re-run of another layer", procedure="rerun", says="was not made by"),
+    Case("texture map, 8 bit linear", procedure="texture-map", precision="U8_LINEAR", says="do not add up"),
+)

@@ -1,0 +1,253 @@
+"""What must have come of a case: the fill is the engine's own, nothing else has changed.
+
+The expected fill is computed here, from the pixels and the selection that GIMP itself gave for the whole layer, by
+`dgfnet.inpainting` with the weights that the server has.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gimp_cases import Case
+from gimp_session import Session
+
+from dgfnet import model
+from dgfnet.inpainting import Fill, FillOptions, Inpainter
+from dgfnet.pictures import from_float, full_scale, split_alpha, to_float
+from server.layers import match_channels
+
+GRAIN_MERGE = 47  # Gimp.LayerMode
+OPTIONS = {"context": "context", "grow": "grow", "feather": "feather", "texture-strength": "texture_strength"}
+
+
+def inpainter(weights: Path) -> Inpainter:
+    """The engine that the server runs."""
+    torch.set_num_threads(1)
+    return Inpainter(model.load(weights))
+
+
+def check(case: Case, session: Session, result: dict[str, Any], engine: Inpainter) -> None:
+    """Raise AssertionError, with a sentence, unless all is as it must be."""
+    assert "fault" not in result, result.get("fault")
+    before, after = result["before"], result["after"]
+    assert after["digest"] == before["digest"], "the source's pixels have changed"
+    if case.says or not after["succeeded"]:
+        assert not after["succeeded"], "it should have failed"
+        assert case.says, f"it failed: {after['message']}"
+        assert case.says in after["message"], f"it says: {after['message']}"
+        assert after["tree"] == before["tree"], "a failed call left layers"
+        assert _bytes(session, after["canvas"]) == _bytes(session, before["canvas"]), "a failed call changed pixels"
+        return
+    assert after["above"] == 1, "the result is not right above the source"
+    assert after["selected"] == [after["source_name"]], f"selected: {after['selected']}"
+    if case.procedure == "texture-map":
+        _check_texture(session, before, after)
+    else:
+        _check_fill(case, session, before, after, engine)
+
+
+def _check_fill(
+    case: Case, session: Session, before: dict[str, Any], after: dict[str, Any], engine: Inpainter
+) -> None:
+    area, picture, mask = _asked(case, session, before)
+    options = FillOptions(**{OPTIONS[name]: value for name, value in _numbers(case).items()})
+    as_group = case.arguments.get("output") == "group" or case.procedure == "rerun"
+    as_group = as_group and not _falls_back(case)
+    full = FillOptions(**{**vars(options), "texture_strength": 1.0}) if as_group else options
+    fill = engine.fill(picture, mask, full)
+    record = json.loads(after["made"]["record"])
+    assert record["report"]["weights"]["sha256"], "the parasite does not name the weights"
+    if case.arguments.get("output") == "copy":
+        _check_copy(case, session, before, after, fill, picture, area)
+    elif as_group:
+        _check_group(case, session, after, fill, picture, area, options)
+    else:
+        _check_layer(case, session, after["made"], fill, picture, area)
+    _check_outside(session, before, after, fill, area)
+    if case.scene in ("photo", "large", "adobe", "grey") and options.texture_strength == 1:
+        _check_seen(case, session, before, after, fill)
+
+
+def _asked(case: Case, session: Session, before: dict[str, Any]) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
+    """Where the looked-at pixels begin, the pixels, and the mask over them."""
+    canvas = session.array(before["mask"])
+    if _samples_visible(case):
+        x, y, picture = 0, 0, session.array(before["canvas"]["values"])
+    else:
+        (x, y), picture = before["offset"], session.array(before["source"])
+    picture = picture.copy()
+    height, width = picture.shape[:2]
+    if case.scene in ("masked", "mask_edited"):
+        mask = _scaled_inverse(session.array(before["layer_mask"]))[..., 0]
+    elif case.scene == "holed":
+        mask = _scaled_inverse(picture)[..., -1]
+    else:
+        mask = np.zeros((height, width), np.uint16)
+        top, left = max(y, 0), max(x, 0)
+        part = canvas[top : max(y + height, 0), left : max(x + width, 0)]
+        mask[top - y : top - y + part.shape[0], left - x : left - x + part.shape[1]] = part
+    if picture.dtype == np.uint8:
+        mask = (mask // 257).astype(np.uint8)
+    if case.scene == "filled_deselected":
+        mask = mask.copy()
+    if "exclude" in case.arguments:
+        _, left, top, wide, high = case.arguments["exclude"]
+        opacity = np.full((height, width, 1), full_scale(picture.dtype), picture.dtype)
+        opacity[top : top + high, left : left + wide] = 0
+        picture = np.concatenate([picture, opacity], axis=2)
+    return (x, y), picture, mask
+
+
+def _scaled_inverse(pixels: np.ndarray) -> np.ndarray:
+    return np.rint((1 - to_float(pixels)) * 65535).astype(np.uint16)
+
+
+def _samples_visible(case: Case) -> bool:
+    return case.arguments.get("sample") == "visible"
+
+
+def _numbers(case: Case) -> dict[str, float]:
+    if case.procedure == "rerun":
+        return {"context": 1.5}
+    return {name: value for name, value in case.arguments.items() if name in OPTIONS}
+
+
+def _falls_back(case: Case) -> bool:
+    return case.scene == "indexed" or case.precision == "U8_LINEAR"
+
+
+def tolerance(case: Case) -> float:
+    """How far a stored value may be from the engine's, full scale 1: what the image's own precision cannot hold."""
+    if case.scene == "indexed":
+        return 1.0  # reduced to a palette
+    kind, _, curve = case.precision.partition("_")
+    if kind == "U8" and curve == "LINEAR":
+        return 0.025  # the darkest steps of 8 linear bits
+    if kind == "U16" and curve == "LINEAR":
+        return 1e-4
+    if kind == "HALF":
+        return 1e-3
+    return 1e-5 if kind in ("U32", "FLOAT", "DOUBLE") else 0.0
+
+
+def _colours(values: np.ndarray, channels: int) -> np.ndarray:
+    return match_channels(values, channels)
+
+
+def _check_layer(
+    case: Case, session: Session, made: dict[str, Any], fill: Fill, picture: np.ndarray, area: tuple[int, int]
+) -> None:
+    pixels = session.array(made["pixels"])
+    box = fill.bounds
+    assert made["offset"] == [box.x + area[0], box.y + area[1]], f"the layer is at {made['offset']}, not at {box}"
+    assert pixels.shape[:2] == (box.height, box.width), f"the layer has the shape {pixels.shape}"
+    colour, alpha = split_alpha(pixels)
+    assert alpha is not None
+    shown = fill.alpha > 0
+    expected = from_float(_colours(fill.fill, colour.shape[2]), pixels.dtype)
+    limit = tolerance(case)
+    _close("colour", colour[shown], expected[shown], limit)
+    if case.scene != "indexed":
+        _close("alpha", alpha, from_float(fill.alpha, pixels.dtype), 1 / 255 if case.precision == "U8_LINEAR" else limit)
+
+
+def _check_group(
+    case: Case,
+    session: Session,
+    after: dict[str, Any],
+    fill: Fill,
+    picture: np.ndarray,
+    area: tuple[int, int],
+    options: FillOptions,
+) -> None:
+    texture, coarse = after["made"]["inside"]
+    assert texture["mode"] == GRAIN_MERGE, f"the texture layer's mode is {texture['mode']}"
+    assert abs(texture["opacity"] - 100 * options.texture_strength) < 0.5, f"opacity {texture['opacity']}"
+    box = fill.bounds
+    for layer in (texture, coarse):
+        assert layer["offset"] == [box.x + area[0], box.y + area[1]], f"{layer['name']} is at {layer['offset']}"
+    if options.texture_strength < 1:
+        return
+    seen = session.array(after["made"]["pixels"])[..., :-1]
+    shown = fill.alpha > 0
+    expected = from_float(_colours(fill.fill, seen.shape[2]), seen.dtype)
+    _close("sum of coarse and texture", seen[shown], expected[shown], tolerance(case))
+
+
+def _check_copy(
+    case: Case,
+    session: Session,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    fill: Fill,
+    picture: np.ndarray,
+    area: tuple[int, int],
+) -> None:
+    copy = session.array(after["made"]["pixels"])
+    assert after["made"]["offset"] == before["offset"], "the copy is not where the source is"
+    expected = fill.compose(session.array(before["source"]))
+    x, y, width, height = fill.bounds
+    changed = np.zeros(copy.shape[:2], bool)
+    changed[y : y + height, x : x + width] = fill.alpha > 0
+    assert np.array_equal(copy[~changed], expected[~changed]), "the copy differs outside the selection"
+    soft = np.zeros(copy.shape[:2], bool)
+    soft[y : y + height, x : x + width] = (fill.alpha > 0) & (fill.alpha < 1)
+    _close("copy", copy[changed & ~soft], expected[changed & ~soft], max(tolerance(case), 1e-6))
+    _close("copy at soft edges", copy[soft], expected[soft], max(tolerance(case), _step(copy.dtype)))
+
+
+def _check_seen(
+    case: Case, session: Session, before: dict[str, Any], after: dict[str, Any], fill: Fill
+) -> None:
+    """Soft edges included, the picture that is seen is the engine's own composition; the source is the only layer."""
+    old, new = (session.array(each["canvas"]["values"]) for each in (before, after))
+    expected = fill.compose(old)
+    _close("what is seen", new, expected, max(tolerance(case), 1.01 * _step(new.dtype)))
+
+
+def _step(dtype: np.dtype) -> float:
+    """One step of an integer depth, full scale 1."""
+    return 1.001 / full_scale(dtype) if dtype.kind == "u" else 1e-5
+
+
+def _check_outside(
+    session: Session, before: dict[str, Any], after: dict[str, Any], fill: Fill, area: tuple[int, int]
+) -> None:
+    """Not a byte of the visible picture has changed where nothing was filled."""
+    old, new = (_bytes(session, each["canvas"]) for each in (before, after))
+    height, width = before["canvas"]["values"]["shape"][:2]
+    changed = np.zeros((height, width), bool)
+    box = fill.bounds
+    rows, columns = np.nonzero(fill.alpha > 0)
+    rows, columns = rows + box.y + area[1], columns + box.x + area[0]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    changed[rows[inside], columns[inside]] = True
+    old, new = (np.frombuffer(data, np.uint8).reshape(height * width, -1) for data in (old, new))
+    different = (old != new).any(axis=1) & ~changed.ravel()
+    assert not different.any(), f"{different.sum()} pixels outside the selection have changed"
+
+
+def _check_texture(session: Session, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Structure and texture add up to the picture."""
+    texture, structure = after["made"]["inside"]
+    assert texture["mode"] == GRAIN_MERGE, f"the texture layer's mode is {texture['mode']}"
+    source, seen = session.array(before["source"]), session.array(after["made"]["pixels"])
+    x, y = (at - start for at, start in zip(after["made"]["offset"], before["offset"], strict=True))
+    part = source[y : y + seen.shape[0], x : x + seen.shape[1]]
+    _close("sum of structure and texture", seen[..., :3], part[..., :3], 0.0 if seen.dtype.kind == "u" else 1e-5)
+    flat = session.array(structure["pixels"])[..., :3]
+    assert to_float(flat).std() < to_float(part[..., :3]).std(), "the structure is not smoother than the picture"
+
+
+def _close(what: str, found: np.ndarray, expected: np.ndarray, limit: float) -> None:
+    scale = full_scale(found.dtype)
+    worst = float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max(initial=0)) / scale
+    assert worst <= limit, f"{what} differs by up to {worst:.6f} of full scale; {limit:g} is allowed"
+
+
+def _bytes(session: Session, canvas: dict[str, Any]) -> bytes:
+    return (session.work / "results" / canvas["file"]).read_bytes()
