@@ -24,6 +24,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -47,6 +48,7 @@ PIP_WHEEL, PIP_SHA256 = "pip-26.3-py3-none-any.whl", "f3b60b20ffaadd4415ed795721
 NEEDED_GB = {"cpu": 2, "": 2}  # free disk space for a first installation; a CUDA build needs
 CUDA_GB = 12
 RUN_AGAIN = "run install.py again"
+NO_PROFILE = f"no GIMP or Krita profile found; start the editor once, then {RUN_AGAIN}"
 
 
 class Problem(Exception):
@@ -589,15 +591,50 @@ def krita_profiles(host: Host) -> list[Profile]:
 
 
 class Editor(NamedTuple):
-    """One row of the table of editors; `install` and `remove` take a profile's folder, None until there is one."""
+    """One row of the table of editors; the functions take a profile's folder, None until there is a plug-in."""
 
     name: str
     find: Callable[[Host], list[Profile]]
     install: Callable[[Path], None] | None = None
     remove: Callable[[Path], list[Path]] | None = None
+    check: Callable[[Path], list[str]] | None = None
 
 
-EDITORS = (Editor("GIMP", gimp_profiles), Editor("Krita", krita_profiles))
+def plugin_tool(package: str, action: str, folder: Path, python: Path) -> subprocess.CompletedProcess[str]:
+    """Run `python -m PACKAGE.installation ACTION FOLDER`, which every plug-in has, in the checkout."""
+    command = [str(python), "-m", f"{package}.installation", action, str(folder)]
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def place_plugin(package: str, folder: Path) -> None:
+    """Install a plug-in into a profile; the environment's Python has the files that are copied with it."""
+    done = plugin_tool(package, "install", folder, python_of(VENV))
+    if done.returncode:
+        raise Problem(f"{last_line(done)}", f"Correct it, and {RUN_AGAIN}.")
+
+
+def remove_plugin(package: str, folder: Path) -> list[Path]:
+    """Take a plug-in out of a profile; what was removed. Works without the environment."""
+    done = plugin_tool(package, "remove", folder, Path(sys.executable))
+    return [Path(line) for line in done.stdout.splitlines() if line]
+
+
+def check_plugin(package: str, folder: Path) -> list[str]:
+    """What is wrong with a plug-in in a profile, one sentence each."""
+    done = plugin_tool(package, "check", folder, python_of(VENV))
+    return (done.stdout + done.stderr).strip().splitlines() if done.returncode else []
+
+
+EDITORS = (
+    Editor(
+        "GIMP",
+        gimp_profiles,
+        partial(place_plugin, "plugin_gimp"),
+        partial(remove_plugin, "plugin_gimp"),
+        partial(check_plugin, "plugin_gimp"),
+    ),
+    Editor("Krita", krita_profiles),
+)
 
 
 def install_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[str]:
@@ -612,7 +649,7 @@ def install_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[s
             else:
                 editor.install(profile.folder)
                 told.append(f"{profile.name} in {profile.folder}: plug-in installed; restart {editor.name}")
-    return told or ["no GIMP or Krita profile found; start the editor once, then run install.py again"]
+    return told or [NO_PROFILE]
 
 
 # ---------------------------------------------------------------- commands
@@ -734,8 +771,25 @@ def doctor_checks(host: Host) -> Iterator[Check]:
     yield Check(
         "launch.json", f"{launch} {'leads here' if points_here else 'does not lead here'}", "" if points_here else again
     )
-    for sentence in install_plugins(host, tuple(editor._replace(install=None) for editor in EDITORS)):
-        yield Check("editor", sentence)
+    yield from editor_checks(host)
+
+
+def editor_checks(host: Host, editors: tuple[Editor, ...] = EDITORS) -> Iterator[Check]:
+    """One line for each profile of each editor."""
+    found = [(editor, profile) for editor in editors for profile in editor.find(host)]
+    for editor, profile in found:
+        where = f"{profile.name} in {profile.folder}"
+        if profile.refusal:
+            yield Check("editor", f"{where}: left alone, {profile.refusal}")
+        elif editor.check is None:
+            yield Check("editor", f"{where}: its plug-in follows in a later version")
+        else:
+            problems = editor.check(profile.folder)
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            detail = f"{problems[0]}{more}" if problems else "plug-in installed"
+            yield Check("editor", f"{where}: {detail}", "Run `python3 install.py`." if problems else "")
+    if not found:
+        yield Check("editor", NO_PROFILE)
 
 
 def doctor() -> None:

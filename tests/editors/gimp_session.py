@@ -17,7 +17,7 @@ from gimp_cases import CASES
 from PIL import Image
 
 from dgfnet import model
-from plugin_gimp import installer
+from plugin_gimp import installation
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -34,7 +34,7 @@ class Session:
         self.state = work / "state"
         for folder in (self.state, work / "slow", work / "results"):
             folder.mkdir(parents=True, exist_ok=True)
-        installer.install(work / "profile")
+        installation.install(work / "profile")
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start_server(self, *command: str, home: Path) -> None:
