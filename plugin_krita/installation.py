@@ -1,6 +1,6 @@
 """Put the plug-in into a Krita resource folder, check it there, take it out; make the zip that Krita imports.
 
-Runs with the project's own Python, which has msgpack's files:
+Standard library only. `install` and `zip` run with the project's own Python, which has msgpack's files; the rest on any:
 `python -m plugin_krita.installation install|check|remove FOLDER` or `... zip FILE`.
 """
 
@@ -15,12 +15,11 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from server.client.vendored import VendorError, copy_client
+from server.client.vendored import MSGPACK_FILES, PACKAGE, VendorError, copy_client
 
 MODULE = "dgfnet_inpaint"
 SOURCE = Path(__file__).resolve().parent
 CLIENT = "client"  # the folder in the plug-in that holds the copied client
-MANUAL = "manual.html"
 
 
 def install(resources: Path) -> None:
@@ -40,18 +39,18 @@ def check(resources: Path) -> list[str]:
     """What is wrong with the plug-in in a resource folder, one sentence each; none where it is as `install` left it."""
     if not (resources / "pykrita" / MODULE).is_dir():
         return [f"{resources} has no plug-in."]
-    with tempfile.TemporaryDirectory() as scratch:
-        fresh = _copy_module(Path(scratch))
-        wanted = {path.relative_to(fresh): path.read_bytes() for path in fresh.rglob("*") if path.is_file()}
-    installed = resources / "pykrita" / MODULE
-    files = {installed / name: content for name, content in wanted.items()}
-    files[resources / "pykrita" / f"{MODULE}.desktop"] = (SOURCE / f"{MODULE}.desktop").read_bytes()
-    files[resources / "actions" / f"{MODULE}.action"] = (SOURCE / f"{MODULE}.action").read_bytes()
-    return [
-        f"{path} {'is from another version' if path.is_file() else 'is missing'}."
-        for path, content in files.items()
-        if not path.is_file() or path.read_bytes() != content
+    module = resources / "pykrita" / MODULE
+    copies = {module / source.name: source for source in _module_files()}
+    copies |= {module / CLIENT / source.name: source for source in PACKAGE.glob("*.py") if source.name != "vendored.py"}
+    copies[resources / "pykrita" / f"{MODULE}.desktop"] = SOURCE / f"{MODULE}.desktop"
+    copies[resources / "actions" / f"{MODULE}.action"] = SOURCE / f"{MODULE}.action"
+    problems = [
+        f"{copy} {'is from another version' if copy.is_file() else 'is missing'}."
+        for copy, source in copies.items()
+        if not copy.is_file() or copy.read_bytes() != source.read_bytes()
     ]
+    msgpack = [module / CLIENT / "_msgpack" / name for name in MSGPACK_FILES]
+    return problems + [f"{path} is missing." for path in msgpack if not path.is_file()]
 
 
 def remove(resources: Path) -> list[Path]:
@@ -82,9 +81,15 @@ def write_zip(target: Path) -> None:
 def _copy_module(folder: Path) -> Path:
     """The plug-in's module with the client in it, in `folder`."""
     module = folder / MODULE
-    shutil.copytree(SOURCE / MODULE, module, ignore=shutil.ignore_patterns("__pycache__", CLIENT, "*.pyc"))
+    module.mkdir()
+    for source in _module_files():
+        shutil.copyfile(source, module / source.name)
     copy_client(module / CLIENT)
     return module
+
+
+def _module_files() -> list[Path]:
+    return [path for path in sorted((SOURCE / MODULE).iterdir()) if path.suffix in (".py", ".html")]
 
 
 # Krita loads only plug-ins that its settings enable.

@@ -16,7 +16,7 @@ from typing import Any
 
 INSIDE = Path(__file__).with_name("inside")
 ROOT = Path(__file__).resolve().parents[3]
-MODULES = ("basics",)
+MODULES = ("basics", "selections", "trees", "waiting", "colours", "large")
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """What cases work with: documents with a photograph, clicks, waiting, the server's process, what they found."""
 
+import contextlib
 import json
 import os
 import signal
@@ -44,10 +45,8 @@ class Stage:
     def clean_up(self):
         self.controller.message.disconnect(self._listen)
         for pid in self.stopped:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
         self.controller.cancel_all()
         self.controller.choose(Settings())
         for doc in self.krita.documents():
@@ -108,9 +107,7 @@ class Stage:
 
     def layers(self, node):
         """The tree below a node as nested lists of names, without the selection."""
-        return [
-            [child.name(), *self.layers(child)] for child in node.childNodes() if child.type() != "selectionmask"
-        ]
+        return [[child.name(), *self.layers(child)] for child in node.childNodes() if child.type() != "selectionmask"]
 
     # Clicks
 
@@ -132,7 +129,9 @@ class Stage:
         yield 0.02
         self.facts["largest_gap_ms"] = round(self.heartbeat.gap * 1000)
         self.facts["own_turn_ms"] = round(self.heartbeat.own * 1000)
-        self.facts["stages"] = {k: round(v, 3) for k, v in (self.controller.last.seconds if self.controller.last else {}).items()}
+        self.facts["stages"] = {
+            k: round(v, 3) for k, v in (self.controller.last.seconds if self.controller.last else {}).items()
+        }
         self.facts["messages"] = [text for text, _ in self.messages]
 
     def wait_for(self, what, seconds=30):
@@ -145,11 +144,13 @@ class Stage:
         """The last message is a failure that says these words."""
         assert self.messages, "nothing was said"
         text, is_failure = self.messages[-1]
-        assert is_failure and all(word in text for word in words), self.messages
+        assert is_failure, self.messages
+        assert all(word in text for word in words), self.messages
 
     def said(self, *words):
         text, is_failure = self.messages[-1] if self.messages else ("", False)
-        assert not is_failure and all(word in text for word in words), self.messages
+        assert not is_failure, self.messages
+        assert all(word in text for word in words), self.messages
 
     # The server
 
@@ -189,7 +190,7 @@ class Stage:
         alpha = self.alpha(pixels, space)
         mask = self.selection(doc)
         assert len(alpha) == len(mask)
-        assert not any(a for a, m in zip(alpha, mask) if m == 0), "alpha outside of the selection"
+        assert not any(a for a, m in zip(alpha, mask, strict=False) if m == 0), "alpha outside of the selection"
         assert any(alpha), "an empty fill"
         assert bytes(source.pixelData(*canvas)) == before, "the source was changed"
         siblings = [document.node_id(node) for node in source.parentNode().childNodes()]

@@ -1,0 +1,68 @@
+"""Every colour model and depth, as one layer and as a group whose sum must be the fill."""
+
+from dgfnet_inpaint import colour, document
+from dgfnet_inpaint.colour import SRGB, Space
+
+from .stage import CASES, PHOTO
+
+LINEAR = "sRGB-elle-V2-g10.icc"
+GREY = "Gray-D50-elle-V2-srgbtrc.icc"
+SPACES = (
+    ("RGBA", "U8", SRGB),
+    ("RGBA", "U16", SRGB),
+    ("RGBA", "U16", LINEAR),
+    ("RGBA", "F16", LINEAR),
+    ("RGBA", "F32", LINEAR),
+    ("RGBA", "F32", SRGB),
+    ("GRAYA", "U8", GREY),
+    ("GRAYA", "U16", GREY),
+    ("GRAYA", "F32", GREY),
+    ("CMYKA", "U8", ""),
+    ("CMYKA", "U16", ""),
+    ("LABA", "U8", ""),
+    ("LABA", "U16", ""),
+    ("LABA", "F32", ""),
+    ("XYZA", "U16", ""),
+    ("YCbCrA", "U8", ""),
+)
+
+
+def fill_in(space, output):
+    def run(stage):
+        stage.controller._told.clear()
+        doc, node = yield from stage.new_document(*space)
+        used = document.space_of(doc)
+        canvas, working = stage.canvas(doc), colour.working_space(used)
+        yield from stage.select(doc, (120, 80, 60, 40), feather=4)
+        before = bytes(node.pixelData(*canvas))
+        stage.choose(output=output)
+        yield from stage.run()
+        assert not any(is_failure for _, is_failure in stage.messages), stage.messages
+        result, filled = stage.top(doc), stage.picture(doc)
+        mask, source = stage.selection(doc), document.convert(doc, before, canvas, used, working)
+        stage.facts["linear"] = document._is_linear(doc, working)
+        stage.facts["working"] = list(working)
+        assert bool(colour.loss(used)) == any("sRGB" in text for text, _ in stage.messages), stage.messages
+        is_group = result.type() == "grouplayer"
+        assert is_group == (output == "group" and (used == working or colour.can_split(used)))
+        srgb = document.convert(doc, filled, canvas, used, PHOTO)
+        if is_group:
+            parts = {}
+            for name, child in zip(("coarse", "texture"), result.childNodes(), strict=False):
+                assert document.space_of(child) == used
+                parts[name] = bytes(child.pixelData(*canvas))
+            assert result.childNodes()[1].blendingMode() == "grain_merge"
+            stage.keep(doc, used, source=source, mask=mask, filled=filled, before=before, srgb=srgb, **parts)
+        else:
+            stage.check_layer(doc, node, result, before)
+            pixels = bytes(result.pixelData(*canvas))
+            stage.keep(doc, used, source=source, mask=mask, result=pixels, filled=filled, before=before, srgb=srgb)
+
+    return run
+
+
+for _space in SPACES:
+    for _output in ("layer", "group"):
+        _curve = "linear" if _space[2] == LINEAR else "srgb"
+        _name = f"colour_{_space[0]}_{_space[1]}_{_curve}_{_output}"
+        CASES[_name] = fill_in(Space(*_space), _output)

@@ -1,0 +1,225 @@
+"""What may happen between the click and the fill."""
+
+import os
+import signal
+
+from dgfnet_inpaint import document
+from dgfnet_inpaint.client.discovery import state_folder
+from dgfnet_inpaint.extension import DOCKER
+from dgfnet_inpaint.qt import QWidget
+
+from .stage import case
+
+HOLE = (120, 80, 60, 40)
+RESULT = ["Inpaint (DGFNet)"]
+
+
+def halted(stage):
+    """A job that waits for a server that stands still: (document, layer)."""
+    doc, node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    yield from stage.run()  # the server is up and knows us
+    stage.krita.action("edit_undo").trigger()
+    doc.waitForDone()
+    yield 0.2
+    doc.setActiveNode(node)
+    yield 0.1
+    stage.messages.clear()
+    stage.stop_server_process()
+    stage.krita.action("dgfnet_inpaint").trigger()
+    yield from stage.until_sent()
+    return doc, node
+
+
+@case
+def document_closed(stage):
+    doc, _node = yield from halted(stage)
+    doc.setModified(False)
+    doc.close()
+    stage.go_on()
+    yield from stage.finish()
+    stage.failed_with("was closed", "dropped")
+
+
+@case
+def layer_deleted(stage):
+    doc, node = yield from halted(stage)
+    other = doc.createNode("other", "paintlayer")
+    doc.rootNode().addChildNode(other, None)
+    doc.waitForDone()
+    node.remove()
+    doc.waitForDone()
+    yield 0.2
+    stage.go_on()
+    yield from stage.finish()
+    stage.said("was deleted meanwhile", "on top")
+    assert stage.layers(doc.rootNode())[-1] == RESULT
+
+
+@case
+def canvas_resized(stage):
+    doc, _node = yield from halted(stage)
+    doc.resizeImage(0, 0, 400, 300)
+    doc.waitForDone()
+    yield 0.2
+    stage.go_on()
+    yield from stage.finish()
+    stage.said("320 x 240 to 400 x 300")
+    assert stage.layers(doc.rootNode())[-1] == RESULT
+
+
+@case
+def colour_space_changed(stage):
+    doc, _node = yield from halted(stage)
+    doc.setColorSpace("RGBA", "U16", doc.colorProfile())
+    doc.waitForDone()
+    yield 0.2
+    stage.go_on()
+    yield from stage.finish()
+    stage.said("colour space was changed")
+    assert document.space_of(stage.top(doc)) == document.space_of(doc)
+
+
+@case
+def frame_changed(stage):
+    doc, node = yield from stage.new_document()
+    node.enableAnimation()
+    doc.setCurrentTime(0)
+    doc.waitForDone()
+    yield from stage.select(doc, HOLE)
+    stage.stop_server_process()
+    stage.krita.action("dgfnet_inpaint").trigger()
+    yield from stage.until_sent()
+    doc.setCurrentTime(5)
+    doc.waitForDone()
+    yield 0.2
+    stage.go_on()
+    yield from stage.finish()
+    stage.said("for frame 0", "another one is shown")
+
+
+@case
+def other_document_in_front(stage):
+    doc, _node = yield from halted(stage)
+    other, _other_node = yield from stage.new_document()
+    names = stage.layers(other.rootNode())
+    stage.go_on()
+    yield from stage.finish()
+    assert stage.layers(other.rootNode()) == names
+    assert stage.layers(doc.rootNode())[-1] == RESULT
+    assert stage.krita.activeDocument() == other
+
+
+@case
+def jobs_queue_up(stage):
+    doc, node = yield from halted(stage)
+    for rectangle in ((20, 20, 30, 30), (220, 150, 40, 40)):
+        yield from stage.select(doc, rectangle)
+        stage.krita.action("dgfnet_inpaint").trigger()
+    yield 0.3
+    (docker,) = [docker for docker in stage.krita.dockers() if docker.objectName() == DOCKER]
+    assert "(2 waiting)" in docker.panel.bar.format(), docker.panel.bar.format()
+    stage.go_on()
+    yield from stage.finish()
+    assert stage.layers(doc.rootNode()) == [[node.name()], RESULT, RESULT, RESULT]
+
+
+@case
+def cancelled_while_the_server_works(stage):
+    doc, _node = yield from halted(stage)
+    names = stage.layers(doc.rootNode())
+    (docker,) = [docker for docker in stage.krita.dockers() if docker.objectName() == DOCKER]
+    docker.panel.cancel_button.click()
+    yield 0.1
+    assert stage.controller.jobs[0].stage == "Cancelling"
+    stage.go_on()
+    yield from stage.finish()
+    stage.said("Cancelled")
+    assert stage.layers(doc.rootNode()) == names
+    yield from stage.run()
+    assert stage.layers(doc.rootNode()) == [*names, RESULT]
+
+
+@case
+def cancelled_at_once(stage):
+    doc, _node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    names = stage.layers(doc.rootNode())
+    stage.krita.action("dgfnet_inpaint").trigger()
+    stage.krita.action("dgfnet_cancel").trigger()
+    yield from stage.finish()
+    stage.said("Cancelled")
+    assert stage.layers(doc.rootNode()) == names
+
+
+@case
+def server_killed(stage):
+    doc, _node = yield from halted(stage)
+    names = stage.layers(doc.rootNode())
+    os.kill(stage.stopped.pop(), signal.SIGKILL)
+    yield from stage.finish()
+    stage.failed_with("connection to the server was lost", "try again")
+    assert stage.layers(doc.rootNode()) == names
+    yield from stage.run()  # starts another one
+    assert stage.layers(doc.rootNode()) == [*names, RESULT], stage.messages
+
+
+@case
+def server_stopped_by_the_docker(stage):
+    doc, _node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    yield from stage.run()
+    (docker,) = [docker for docker in stage.krita.dockers() if docker.objectName() == DOCKER]
+    assert docker.panel.stop_button.isEnabled()
+    docker.panel.stop_button.click()
+    yield from stage.wait_for(lambda: stage.server() is None)
+    yield from stage.wait_for(lambda: stage.controller.status.light == "off")
+    assert not docker.panel.stop_button.isEnabled()
+    yield from stage.run()
+    assert len(doc.rootNode().childNodes()) >= 3, stage.messages
+
+
+@case
+def not_installed(stage):
+    doc, _node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    stage.controller.stop_server()
+    yield from stage.wait_for(lambda: stage.server() is None)
+    yield 0.5
+    launch = state_folder() / "launch.json"
+    hidden = launch.with_suffix(".hidden")
+    launch.rename(hidden)
+    try:
+        yield from stage.run()
+        stage.failed_with("not installed", "install.py")
+    finally:
+        hidden.rename(launch)
+    yield from stage.run()
+    assert stage.layers(doc.rootNode())[-1] == RESULT
+
+
+@case
+def no_document(stage):
+    yield 0.1
+    stage.controller.inpaint()
+    stage.failed_with("No picture is open")
+
+
+@case
+def second_window(stage):
+    first = stage.krita.activeWindow()
+    second = stage.krita.openWindow()
+    yield 1.0
+    try:
+        second.qwindow().show()
+        doc, _node = yield from stage.new_document()
+        yield from stage.select(doc, HOLE)
+        yield from stage.run()
+        assert stage.layers(doc.rootNode())[-1] == RESULT
+        dockers = [window.qwindow().findChild(QWidget, DOCKER) for window in (first, second)]
+        assert all(dockers)
+        assert dockers[0] is not dockers[1]
+        assert len({docker.panel.device.text() for docker in dockers}) == 1
+    finally:
+        second.qwindow().close()
+        yield 0.5
