@@ -1,0 +1,103 @@
+"""The installed plug-in in the real GIMP 3.0, driven by batch: gimp_cases.py lists what, gimp_checks.py judges.
+
+Skipped, with the reason, where no Debian with GIMP can be made (gimp_root.py). One GIMP does all the cases.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from gimp_cases import CASES, Case
+from gimp_checks import check, inpainter
+from gimp_root import NoRoot, gimp_root
+from gimp_session import Session, finish, run_cases, running
+
+from dgfnet.inpainting import Inpainter
+from plugin_gimp import installation
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    try:
+        return gimp_root("trixie")
+    except NoRoot as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def session(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """A server, and a GIMP that has done every case."""
+    with running(root, tmp_path_factory.mktemp("gimp")) as session:
+        run_cases(session, failures=True)
+        yield session
+
+
+@pytest.fixture(scope="session")
+def results(session: Session) -> dict[str, Any]:
+    return session.results()
+
+
+@pytest.fixture(scope="session")
+def failures(session: Session) -> dict[str, Any]:
+    return json.loads((session.work / "results" / "failures.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def engine(session: Session) -> Inpainter:
+    return inpainter(session.weights)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_case(case: Case, session: Session, results: dict[str, Any], engine: Inpainter) -> None:
+    check(case, session, results[case.name], engine)
+
+
+def test_it_is_gimp_3(session: Session) -> None:
+    assert session.version().startswith("3.0.")
+
+
+class TestServer:
+    def test_without_an_installation_one_sentence_says_what_to_do(self, failures) -> None:
+        succeeded, message = failures["down"]
+        assert not succeeded
+        assert "not installed for this user" in message
+        assert "install.py" in message
+        assert failures["status down"][0] is False
+
+    def test_the_first_use_starts_the_server(self, failures) -> None:
+        assert failures["started"] == [True, "Inpaint (DGFNet)"]
+
+    def test_a_cancelled_job_frees_the_server(self, failures) -> None:
+        assert failures["cancelled"][0] is False
+        assert failures["jobs after cancel"] == 0
+
+    def test_a_killed_server_is_one_sentence(self, failures) -> None:
+        succeeded, message = failures["killed"]
+        assert not succeeded
+        assert "connection to the server was lost" in message
+
+    def test_afterwards_all_is_well(self, failures) -> None:
+        assert failures["afterwards"] == [True, "Inpaint (DGFNet)"]
+
+    def test_the_image_was_never_touched(self, failures) -> None:
+        assert failures["untouched"] is True
+
+
+def test_two_gimps_at_once(session: Session) -> None:
+    """Both get their fill; the second has a profile of its own."""
+    installation.install(session.work / "second")
+    both = [
+        session.drive({"meet": mine, "other": theirs}, profile)
+        for profile, mine, theirs in (("profile", "first", "second"), ("second", "second", "first"))
+    ]
+    for process in both:
+        finish(process)
+    for name in ("first", "second"):
+        assert (session.work / "results" / f"{name}.met").read_text() == "True"
