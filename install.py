@@ -625,16 +625,14 @@ def check_plugin(package: str, folder: Path) -> list[str]:
     return (done.stdout + done.stderr).strip().splitlines() if done.returncode else []
 
 
-EDITORS = (
-    Editor(
-        "GIMP",
-        gimp_profiles,
-        partial(place_plugin, "plugin_gimp"),
-        partial(remove_plugin, "plugin_gimp"),
-        partial(check_plugin, "plugin_gimp"),
-    ),
-    Editor("Krita", krita_profiles),
-)
+def plugin_row(name: str, find: Callable[[Host], list[Profile]], package: str) -> Editor:
+    """The row of an editor whose plug-in is `package`."""
+    return Editor(
+        name, find, partial(place_plugin, package), partial(remove_plugin, package), partial(check_plugin, package)
+    )
+
+
+EDITORS = (plugin_row("GIMP", gimp_profiles, "plugin_gimp"), plugin_row("Krita", krita_profiles, "plugin_krita"))
 
 
 def install_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[str]:

@@ -1,6 +1,6 @@
 """Put the plug-in into a Krita resource folder, check it there, take it out; make the zip that Krita imports.
 
-Standard library only. `install` and `zip` run with the project's own Python, which has msgpack's files; the rest on any:
+Standard library only. `install` and `zip` need the project's own Python, which has msgpack's files; the rest do not:
 `python -m plugin_krita.installation install|check|remove FOLDER` or `... zip FILE`.
 """
 
@@ -144,27 +144,49 @@ def change_settings(path: Path, enabled: bool | None) -> None:
     partial.replace(path)
 
 
+def settings_here(resources: Path) -> Path:
+    """The kritarc of a resource folder of this user."""
+    return settings_file(resources, sys.platform, os.environ, Path.home())
+
+
+def set_up(resources: Path) -> None:
+    """Install the plug-in for this user and enable it."""
+    install(resources)
+    change_settings(settings_here(resources), True)
+
+
+def examine(resources: Path) -> list[str]:
+    """What is wrong with this user's plug-in, one sentence each."""
+    problems, settings = check(resources), settings_here(resources)
+    text = settings.read_text(encoding="utf-8") if settings.is_file() else ""
+    if not problems and not is_enabled(text):
+        problems.append(f"{settings} does not enable the plug-in (Settings > Configure Krita > Python Plugin Manager).")
+    return problems
+
+
+def take_out(resources: Path) -> list[Path]:
+    """Remove this user's plug-in and what Krita's settings say about it; return what was removed."""
+    removed, settings = remove(resources), settings_here(resources)
+    if settings.is_file():
+        change_settings(settings, None)
+    return removed
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m plugin_krita.installation", description=__doc__)
     parser.add_argument("command", choices=("install", "check", "remove", "zip"))
     parser.add_argument("path", type=Path, help="Krita's resource folder, or the zip file to write")
     options = parser.parse_args(arguments)
-    settings = settings_file(options.path, sys.platform, os.environ, Path.home())
     try:
         if options.command == "install":
-            install(options.path)
-            change_settings(settings, True)
+            set_up(options.path)
         elif options.command == "check":
-            problems = check(options.path)
-            if not problems and not is_enabled(settings.read_text(encoding="utf-8") if settings.is_file() else ""):
-                problems = [f"{settings} does not enable the plug-in."]
-            print("\n".join(problems))
+            problems = examine(options.path)
+            print("\n".join(problems) or "The plug-in is as it was installed.")
             return 1 if problems else 0
         elif options.command == "remove":
-            for path in remove(options.path):
-                print(path)
-            change_settings(settings, None)
+            print(*take_out(options.path), sep="\n")
         else:
             write_zip(options.path)
     except (VendorError, OSError) as error:

@@ -55,13 +55,13 @@ def install(setup: Setup) -> None:
     """The plug-in as install.py puts it there, the driver beside it, and a quiet Krita."""
     from plugin_krita import installation
 
-    setup.resources.mkdir(parents=True)
+    setup.resources.mkdir(parents=True, exist_ok=True)
     installation.install(setup.resources)
     plugins = setup.resources / "pykrita"
-    shutil.copytree(INSIDE / "dgfnet_driver", plugins / "dgfnet_driver")
+    shutil.copytree(INSIDE / "dgfnet_driver", plugins / "dgfnet_driver", dirs_exist_ok=True)
     shutil.copyfile(INSIDE / "dgfnet_driver.desktop", plugins / "dgfnet_driver.desktop")
     config = setup.home / ".config"
-    config.mkdir()
+    config.mkdir(exist_ok=True)
     quiet = "[hideSplash]\nHideSplashScreen=true\n\n[theme]\nTheme=Krita dark\n"
     settings = installation.with_plugin(quiet, True)
     (config / "kritarc").write_text(settings.replace("[python]\n", "[python]\nenable_dgfnet_driver=true\n"))

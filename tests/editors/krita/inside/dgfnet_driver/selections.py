@@ -61,7 +61,7 @@ def selection_of_everything(stage):
     yield from stage.select(doc, (0, 0, WIDTH, HEIGHT))
     names = stage.layers(doc.rootNode())
     yield from stage.run()
-    stage.failed_with("select less")
+    stage.failed_with("Everything is selected")
     assert stage.layers(doc.rootNode()) == names
 
 
