@@ -329,7 +329,7 @@ class TestEditors:
     def test_a_plugin_goes_into_every_profile_that_can_take_it(self, install, tmp_path) -> None:
         make(tmp_path, ".config/GIMP/2.10", ".config/GIMP/3.0", ".local/share/krita")
         placed: list[Path] = []
-        editors = (install.Editor("GIMP", install.gimp_profiles, placed.append), install.EDITORS[1])
+        editors = (install.Editor("GIMP", install.gimp_profiles, placed.append), install.Editor("Krita", install.krita_profiles))
         told = install.install_plugins(install.Host("linux", tmp_path, {}), editors)
         assert placed == [tmp_path / ".config/GIMP/3.0"]
         assert [sentence.rsplit(": ", 1)[1] for sentence in told] == [
