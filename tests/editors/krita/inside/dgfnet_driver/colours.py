@@ -1,30 +1,10 @@
 """Every colour model and depth, as one layer and as a group whose sum must be the fill."""
 
 from dgfnet_inpaint import colour, document
-from dgfnet_inpaint.colour import SRGB, Space
+from dgfnet_inpaint.colour import Space
 
+from .spaces import SPACES, case_name
 from .stage import CASES, PHOTO
-
-LINEAR = "sRGB-elle-V2-g10.icc"
-GREY = "Gray-D50-elle-V2-srgbtrc.icc"
-SPACES = (
-    ("RGBA", "U8", SRGB),
-    ("RGBA", "U16", SRGB),
-    ("RGBA", "U16", LINEAR),
-    ("RGBA", "F16", LINEAR),
-    ("RGBA", "F32", LINEAR),
-    ("RGBA", "F32", SRGB),
-    ("GRAYA", "U8", GREY),
-    ("GRAYA", "U16", GREY),
-    ("GRAYA", "F32", GREY),
-    ("CMYKA", "U8", ""),
-    ("CMYKA", "U16", ""),
-    ("LABA", "U8", ""),
-    ("LABA", "U16", ""),
-    ("LABA", "F32", ""),
-    ("XYZA", "U16", ""),
-    ("YCbCrA", "U8", ""),
-)
 
 
 def fill_in(space, output):
@@ -63,6 +43,4 @@ def fill_in(space, output):
 
 for _space in SPACES:
     for _output in ("layer", "group"):
-        _curve = "linear" if _space[2] == LINEAR else "srgb"
-        _name = f"colour_{_space[0]}_{_space[1]}_{_curve}_{_output}"
-        CASES[_name] = fill_in(Space(*_space), _output)
+        CASES[case_name(_space, _output)] = fill_in(Space(*_space), _output)

@@ -1,0 +1,99 @@
+"""Run inside a process of its own: the plug-in on one PyQt with the stand-in module, against a real server.
+
+`python bindings.py PyQt6 FOLDER`, where FOLDER holds the installed plug-in; DGFNET_HOME says where the server is.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+binding, folder = sys.argv[1:]
+other = {"PyQt5": "PyQt6", "PyQt6": "PyQt5"}[binding]
+sys.modules[other] = None  # as each Krita refuses the other's binding
+sys.path[:0] = [folder, str(Path(__file__).with_name("standin"))]
+
+if binding == "PyQt5":
+    from PyQt5.QtWidgets import QApplication
+else:
+    from PyQt6.QtWidgets import QApplication
+
+application = QApplication([])
+faults = []
+sys.excepthook = lambda *what: faults.append(what)
+
+import dgfnet_inpaint  # noqa: E402, F401 - registers itself
+from dgfnet_inpaint import qt  # noqa: E402
+from krita import Document, Krita, Selection  # noqa: E402
+
+assert qt.QObject.__module__.startswith(binding)
+
+
+def wait_for(what, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        assert not faults, faults
+        application.processEvents()
+        time.sleep(0.005)
+
+
+krita = Krita.instance()
+(extension,), (factory,) = krita.extensions, krita.factories
+extension.setup()
+extension.createActions(krita.window)
+docker = factory.make()
+docker.show()
+panel, controller = docker.panel, docker._shared
+messages = []
+controller.message.connect(lambda text, is_failure: messages.append((text, is_failure)))
+
+krita.window.actions["dgfnet_inpaint"].trigger()
+assert messages[-1] == ("No picture is open. Open one and select the region to fill.", True), messages
+
+document = Document(96, 64)
+krita.open.append(document)
+background = document.rootNode().childNodes()[0]
+pixels = bytes(value for y in range(64) for x in range(96) for value in (2 * x, 3 * y, 120, 255))
+background.setPixelData(pixels, 0, 0, 96, 64)
+document.active = background
+document.chosen = Selection(40, 20, 16, 12)
+
+progress = []
+controller.jobs_changed.connect(lambda: progress.append(panel.bar.format()))
+panel.inpaint_button.click()
+wait_for(lambda: not controller.jobs)
+assert not messages[-1][1], messages
+(_, fill) = document.rootNode().childNodes()
+assert fill.name() == "Inpaint (DGFNet)"
+assert document.active is background
+alpha = bytes(fill.pixelData(0, 0, 96, 64))[3::4]
+assert sum(alpha) == 255 * 16 * 12
+assert bytes(background.pixelData(0, 0, 96, 64)) == pixels
+assert progress[0].startswith("Reading"), progress
+assert "Starting the server" in progress, progress
+wait_for(lambda: controller.status.light == "ready")
+assert "weights" in panel.device.text()
+
+panel.output.setCurrentIndex(1)
+panel.texture_strength.setValue(40)
+assert krita.settings["dgfnet_inpaint", "output"] == "group"
+krita.window.actions["dgfnet_inpaint"].trigger()
+wait_for(lambda: not controller.jobs)
+group = document.rootNode().childNodes()[1]
+assert [child.name() for child in group.childNodes()] == ["Inpaint (DGFNet) coarse", "Inpaint (DGFNet) texture"]
+texture = group.childNodes()[1]
+assert (texture.blend, texture.opacity, texture.inherits) == ("grain_merge", 102, True)
+
+panel.inpaint_button.click()
+panel.inpaint_button.click()
+wait_for(lambda: "(1 waiting)" in panel.bar.format())
+controller.cancel_all()
+wait_for(lambda: not controller.jobs)
+assert messages[-1][0] == "Cancelled.", messages
+
+panel.stop_button.click()
+wait_for(lambda: controller.status.light == "off")
+docker.hide()
+krita.notifier().applicationClosing.emit()
+assert not faults, faults
+print(f"{binding} {qt.QObject.__module__} fine")

@@ -1,0 +1,90 @@
+"""One Krita session for all tests of this folder: it runs every case, the tests look at what it found."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+SESSION_SECONDS = 1500
+
+
+def load(name: str) -> ModuleType:
+    """A module of this folder, which is no package."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec
+        assert spec.loader
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+harness = load("krita_harness")
+
+
+class Session:
+    """What one run of Krita found."""
+
+    def __init__(self, setup: Any, reports: dict[str, Any], weights: Path) -> None:
+        self.setup, self.reports, self.weights = setup, reports, weights
+        self.out = setup.folder / "out"
+
+    def report(self, name: str) -> dict[str, Any]:
+        """A case's report; fails the test where the case failed or never ran."""
+        if name not in self.reports and self.setup.only:
+            pytest.skip("not among the chosen cases")
+        assert name in self.reports, self.reports["krita_ends_well"]["error"] or "the case never ran"
+        report = self.reports[name]
+        assert not report["error"], report["error"]
+        return report
+
+    def kept(self, name: str, array: str) -> bytes:
+        """Raw pixels that a case wrote."""
+        return (self.out / f"{name}.{array}").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A real photograph, uint8 [240, 320, 3] RGB."""
+    data = pytest.importorskip("skimage.data")
+    return np.ascontiguousarray(data.astronaut()[:240, 100:420])
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network with random weights: what is tested here is that its answer arrives unchanged."""
+    import torch
+
+    from dgfnet import model
+
+    torch.manual_seed(3)
+    network = model.DGFNet(model.DGFNetConfig(width=0.125, detail_width=0.125, recurrences=2))
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    model.save(network.eval(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def krita(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray, tiny_weights: Path) -> Iterator[Session]:
+    """The session; skips with the reason where there is no Krita."""
+    reason = harness.missing()
+    if reason:
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("krita")
+    raw = np.dstack([photo[..., ::-1], np.full(photo.shape[:2], 255, np.uint8)])
+    (folder / "photo").write_bytes(raw.tobytes())
+    state = folder / "state"
+    harness.write_launch(state, tiny_weights)
+    setup = harness.Setup(folder, folder / "photo", state, only=os.environ.get("DGFNET_KRITA_ONLY", ""))
+    try:
+        yield Session(setup, harness.run(setup, SESSION_SECONDS), tiny_weights)
+    finally:
+        harness.stop_server(state)

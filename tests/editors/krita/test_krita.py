@@ -1,0 +1,161 @@
+"""The installed plug-in in the real Krita with the real server; what is compared here was read inside Krita."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the folder is no package
+import krita_harness as harness  # noqa: E402
+
+DTYPES = {"U8": np.uint8, "U16": np.uint16, "F16": np.float16, "F32": np.float32}
+CODES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
+OFFSETS = {"U8": 127, "U16": 32767, "F16": 0.5, "F32": 0.5}
+CHANNELS = {"RGBA": 4, "GRAYA": 2, "CMYKA": 5, "LABA": 4, "XYZA": 4, "YCbCrA": 4}
+SPACES = harness.load_spaces()
+OWN_VALUES = [space for space in SPACES.SPACES if space[0] in ("RGBA", "GRAYA")]
+CONVERTED = [space for space in SPACES.SPACES if space not in OWN_VALUES]
+SUM_ERROR = {"U8": 0, "U16": 0, "F16": 2e-3, "F32": 1e-6}
+BLEND_ERROR = {"U8": 1, "U16": 2, "F16": 2e-3, "F32": 1e-5}
+
+
+@pytest.mark.parametrize("name", [*harness.case_names(), "krita_ends_well"])
+def test_case(krita, name):
+    krita.report(name)
+
+
+@pytest.fixture(scope="session")
+def engine(tiny_weights):
+    import torch
+
+    from server.engine import load_engine
+
+    torch.set_num_threads(1)
+    return load_engine("cpu", str(tiny_weights))
+
+
+def read(krita, name, array, space=None):
+    """Pixels [rows, columns, channels] with red first, or the mask [rows, columns]."""
+    facts = krita.report(name)["facts"]
+    width, height = facts["size"]
+    if array == "mask":
+        return np.frombuffer(krita.kept(name, array), np.uint8).reshape(height, width)
+    model, depth, _profile = space or facts["space"]
+    pixels = np.frombuffer(krita.kept(name, array), DTYPES[depth]).reshape(height, width, CHANNELS[model])
+    return pixels[..., [2, 1, 0, 3]] if model == "RGBA" and depth.startswith("U") else pixels
+
+
+def answer(engine, image, mask, depth, linear=False, output="layer"):
+    """What the server's own code makes of the same pixels: layers as arrays of the picture's size."""
+    from server import jobs
+    from server.messages import Submit
+
+    submit = Submit("0" * 32, "inpaint", "linear" if linear else "srgb", {"output": output})
+    job = jobs.read_job("test", submit, {"image": image, "mask": mask})
+    layers, _report = jobs.run(job, engine, lambda _stage, _fraction: None)
+    placed = []
+    for layer in layers:
+        whole = np.zeros(image.shape, image.dtype)
+        height, width = layer.pixels.shape[:2]
+        whole[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels
+        placed.append(whole)
+    return placed
+
+
+FILLED_LAYERS = (
+    "action_fills_the_selection",
+    "selection_feathered",
+    "selection_of_many_parts",
+    "selection_inverted",
+    "selection_partly_outside",
+    "selection_of_one_pixel",
+    "visible_picture",
+    "locked_layer",
+    "layer_with_an_offset_partly_outside",
+)
+
+
+@pytest.mark.parametrize("name", FILLED_LAYERS)
+def test_layer_is_what_the_engine_gives(krita, engine, name):
+    source, mask = read(krita, name, "source"), read(krita, name, "mask")
+    (expected,) = answer(engine, source, mask, "U8")
+    result = read(krita, name, "result")
+    assert (result[..., 3] == mask).all()
+    shown = result[..., 3] > 0
+    np.testing.assert_array_equal(result[shown], expected[shown])
+
+
+def test_picture_is_what_the_command_line_gives(krita, tiny_weights):
+    from dgfnet import model
+    from dgfnet.inpainting import Inpainter
+
+    name = "action_fills_the_selection"
+    source, mask, result = (read(krita, name, array) for array in ("source", "mask", "result"))
+    filled = Inpainter(model.load(tiny_weights)).fill(source[..., :3], mask).compose(source[..., :3])
+    hole = mask > 0
+    np.testing.assert_array_equal(result[hole][:, :3], filled[hole])
+    np.testing.assert_array_equal(source[~hole][:, :3], filled[~hole])
+
+
+@pytest.mark.parametrize("space", OWN_VALUES, ids=lambda space: SPACES.case_name(space, "layer"))
+def test_layer_in_the_documents_own_values(krita, engine, space):
+    name, depth = SPACES.case_name(space, "layer"), space[1]
+    facts = krita.report(name)["facts"]
+    assert facts["linear"] == (space[2] == SPACES.LINEAR)
+    source, mask, result = (read(krita, name, array) for array in ("source", "mask", "result"))
+    (expected,) = answer(engine, source, mask, depth, facts["linear"])
+    shown = result[..., -1] > 0
+    np.testing.assert_array_equal(shown, mask > 0)
+    np.testing.assert_array_equal(result[shown], expected[shown])
+    check_blend(read(krita, name, "before"), expected, mask, read(krita, name, "filled"), depth)
+
+
+@pytest.mark.parametrize("space", OWN_VALUES, ids=lambda space: SPACES.case_name(space, "group"))
+def test_group_adds_up_to_the_layer(krita, engine, space):
+    name, depth = SPACES.case_name(space, "group"), space[1]
+    facts = krita.report(name)["facts"]
+    source, mask, filled = (read(krita, name, array) for array in ("source", "mask", "filled"))
+    coarse, texture = answer(engine, source, mask, depth, facts["linear"], "group")
+    hole = mask > 0
+    np.testing.assert_array_equal(read(krita, name, "coarse")[hole], coarse[hole])
+    np.testing.assert_array_equal(read(krita, name, "texture")[hole], texture[hole])
+    (fill,) = answer(engine, source, mask, depth, facts["linear"])
+    whole = mask == 255
+    error = np.abs(filled[whole][:, :-1].astype(np.float64) - fill[whole][:, :-1].astype(np.float64))
+    assert error.max() <= SUM_ERROR[depth]
+    check_blend(source, fill, mask, filled, depth)
+
+
+@pytest.mark.parametrize("space", CONVERTED, ids=lambda space: SPACES.case_name(space, "group"))
+def test_other_models_are_close_and_add_up(krita, engine, space):
+    layer, group, depth = SPACES.case_name(space, "layer"), SPACES.case_name(space, "group"), space[1]
+    facts = krita.report(layer)["facts"]
+    working = facts["working"]
+    source, mask = read(krita, layer, "source", working), read(krita, layer, "mask")
+    (expected,) = answer(engine, source, mask, working[1])
+    scale = np.iinfo(expected.dtype).max if expected.dtype.kind == "u" else 1
+    whole = mask == 255
+    wanted = expected[whole][:, :3].astype(np.float64) / scale * 255
+    for name in (layer, group):
+        shown = read(krita, name, "srgb", SPACES_U8).astype(np.float64)[whole][:, :3]
+        assert np.abs(shown - wanted).mean() < (12 if space[0] == "CMYKA" else 3)
+    if "coarse" not in krita.report(group)["facts"]["kept"]:
+        return  # floating point: one layer, and a sentence
+    coarse, texture, filled = (read(krita, group, array).astype(np.int64) for array in ("coarse", "texture", "filled"))
+    total = coarse + texture - OFFSETS[depth]
+    np.testing.assert_array_equal(filled[whole][:, :-1], total[whole][:, :-1])
+
+
+SPACES_U8 = ("RGBA", "U8", SPACES.SRGB)
+
+
+def check_blend(before, fill, mask, filled, depth):
+    """Known pixels are the same bytes; at a soft edge the fill is blended by the selection's share."""
+    np.testing.assert_array_equal(filled[mask == 0], before[mask == 0])
+    share = mask[..., None].astype(np.float64) / 255
+    blended = before.astype(np.float64) * (1 - share) + fill.astype(np.float64) * share
+    error = np.abs(filled.astype(np.float64) - blended)[..., :-1]
+    assert error.max() <= BLEND_ERROR[depth]
