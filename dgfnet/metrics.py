@@ -55,3 +55,33 @@ def seam(result: np.ndarray, hole: np.ndarray) -> float:
         across.append(step[crosses])
         beside.append(step[~crosses & close[1:] & close[:-1]])
     return float((np.concatenate(across).mean() + 1e-9) / (np.concatenate(beside).mean() + 1e-9))
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Frechet distance between the Gaussians fitted to two sets of features (Dowson and Landau 1982).
+
+        |mean_a - mean_b|^2 + Tr(A + B - 2 (A B)^(1/2)),  A and B the sample covariances (divisor N - 1).
+
+    Tr (A B)^(1/2) is the sum of the singular values of Ra Rb^T, where R is the triangular factor of the centred
+    features over sqrt(N - 1): exact also for fewer vectors than dimensions, where a root of A B is ill-defined.
+
+    Args:
+        a: [N, D].
+        b: [M, D]. The distance of finite sets grows as they shrink, so only distances between sets of equal sizes
+            compare.
+
+    Returns:
+        0 or more; NaN for fewer than two vectors in either set.
+    """
+    if min(len(a), len(b)) < 2:
+        return float("nan")
+
+    def factor(features: np.ndarray) -> np.ndarray:
+        centred = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
+        return np.linalg.qr(centred, mode="r")
+
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    root_a, root_b = factor(a), factor(b)
+    common = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
+    distance = np.square(a.mean(axis=0) - b.mean(axis=0)).sum() + np.square(root_a).sum() + np.square(root_b).sum()
+    return max(float(distance - 2 * common), 0.0)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.linalg
 
 from dgfnet import metrics
 
@@ -42,3 +43,21 @@ def test_a_hard_paste_has_a_seam_and_the_truth_has_none(photograph):
     pasted[hole] = 255 - pasted[hole]
     assert metrics.seam(photograph, hole) == pytest.approx(1, abs=0.25)
     assert metrics.seam(pasted, hole) > 3
+
+
+def test_frechet_distance_is_the_formula_with_a_matrix_root():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(40, 6)), rng.normal(0.5, 2, size=(50, 6)) @ rng.normal(size=(6, 6))
+    cov_a, cov_b = np.cov(a.T), np.cov(b.T)
+    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
+    expected = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(cov_a + cov_b - 2 * root)
+    assert metrics.frechet_distance(a, b) == pytest.approx(expected, rel=1e-8)
+
+
+def test_frechet_distance_with_fewer_pictures_than_dimensions():
+    rng = np.random.default_rng(2)
+    few = rng.normal(size=(5, 512)).astype(np.float32)
+    assert metrics.frechet_distance(few, few) == pytest.approx(0, abs=1e-6)
+    assert metrics.frechet_distance(few, few + 1) == pytest.approx(512, rel=1e-5)
+    assert metrics.frechet_distance(few, few[::-1]) == pytest.approx(0, abs=1e-6)
+    assert np.isnan(metrics.frechet_distance(few[:1], few))
