@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CODES = {"u1": "B", "u2": "H", "f4": "f"}
 FULL = {"u1": 255, "u2": 65535, "f4": 1.0}
@@ -49,7 +49,7 @@ def hide(pixels: bytes, dtype: str, channels: int, excluded: bytes) -> bytes:
     result = bytearray(pixels)
     step = channels * size
     for offset in range(step - size, step):
-        result[offset::step] = _and(result[offset::step], keep)
+        result[offset::step] = _and(bytes(result[offset::step]), keep)
     return bytes(result)
 
 
@@ -66,7 +66,8 @@ def over(below: bytes, fill: bytes, dtype: str, colours: int, below_has_alpha: b
     `fill` has `colours` and alpha, `below` has the same colours and perhaps alpha; the result is as `below`, and equal
     to it wherever the fill's alpha is 0. Integers are rounded to the nearest.
     """
-    result, top = array(CODES[dtype], below), array(CODES[dtype], fill)
+    result: array[Any] = array(CODES[dtype], below)
+    top: array[Any] = array(CODES[dtype], fill)
     full = FULL[dtype]
     whole = dtype != "f4"
     step = colours + below_has_alpha

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""GIMP 3 plug-in: fill a selection with DGFNet. This file registers the procedures; the work is in the modules beside it.
+"""GIMP 3 plug-in: fill a selection with DGFNet. This file registers the procedures; the modules beside it work.
 
 GIMP runs this file to ask what it offers, and again for every call. Whatever fails at import makes the menu entries
 disappear without a word, so only GIMP's own modules and Python's are imported up here.
@@ -10,7 +10,7 @@ import sys
 import gi
 
 gi.require_version("Gimp", "3.0")
-from gi.repository import GLib, GObject, Gimp  # noqa: E402
+from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
 INPAINT, TEXTURE, SERVER, RERUN = "dgfnet-inpaint", "dgfnet-texture-map", "dgfnet-server", "dgfnet-rerun"
 MENU = "<Image>/Filters/Inpaint"
@@ -101,8 +101,8 @@ def _texture(plug_in, name):
     procedure = _on_image(plug_in, name, "_Texture map (DGFNet)...")
     procedure.set_documentation(
         "Split the layer into structure and texture",
-        "Makes a group of two layers above the layer, or above its selected rectangle: structure (edges and flat areas) "
-        "and texture, which add up to the picture.",
+        "Makes a group of two layers above the layer, or above its selected rectangle: structure (edges and flat "
+        "areas) and texture, which add up to the picture.",
         name,
     )
     procedure.add_double_argument("lambda", "S_moothing", "Strength of the smoothing", 0.0005, 0.2, 0.01, READWRITE)
@@ -114,9 +114,7 @@ def _texture(plug_in, name):
 def _server(plug_in, name):
     procedure = _on_image(plug_in, name, "DGFNet _server...")
     no_need = Gimp.ProcedureSensitivityMask
-    procedure.set_sensitivity_mask(
-        no_need.DRAWABLE | no_need.DRAWABLES | no_need.NO_DRAWABLES | no_need.NO_IMAGE
-    )
+    procedure.set_sensitivity_mask(no_need.DRAWABLE | no_need.DRAWABLES | no_need.NO_DRAWABLES | no_need.NO_IMAGE)
     procedure.set_documentation(
         "See how the server is, start it or stop it", "The server keeps the network in memory for GIMP and Krita.", name
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -37,11 +38,9 @@ class Wish(NamedTuple):
     device: str = ""
 
 
-def inpaint(
-    image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, hole: Hole | None = None
-) -> Gimp.Layer:
+def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, hole: Hole | None = None) -> Gimp.Layer:
     """Fill the hole of a layer; the new layer, group or copy above it. Raises `InpaintError`, nothing changed then."""
-    settings = wish.settings
+    settings, watch = wish.settings, _Watch()
     hole = hole or document.find_hole(image, layer)
     say("Reading the picture", 0.0)
     picture = document.canvas(image) if settings.sample == "visible" else document.bounds_of(layer)
@@ -63,8 +62,9 @@ def inpaint(
         feather=float(settings.feather),
         texture_strength=float(settings.texture_strength),
     )
+    watch.lap("read")
     result = service.run(request, who(), say, wish.weights, wish.device)
-    record = Record(settings, layer.get_tattoo(), _tattoo(wish.exclude), hole.kind, dict(result.report))
+    watch.lap("server")
     with _one_undo_step(image, layer):
         if settings.output == "copy":
             made = _copy(image, layer, result.layers[0], crop, encoding, hole)
@@ -72,6 +72,9 @@ def inpaint(
             made = _group(image, NAME, result, crop, encoding.with_alpha(), layer)
         else:
             made = _insert(image, _layer(image, result.layers[0], crop, encoding.with_alpha()), layer)
+        watch.lap("layers")
+        tattoos = layer.get_tattoo(), _tattoo(wish.exclude)
+        record = Record(settings, *tattoos, hole.kind, dict(result.report), watch.began, watch.seconds)
         made.attach_parasite(Gimp.Parasite.new(PARASITE, PERSISTENT | UNDOABLE, record.to_json()))
     for note in _notes(image, refusal, result):
         Gimp.message(note)
@@ -133,14 +136,16 @@ def _recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer]:
             try:
                 return Record.from_json(bytes(parasite.get_data())), item
             except BadRecord as error:
-                raise InpaintError("bad_record", str(error), "Select the source layer and use Inpaint (DGFNet).") from None
+                raise InpaintError(
+                    "bad_record", str(error), "Select the source layer and use Inpaint (DGFNet)."
+                ) from None
     raise InpaintError(
         "bad_record", "The selected layer was not made by Inpaint (DGFNet).", "Select a result, then try again."
     )
 
 
 def _picture(image: Gimp.Image, layer: Gimp.Layer, crop: Bounds, wish: Wish) -> tuple[Array, Encoding]:
-    """The pixels to send, and how those of `layer` travel: without alpha only where all is opaque and nothing left out."""
+    """The pixels to send, and how those of `layer` travel; what is left out is sent as transparent."""
     source = document.visible(image) if wish.settings.sample == "visible" else layer
     try:
         own = document.encoding_of(source)
@@ -249,6 +254,19 @@ def _notes(image: Gimp.Image, refusal: str, result: Result) -> list[str]:
 
 def _is_indexed(image: Gimp.Image) -> bool:
     return image.get_base_type() == Gimp.ImageBaseType.INDEXED
+
+
+class _Watch:
+    """Seconds per stage."""
+
+    def __init__(self) -> None:
+        self.began, self.seconds = time.time(), {}
+        self._last = time.monotonic()
+
+    def lap(self, stage: str) -> None:
+        """The stage that has just ended."""
+        now = time.monotonic()
+        self.seconds[stage], self._last = round(now - self._last, 3), now
 
 
 def _tattoo(item: Gimp.Item | None) -> int:

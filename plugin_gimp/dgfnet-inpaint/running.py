@@ -13,7 +13,7 @@ from client.errors import InpaintError
 from settings import BadRecord, Settings
 
 gi.require_version("Gimp", "3.0")
-from gi.repository import GLib, GObject, Gimp  # noqa: E402
+from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
 TEXTURE, SERVER, RERUN = "dgfnet-texture-map", "dgfnet-server", "dgfnet-rerun"
 

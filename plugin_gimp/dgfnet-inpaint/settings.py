@@ -21,9 +21,9 @@ class BadRecord(ValueError):
 class Settings:
     """What the artist chooses.
 
-    `output`: ``layer``, ``group`` (coarse and texture) or ``copy`` (a copy of the source with the fill in it). `sample`:
-    what is looked at, the ``layer`` or what is ``visible``. `context`: margin around the hole, times its thickness.
-    `grow` and `feather`: pixels. `texture_strength`: 0 to 1.
+    `output`: ``layer``, ``group`` (coarse and texture) or ``copy`` (a copy of the source with the fill in it).
+    `sample`: what is looked at, the ``layer`` or what is ``visible``. `context`: margin around the hole, times its
+    thickness. `grow` and `feather`: pixels. `texture_strength`: 0 to 1.
     """
 
     output: str = "layer"
@@ -49,7 +49,8 @@ class Record:
     """How a result came about.
 
     `source` is the tattoo of the layer that it was made from (0: unknown), `exclude` that of the channel whose area was
-    left out (0: none), `hole` where the mask came from, `report` the server's own words.
+    left out (0: none), `hole` where the mask came from, `report` the server's own words,
+    `began` when it was (seconds since 1970), `seconds` what it took to read the picture, have it filled, make layers.
     """
 
     settings: Settings
@@ -57,6 +58,8 @@ class Record:
     exclude: int = 0
     hole: str = "selection"
     report: dict[str, Any] = field(default_factory=dict)
+    began: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         """UTF-8, for a parasite."""
@@ -76,6 +79,8 @@ class Record:
                 int(content.get("exclude", 0)),
                 str(content.get("hole", "selection")),
                 dict(content.get("report", {})),
+                float(content.get("began", 0)),
+                dict(content.get("seconds", {})),
             )
         except BadRecord:
             raise

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 CONTEXT_SIDE = 512  # a crop gets at least this many pixels each way where the picture has them
 CONTEXT_MARGIN = 128  # and at least this much picture on each side of the selection
+STRIDE_SHARE = 1 / 6  # of a hole's thickness: a stride of the network (16 px) where the hole is as deep as its reach
 
 
 class Bounds(NamedTuple):
@@ -92,13 +93,18 @@ def _grow_span(start: int, length: int, wanted: int, low: int, available: int) -
 def request_bounds(selection: Bounds, picture: Bounds, context: float = 1.0) -> Bounds:
     """The part of `picture` to send so that `selection` can be filled.
 
-    Around the selected pixels inside the picture lies a margin of `context` times the selection's longer side, at
-    least CONTEXT_MARGIN, and the crop is at least CONTEXT_SIDE each way; all of it cut to the picture. Both arguments
-    and the result are in the same coordinates; the result is empty when nothing selected lies in the picture.
-    A hole that the server will widen (grow, feather) is widened first: `selection.pad(...)`.
+    It holds all that the server would look at if it had the whole picture, so that the fill is the same. The server's
+    margin is `context` times the hole's thickness, which is at most the selection's longer side, or twice that where
+    the picture's edge leaves the hole known from one side only; its crops grow a little, to whole strides of the
+    network. The margin is at least CONTEXT_MARGIN and the crop at least CONTEXT_SIDE each way; all of it is cut to the
+    picture. Both arguments and the result are in the same coordinates; the result is empty when nothing selected lies in
+    the picture. A hole that the server will widen (grow, feather) is widened first: `selection.pad(...)`.
     """
     hole = selection.intersection(picture)
     if hole.is_empty:
         return Bounds(picture.x, picture.y, 0, 0)
-    margin = max(CONTEXT_MARGIN, math.ceil(context * max(hole.width, hole.height)))
+    thickness = max(hole.width, hole.height)
+    if hole.pad(1).intersection(picture) != hole.pad(1):
+        thickness *= 2
+    margin = max(CONTEXT_MARGIN, math.ceil(context * thickness)) + math.ceil(STRIDE_SHARE * thickness)
     return hole.pad(margin).intersection(picture).grow_to(CONTEXT_SIDE, picture)

@@ -29,7 +29,12 @@ def test_a_small_selection_gets_the_minimum_around_it() -> None:
 
 def test_a_large_selection_gets_its_own_size_on_each_side() -> None:
     crop = request_bounds(Bounds(1000, 1000, 400, 200), Bounds(0, 0, 4000, 3000), context=1.0)
-    assert crop == Bounds(600, 600, 1200, 1000)
+    assert crop == Bounds(1000 - 400 - 67, 1000 - 400 - 67, 1200 + 2 * 67, 1000 + 2 * 67)
+
+
+def test_a_hole_at_the_edge_is_known_from_one_side_and_gets_twice_the_margin() -> None:
+    crop = request_bounds(Bounds(0, 1000, 300, 300), Bounds(0, 0, 4000, 3000), context=1.0)
+    assert crop == Bounds(0, 1000 - 600 - 100, 300 + 600 + 100, 300 + 2 * 700)
 
 
 def test_a_corner_is_filled_up_from_the_inside() -> None:

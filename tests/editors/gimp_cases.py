@@ -38,8 +38,6 @@ class Case:
     says: str = ""
 
 
-
-
 GROUP, COPY = {"output": "group"}, {"output": "copy"}
 
 CASES = (

@@ -50,9 +50,7 @@ def check(case: Case, session: Session, result: dict[str, Any], engine: Inpainte
         _check_fill(case, session, before, after, engine)
 
 
-def _check_fill(
-    case: Case, session: Session, before: dict[str, Any], after: dict[str, Any], engine: Inpainter
-) -> None:
+def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dict[str, Any], engine: Inpainter) -> None:
     area, picture, mask = _asked(case, session, before)
     options = FillOptions(**{OPTIONS[name]: value for name, value in _numbers(case).items()})
     as_group = case.arguments.get("output") == "group" or case.procedure == "rerun"
@@ -152,7 +150,9 @@ def _check_layer(
     limit = tolerance(case)
     _close("colour", colour[shown], expected[shown], limit)
     if case.scene != "indexed":
-        _close("alpha", alpha, from_float(fill.alpha, pixels.dtype), 1 / 255 if case.precision == "U8_LINEAR" else limit)
+        _close(
+            "alpha", alpha, from_float(fill.alpha, pixels.dtype), 1 / 255 if case.precision == "U8_LINEAR" else limit
+        )
 
 
 def _check_group(
@@ -200,9 +200,7 @@ def _check_copy(
     _close("copy at soft edges", copy[soft], expected[soft], max(tolerance(case), _step(copy.dtype)))
 
 
-def _check_seen(
-    case: Case, session: Session, before: dict[str, Any], after: dict[str, Any], fill: Fill
-) -> None:
+def _check_seen(case: Case, session: Session, before: dict[str, Any], after: dict[str, Any], fill: Fill) -> None:
     """Soft edges included, the picture that is seen is the engine's own composition; the source is the only layer."""
     old, new = (session.array(each["canvas"]["values"]) for each in (before, after))
     expected = fill.compose(old)

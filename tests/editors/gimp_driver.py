@@ -42,7 +42,7 @@ def large(case):
 
 
 def adobe(case):
-    image, layer = load()
+    image, _ = load()
     image.convert_color_profile(
         Gimp.ColorProfile.new_rgb_adobe(), Gimp.ColorRenderingIntent.RELATIVE_COLORIMETRIC, True
     )
@@ -93,7 +93,7 @@ def group(case):
 
 
 def text(case):
-    image, base = load()
+    image, _ = load()
     layer = Gimp.TextLayer.new(image, "WWWWW", Gimp.context_get_font(), 70.0, Gimp.Unit.pixel())
     image.insert_layer(layer, None, 0)
     layer.set_offsets(40, 30)
@@ -153,7 +153,7 @@ def covered(case):
 
 
 def channel(case):
-    image, layer = load()
+    image, _ = load()
     made = Gimp.Channel.new(image, "channel", 192, 160, 50.0, Gegl.Color.new("red"))
     image.insert_channel(made, None, 0)
     return image, made
@@ -444,6 +444,28 @@ def meet(mine, other):
         file.write(str(succeeded) if succeeded else str(value))
 
 
+def click(size, hole, runs):
+    """Fill a hole in a large picture a few times; the seconds of each stage."""
+    image, layer = load("large")
+    layer.scale(*size, False)
+    image.resize(*size, 0, 0)
+    image.select_ellipse(Gimp.ChannelOps.REPLACE, size[0] // 2, size[1] // 2, hole, hole)
+    told = []
+    for _ in range(runs):
+        called = time.time()
+        succeeded, value = call("inpaint", image, [layer], {})
+        ended = time.time()
+        if not succeeded:
+            raise RuntimeError(value)
+        record = json.loads(bytes(value.get_parasite("dgfnet-inpaint").get_data()).decode())
+        spent = {"start": record["began"] - called, **record["seconds"], "all": ended - called}
+        spent["end"] = spent["all"] - sum(spent[stage] for stage in ("start", "read", "server", "layers"))
+        told.append({**spent, **{stage: record["report"]["seconds"][stage] for stage in ("network", "seam")}})
+        image.remove_layer(value)
+    with open(f"{WORK}/results/click.json", "w") as file:
+        json.dump(told, file)
+
+
 def main():
     task = json.loads(os.environ["TASK"])
     with open(f"{WORK}/results/version", "w") as file:
@@ -452,6 +474,8 @@ def main():
         run_cases(task["cases"])
     if task.get("failures"):
         run_failures()
+    if "click" in task:
+        click(**task["click"])
     if "meet" in task:
         meet(task["meet"], task["other"])
     print("DRIVER_OK", flush=True)

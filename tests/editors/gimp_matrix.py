@@ -66,7 +66,8 @@ def main() -> None:
     for case in CASES:
         if not options.case or case.name in options.case:
             cells = [said.get(case.name, "not run") for said in columns.values()]
-            lines.append(f"| {case.name} | {' | '.join(cell and f'FAILED: {cell}' or 'pass' for cell in cells)} |")
+            shown = (f"FAILED: {cell}" if cell else "pass" for cell in cells)
+            lines.append(f"| {case.name} | {' | '.join(shown)} |")
     text = "\n".join(lines) + "\n"
     if options.out:
         options.out.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The plug-in's modules are imported as GIMP's Python does it: from the installed folder, with the client beside them."""
+"""The plug-in's modules are imported as GIMP's Python does it: from the installed folder, the client beside them."""
 
 from __future__ import annotations
 
