@@ -10,7 +10,8 @@ from .jobs import NAME, TEXTURE_NAME, Job
 from .qt import QDesktopServices, QObject, QTimer, QUrl, pyqtSignal
 from .settings import Settings
 from .tasks import Steps, Task
-from .transport import OFF, Line, ServerStatus
+from .transport import Line
+from .worker import OFF, ServerStatus
 
 LOOK_MS = 5000  # between looks at the server while a docker is shown
 

@@ -22,7 +22,7 @@ from .qt import (
     pyqtSignal,
 )
 from .settings import LIMITS, OUTPUTS, SOURCES, Settings
-from .transport import OFF, ServerStatus
+from .worker import OFF, ServerStatus
 
 LIGHTS = {"off": "#808080", "busy": "#e0a020", "ready": "#40b040", "problem": "#d04040"}
 LIGHT_PX = 12

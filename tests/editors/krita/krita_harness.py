@@ -89,7 +89,7 @@ def install(setup: Setup) -> None:
     quiet = "[hideSplash]\nHideSplashScreen=true\n\n[theme]\nTheme=Krita dark\n"
     settings = installation.with_plugin(quiet, True)
     (config / "kritarc").write_text(settings.replace("[python]\n", "[python]\nenable_dgfnet_driver=true\n"))
-    (config / "kritadisplayrc").write_text("[General]\nEnableSingleApplication=false\n")
+    (config / "kritadisplayrc").write_text("[General]\nEnableSingleApplication=false\nOpenGLRenderer=none\n")
 
 
 def environment(setup: Setup, out: Path) -> dict[str, str]:

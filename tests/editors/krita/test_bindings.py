@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # the folder is no package
+import krita_harness as harness
+
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # the folder is no package
-import krita_harness as harness  # noqa: E402
 
 
 @pytest.mark.parametrize("binding", ["PyQt5", "PyQt6"])

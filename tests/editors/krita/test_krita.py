@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the folder is no package
-import krita_harness as harness  # noqa: E402
+import krita_harness as harness
 
 DTYPES = {"U8": np.uint8, "U16": np.uint16, "F16": np.float16, "F32": np.float32}
 CODES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
