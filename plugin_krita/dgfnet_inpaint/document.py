@@ -357,7 +357,11 @@ def _remember(document: Any, node: Any, record: dict[str, Any], describe: str) -
 
 def recall(document: Any) -> dict[str, Any] | None:
     """What is remembered about the active layer or the group it is in; None where it is not one of ours."""
-    node = document.activeNode()
+    return recall_of(document, document.activeNode())
+
+
+def recall_of(document: Any, node: Any) -> dict[str, Any] | None:
+    """What is remembered about a layer or the group it is in."""
     while node is not None:
         kind = ANNOTATION + node_id(node)
         if kind in document.annotationTypes():

@@ -35,7 +35,12 @@ def cache_folder() -> Path:
 
 def gimp_root(suite: str = "trixie") -> Path:
     """The folder of a Debian `suite` with GIMP; made if it is not there. Raises `NoRoot`."""
-    folder = cache_folder() / f"gimp-{suite}"
+    return editor_root("gimp", suite, PACKAGES)
+
+
+def editor_root(editor: str, suite: str, packages: Iterable[str]) -> Path:
+    """The folder of a Debian `suite` with some packages, named after the editor; made if it is not there."""
+    folder = cache_folder() / f"{editor}-{suite}"
     if (folder / DONE).exists():
         _require("bwrap", "bubblewrap")
         return folder
@@ -53,7 +58,7 @@ def gimp_root(suite: str = "trixie") -> Path:
         '--aptopt=Acquire::Check-Valid-Until "false"',  # sid's Release file may be old on a mirror
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale")),
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(packages)}",
         suite,
         str(partial),
         f"deb [signed-by={KEYRING}] {mirror} {suite} main",
@@ -63,11 +68,11 @@ def gimp_root(suite: str = "trixie") -> Path:
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=SECONDS
         )
     except subprocess.TimeoutExpired:
-        raise NoRoot(f"Debian {suite} with GIMP could not be made within {SECONDS} s.") from None
+        raise NoRoot(f"Debian {suite} with {editor} could not be made within {SECONDS} s.") from None
     if made.returncode:
         faults = [line for line in made.stderr.splitlines() if line.startswith("E:")]
         reason = re.sub(r"https?://\S+", "the mirror", faults[-1] if faults else f"status {made.returncode}")
-        raise NoRoot(f"Debian {suite} with GIMP could not be made: {reason}")
+        raise NoRoot(f"Debian {suite} with {editor} could not be made: {reason}")
     (partial / DONE).touch()
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)

@@ -74,8 +74,18 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def krita(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray, tiny_weights: Path) -> Iterator[Session]:
-    """The session; skips with the reason where there is no Krita."""
-    reason = harness.missing()
+    """The session; skips with the reason where there is no Krita.
+
+    DGFNET_KRITA_ROOT: a folder with another Debian's Krita. DGFNET_KRITA_ONLY: parts of case names, comma between.
+    DGFNET_KRITA_FROM: the folder of an earlier session, which is looked at again.
+    """
+    earlier = os.environ.get("DGFNET_KRITA_FROM")
+    if earlier:  # look again at what an earlier session left
+        setup = harness.Setup(Path(earlier), Path(), Path(), only="earlier")
+        yield Session(setup, harness.read_reports(Path(earlier) / "out"), tiny_weights)
+        return
+    root = Path(os.environ["DGFNET_KRITA_ROOT"]) if os.environ.get("DGFNET_KRITA_ROOT") else None
+    reason = harness.missing(root)
     if reason:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("krita")
@@ -83,7 +93,7 @@ def krita(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray, tiny_weig
     (folder / "photo").write_bytes(raw.tobytes())
     state = folder / "state"
     harness.write_launch(state, tiny_weights)
-    setup = harness.Setup(folder, folder / "photo", state, only=os.environ.get("DGFNET_KRITA_ONLY", ""))
+    setup = harness.Setup(folder, folder / "photo", state, root, os.environ.get("DGFNET_KRITA_ONLY", ""))
     try:
         yield Session(setup, harness.run(setup, SESSION_SECONDS), tiny_weights)
     finally:

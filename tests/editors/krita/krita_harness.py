@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ class Setup:
     folder: Path
     photo: Path  # raw RGBA in Krita's order, 320 x 240
     state: Path  # the server's state folder
-    krita: list[str] = field(default_factory=lambda: ["krita"])
+    root: Path | None = None  # a Debian with another Krita (krita_root.py); None: this machine's
     only: str = ""
+    repeat: int = 1
 
     @property
     def home(self) -> Path:
@@ -62,16 +63,16 @@ def case_names() -> list[str]:
     return names
 
 
-def missing() -> str:
+def missing(root: Path | None = None) -> str:
     """Why Krita cannot be run here; empty if it can."""
-    lacking = [program for program in ("krita", "Xvfb") if not shutil.which(program)]
+    lacking = [program for program in ("bwrap" if root else "krita", "Xvfb") if not shutil.which(program)]
     return f"not installed: {', '.join(lacking)} (Debian: krita python3-pyqt5 xvfb)" if lacking else ""
 
 
-def write_launch(state: Path, weights: Path) -> None:
+def write_launch(state: Path, weights: Path | str | None) -> None:
     """How the plug-in starts the server."""
     state.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "server", "--weights", str(weights), "--device", "cpu"]
+    command = [sys.executable, "-m", "server", "--device", "cpu", *(["--weights", str(weights)] if weights else [])]
     (state / "launch.json").write_text(json.dumps({"command": command, "cwd": str(ROOT)}))
 
 
@@ -104,11 +105,22 @@ def environment(setup: Setup, out: Path) -> dict[str, str]:
         "DGFNET_KRITA_OUT": str(out),
         "DGFNET_KRITA_MODULES": ",".join(MODULES),
         "DGFNET_KRITA_ONLY": setup.only,
+        "DGFNET_KRITA_REPEAT": str(setup.repeat),
         "DGFNET_KRITA_PHOTO": str(setup.photo),
         "QT_LOGGING_RULES": "krita.*=false",
         "LIBGL_ALWAYS_SOFTWARE": "1",
         "OMP_NUM_THREADS": "1",
     }
+
+
+def entry(setup: Setup) -> list[str]:
+    """The words before `krita` that run it in a root: with this Python and checkout, which the server needs, in it."""
+    if setup.root is None:
+        return []
+    inside = ["bwrap", "--bind", str(setup.root), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+    for path in sorted({Path(sys.prefix), Path(sys.base_prefix), ROOT, Path("/tmp/.X11-unix")}):
+        inside += ["--ro-bind", str(path), str(path)]
+    return [*inside, "--bind", str(setup.folder), str(setup.folder), "--die-with-parent"]
 
 
 @contextlib.contextmanager
@@ -139,7 +151,11 @@ def run(setup: Setup, seconds: float) -> dict[str, Any]:
     with display() as name, log.open("wb") as output:
         variables = {**environment(setup, out), "DISPLAY": name}
         process = subprocess.Popen(
-            [*setup.krita, "--nosplash"], env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            [*entry(setup), "krita", "--nosplash"],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
         try:
             deadline = time.monotonic() + seconds
@@ -149,13 +165,17 @@ def run(setup: Setup, seconds: float) -> dict[str, Any]:
             if process.poll() is None:
                 process.kill()
             code = process.wait()
-    reports = {}
-    if (out / "results.jsonl").exists():
-        lines = (out / "results.jsonl").read_text().splitlines()
-        reports = {report["case"]: report for report in map(json.loads, lines)}
+    reports = read_reports(out)
     failure = "" if (out / "done").exists() else f"Krita ended with {code}: {log.read_text(errors='replace')[-2000:]}"
     reports["krita_ends_well"] = {"case": "krita_ends_well", "error": failure or (f"code {code}" if code else "")}
     return reports
+
+
+def read_reports(out: Path) -> dict[str, Any]:
+    """What the cases of a session have found so far."""
+    path = out / "results.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return {report["case"]: report for report in map(json.loads, lines)}
 
 
 def stop_server(state: Path) -> None:

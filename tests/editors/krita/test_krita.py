@@ -23,8 +23,11 @@ BLEND_ERROR = {"U8": 1, "U16": 2, "F16": 2e-3, "F32": 1e-5}
 
 
 @pytest.mark.parametrize("name", [*harness.case_names(), "krita_ends_well"])
-def test_case(krita, name):
-    krita.report(name)
+def test_case(krita, name, record_property):
+    facts = krita.report(name).get("facts", {})
+    for fact in ("krita", "largest_gap_ms", "own_turn_ms"):
+        if fact in facts:
+            record_property(fact, facts[fact])
 
 
 @pytest.fixture(scope="session")

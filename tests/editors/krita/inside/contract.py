@@ -38,11 +38,14 @@ def try_space(model, depth, profile):
     assert document.is_open(doc)
     assert document._is_linear(doc, working) == (profile == LINEAR)
 
-    data = document.convert(doc, pattern(), CANVAS, PHOTO, space)
+    worked = document.convert(doc, pattern(), CANVAS, PHOTO, working)
+    data = document.convert(doc, worked, CANVAS, working, space)
     assert len(data) == CANVAS.area * space.pixel_bytes
     children = len(doc.rootNode().childNodes())
-    back = document.convert(doc, data, CANVAS, space, PHOTO)
-    error = max(abs(value - wanted) for value, wanted in zip(back, pattern(), strict=True))
+    before = document.convert(doc, worked, CANVAS, working, PHOTO)
+    returned = document.convert(doc, data, CANVAS, space, working)
+    after = document.convert(doc, returned, CANVAS, working, PHOTO)
+    error = max(abs(value - wanted) for value, wanted in zip(after, before, strict=True))
     assert children == len(doc.rootNode().childNodes()), "a conversion left a layer behind"
 
     node = doc.createNode("source", "paintlayer")

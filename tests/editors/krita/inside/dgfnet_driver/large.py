@@ -1,5 +1,6 @@
 """A hole of 512 px in an 8K document: no long gap on the window's thread."""
 
+from dgfnet_inpaint import document
 from dgfnet_inpaint.qt import QByteArray
 
 from .stage import HEIGHT, WIDTH, case
@@ -24,6 +25,7 @@ def hole_of_512_px_in_8k(stage):
     yield from stage.run()
     assert not any(is_failure for _, is_failure in stage.messages), stage.messages
     result = stage.top(doc)
+    stage.facts["server_seconds"] = document.recall_of(doc, result)["report"]["seconds"]
     assert result.name() == "Inpaint (DGFNet)"
     alpha = bytes(result.pixelData(3400, 1900, 712, 712))[3::4]
     assert sum(1 for value in alpha if value) == 512 * 512

@@ -52,6 +52,8 @@ class Runner:
             importlib.import_module(f".{module}", __package__)
         only = os.environ.get("DGFNET_KRITA_ONLY")
         self.names = [name for name in CASES if not only or any(part in name for part in only.split(","))]
+        self.names *= int(os.environ.get("DGFNET_KRITA_REPEAT", "1"))
+        self.runs = {}
         self.heartbeat = Heartbeat()
         self.faults = []
         sys.excepthook = lambda *what: self.faults.append("".join(traceback.format_exception(*what)))
@@ -88,8 +90,9 @@ class Runner:
         QTimer.singleShot(50, self.clean_up)
 
     def report(self, error):
+        run = self.runs[self.name] = self.runs.get(self.name, 0) + 1
         line = {
-            "case": self.name,
+            "case": self.name if run == 1 else f"{self.name} {run}",
             "error": error,
             "seconds": round(time.monotonic() - self.began, 2),
             "facts": self.stage.facts,
