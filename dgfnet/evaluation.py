@@ -1,185 +1,245 @@
-"""Table 1: fillers on the same pictures and holes, by kind of hole and share of the area."""
+"""Tables 1 and 2: fillers on the same pictures and holes, by kind of hole and share of the area."""
 
 from __future__ import annotations
 
 import argparse
-import csv
-import itertools
+import heapq
 import pathlib
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from dgfnet import fillers, metrics, model
-from dgfnet.data import DataError, read_pictures
-from dgfnet.masks import KINDS, Kind, random_masks
+from dgfnet.cases import Case, CaseSet, MaskFiles, export
+from dgfnet.data import DataError
+from dgfnet.inception import load_inception
+from dgfnet.lpips import load_lpips
+from dgfnet.masks import KINDS, Kind
+from dgfnet.perception import Perception, load_squeezenet
+from dgfnet.report import Example, report
 from dgfnet.sheets import contact_sheet
+from dgfnet.tables import Score, difference_table, differences, mean_table, means, write_csv
 
-SHARES = ((0.2, 0.3), (0.3, 0.4), (0.4, 0.5))
-_HIGHER_IS_BETTER = {"PSNR", "SSIM", "hole PSNR"}
-_SHEET_ROWS = 8
-CLASSICAL: dict[str, fillers.Filler] = {
-    "mean": fillers.mean_colour,
-    "telea": fillers.telea,
-    "ns": fillers.navier_stokes,
-    "biharmonic": fillers.biharmonic,
-}
-
-
-class Case(NamedTuple):
-    """One picture with one hole."""
-
-    name: str
-    cell: str
-    truth: np.ndarray  # uint8 [size, size, 3]
-    hole: np.ndarray  # bool [size, size]
-
-    @property
-    def picture(self) -> np.ndarray:
-        """What a filler is given: nothing under the hole."""
-        return np.where(self.hole[..., None], np.uint8(0), self.truth)
-
-
-class Score(NamedTuple):
-    """The figures of one filler on one case."""
-
-    case: str
-    cell: str
-    filler: str
-    figures: dict[str, float]
-
-
-def cases(sources: list[str], kinds: tuple[Kind, ...], size: int, limit: int | None, seed: int) -> Iterator[Case]:
-    """Every picture (its centre square at `size` px), spread evenly over the list if limited, once per cell.
-
-    A hole depends on picture number, cell and seed alone, so that a shorter list keeps its cases.
-    """
-    pictures = list(read_pictures(sources))
-    step = max(1, len(pictures) // limit) if limit else 1
-    for number in range(0, len(pictures), step)[:limit]:
-        name, picture = pictures[number]
-        truth = _centre(picture, size)
-        for cell, (kind, share) in enumerate(itertools.product(kinds, SHARES)):
-            generator = torch.Generator().manual_seed(seed * 1_000_003 + number * 101 + cell)
-            hole = random_masks((kind,), share, 1, size, generator)[0, 0].numpy() == 0
-            label = f"{kind} {share[0]:.0%} to {share[1]:.0%}"
-            yield Case(f"{pathlib.Path(name).stem}-{cell}", label, truth, hole)
-
-
-def score(case: Case, filled: np.ndarray) -> dict[str, float]:
-    """All figures of a result, composed with the truth outside the hole first."""
-    result = np.where(case.hole[..., None], filled, case.truth)
-    return {
-        "mean L1": metrics.mean_l1(result, case.truth),
-        "SSIM": metrics.ssim(result, case.truth),
-        "PSNR": metrics.psnr(result, case.truth),
-        "hole PSNR": metrics.psnr(result, case.truth, case.hole),
-        "seam": metrics.seam(result, case.hole),
-    }
-
-
-def table(scores: list[Score]) -> str:
-    """Markdown: a row per cell and filler, the best of each cell in bold."""
-    names = list(scores[0].figures)
-    lines = [f"| hole | filler | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
-    for cell in dict.fromkeys(s.cell for s in scores):
-        rows: dict[str, list[float]] = {}
-        for filler in dict.fromkeys(s.filler for s in scores):
-            figures = [s.figures for s in scores if s.cell == cell and s.filler == filler]
-            rows[filler] = [float(np.mean([f[name] for f in figures])) for name in names]
-        best = [
-            (max if name in _HIGHER_IS_BETTER else min)(row[i] for row in rows.values()) for i, name in enumerate(names)
-        ]
-        for filler, row in rows.items():
-            shown = [f"**{v:.4g}**" if v == b else f"{v:.4g}" for v, b in zip(row, best, strict=True)]
-            lines.append(f"| {cell} | {filler} | {' | '.join(shown)} |")
-    return "\n".join(lines) + "\n"
+_DEFAULT_KINDS: tuple[Kind, ...] = ("irregular", "square")
+_WORST = 6  # cases shown per cell
+_RANKED_BY = "hole PSNR"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dgfnet evaluate`."""
     parser.add_argument("pictures", nargs="+", help="folders or tar files of photographs that were not trained on")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="folder of tables and sheets")
-    parser.add_argument("--weights", help="weights to judge; the shipped ones unless given")
-    parser.add_argument("--against", nargs="*", choices=sorted(CLASSICAL), default=["telea", "ns"])
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="folder of tables and report")
+    judged = parser.add_mutually_exclusive_group()
+    judged.add_argument("--weights", help="weights to judge; the shipped ones unless given")
+    judged.add_argument("--ablation", nargs="+", metavar="WEIGHTS", help="several weights, the first the one to judge")
+    parser.add_argument("--against", nargs="*", choices=sorted(fillers.CLASSICAL), default=["telea", "ns"])
     parser.add_argument("--results", nargs="*", type=pathlib.Path, default=[], help="folders made by other programs")
     parser.add_argument("--export", action="store_true", help="only write the cases, for other programs to fill")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["irregular", "square"])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, help="holes to make; irregular and square unless given")
+    parser.add_argument("--masks", type=pathlib.Path, help="folder of masks; instead of made holes, unless --kinds too")
+    parser.add_argument("--white-is", choices=("hole", "known"), help="what white means in --masks")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--limit", type=int, help="at most this many pictures, spread evenly")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--squeezenet", metavar="FILE", help="SqueezeNet 1.1 without its classifier, as Keras weights")
+    parser.add_argument("--inception", metavar="FILE", help="the Inception network of FID, for FID")
+    parser.add_argument("--lpips", nargs=2, metavar=("ALEXNET", "LINEAR"), help="torchvision's AlexNet and LPIPS's own")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """`dgfnet evaluate`: scores.csv, table.md and a sheet of the worst cases per cell.
+    """`dgfnet evaluate`: tables as Markdown and CSV, report.html, a sheet of the worst cases per cell.
 
     Raises:
-        DataError, WeightsError: each is one sentence for the user.
+        DataError, WeightsError, FeaturesError: each is one sentence for the user.
     """
     out: pathlib.Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    todo = list(cases(arguments.pictures, tuple(arguments.kinds), arguments.size, arguments.limit, arguments.seed))
+    cases = _cases(arguments)
     if arguments.export:
-        return _export(todo, out)
-    net = model.load(arguments.weights, arguments.device)
-    columns: dict[str, fillers.Filler] = {name: CLASSICAL[name] for name in arguments.against}
-    columns |= {folder.name: fillers.results(folder) for folder in arguments.results}
-    columns |= {"coarse branch": fillers.network(net, "coarse"), "dgfnet": fillers.network(net)}
-    scores = [
-        Score(case.name, case.cell, name, score(case, filler(case.name, case.picture, case.hole)))
-        for case in tqdm(todo, desc="evaluate", unit="case", disable=None)
-        for name, filler in columns.items()
-    ]
-    _write_csv(scores, out / "scores.csv")
-    _write_sheets(todo, scores, columns, out)
-    (out / "table.md").write_text(table(scores))
-    print(table(scores))
-    print(f"{len(todo)} cases; tables and sheets in {out}", file=sys.stderr)
+        export(cases, out)
+        print(f"{len(cases)} pictures and masks (white = hole) in {out}", file=sys.stderr)
+        return 0
+    perceptions = _perceptions(arguments)
+    columns, reference = _columns(arguments)
+    judgement = Judgement(reference, perceptions, arguments.device)
+    for case in tqdm(cases, desc="evaluate", unit="case", disable=None):
+        judgement.add(case, {name: fill(case.name, case.given, case.hole) for name, fill in columns.items()})
+    settings = {
+        "judged": arguments.weights or ", ".join(arguments.ablation or [model.DEFAULT]),
+        "photographs": f"{len(cases.numbers)} from {', '.join(pathlib.Path(s).name for s in arguments.pictures)}",
+        "cases": f"{len(cases)} of {cases.size} x {cases.size} px, seed {cases.seed}",
+    }
+    text = _write(judgement, settings, out)
+    print(text)
+    print(f"{len(cases)} cases; tables, report.html and sheets in {out}", file=sys.stderr)
     return 0
 
 
-def _centre(picture: Image.Image, size: int) -> np.ndarray:
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    square = picture.crop((left, top, left + side, top + side))
-    return np.array(square.resize((size, size), Image.Resampling.LANCZOS))
+@dataclass
+class Judgement:
+    """Gathers what is to be said about fillers, case by case.
 
+    Pictures are kept of the worst cases only. What grows with the cases: a line of figures per case and filler, and one
+    feature vector (2 or 8 KB) of each result and truth where a Frechet distance is wanted.
+    """
 
-def _export(todo: list[Case], out: pathlib.Path) -> int:
-    for name in ("pictures", "masks"):
-        (out / name).mkdir(exist_ok=True)
-    for case in todo:
-        Image.fromarray(case.picture).save(out / "pictures" / f"{case.name}.png")
-        Image.fromarray(case.hole.astype(np.uint8) * 255).save(out / "masks" / f"{case.name}.png")
-    print(f"{len(todo)} pictures and masks (white = hole) in {out}", file=sys.stderr)
-    return 0
+    reference: str
+    perceptions: Sequence[Perception] = ()
+    device: str = "cpu"
+    scores: list[Score] = field(default_factory=list)
+    _features: dict[tuple[str, str, str], list[np.ndarray]] = field(default_factory=dict)
+    _worst: dict[str, list[tuple[float, int, Example]]] = field(default_factory=dict)
 
+    def add(self, case: Case, filled: dict[str, np.ndarray]) -> None:
+        """Score the results of all fillers on a case; composed with the truth outside the hole first."""
+        results = {name: np.where(case.hole[..., None], pixels, case.truth) for name, pixels in filled.items()}
+        figures = {name: _figures(case, result) for name, result in results.items()}
+        stack = torch.from_numpy(np.stack([case.truth, *results.values()])).permute(0, 3, 1, 2)
+        for perception in self.perceptions:
+            compared = perception.compare(stack.to(self.device).float() / 255)
+            if compared.distances is not None:
+                for name, distance in zip(results, compared.distances.tolist(), strict=True):
+                    figures[name][perception.distance] = distance
+            if compared.features is not None:
+                for name, vector in zip(("", *results), compared.features.cpu().numpy(), strict=True):
+                    self._features.setdefault((perception.frechet, case.cell, name), []).append(vector)
+        for name in results:
+            head = (case.name, case.photograph, case.kind, case.cell, case.share)
+            self.scores.append(Score(*head, name, figures[name]))
+        example = Example(case.cell, case.name, case.given, case.truth, results, figures)
+        worst = self._worst.setdefault(case.cell, [])
+        entry = (-figures[self.reference][_RANKED_BY], -len(self.scores), example)  # the count settles ties
+        (heapq.heappush if len(worst) < _WORST else heapq.heappushpop)(worst, entry)
 
-def _write_csv(scores: list[Score], file: pathlib.Path) -> None:
-    if not scores:
-        raise DataError("There are no cases to evaluate.")
-    with open(file, "w", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["case", "hole", "filler", *scores[0].figures])
-        writer.writerows([s.case, s.cell, s.filler, *(f"{v:.6g}" for v in s.figures.values())] for s in scores)
+    def frechet(self) -> dict[tuple[str, str], dict[str, float]]:
+        """By cell and filler: name and Frechet distance between all its results and their truths."""
+        found: dict[tuple[str, str], dict[str, float]] = {}
+        for (label, cell, filler), vectors in self._features.items():
+            if filler:
+                truths = self._features[label, cell, ""]
+                distance = metrics.frechet_distance(np.stack(vectors), np.stack(truths))
+                found.setdefault((cell, filler), {})[label] = distance
+        return found
 
-
-def _write_sheets(todo: list[Case], scores: list[Score], columns: dict[str, fillers.Filler], out: pathlib.Path) -> None:
-    """Per cell, the cases on which DGFNet did worst, all fillers side by side."""
-    own = {s.case: s.figures["hole PSNR"] for s in scores if s.filler == "dgfnet"}
-    for cell in dict.fromkeys(case.cell for case in todo):
-        worst = sorted((case for case in todo if case.cell == cell), key=lambda case: own[case.name])[:_SHEET_ROWS]
-        rows = [
-            [case.picture, *(fill(case.name, case.picture, case.hole) for fill in columns.values()), case.truth]
-            for case in worst
+    def examples(self) -> list[Example]:
+        """The cases of each cell that the reference did worst, the worst first."""
+        return [
+            entry[2] for worst in self._worst.values() for entry in sorted(worst, key=lambda e: e[:2], reverse=True)
         ]
+
+
+def _figures(case: Case, result: np.ndarray) -> dict[str, float]:
+    return {
+        "mean L1": metrics.mean_l1(result, case.truth),
+        "SSIM": metrics.ssim(result, case.truth),
+        "PSNR": metrics.psnr(result, case.truth),
+        _RANKED_BY: metrics.psnr(result, case.truth, case.hole),
+        "seam": metrics.seam(result, case.hole),
+    }
+
+
+def _cases(arguments: argparse.Namespace) -> CaseSet:
+    if (arguments.masks is None) != (arguments.white_is is None):
+        raise DataError("--masks and --white-is go together: say whether white is the hole or what is known.")
+    masks = MaskFiles(arguments.masks, arguments.white_is) if arguments.masks else None
+    kinds = tuple(arguments.kinds or (() if masks else _DEFAULT_KINDS))
+    return CaseSet(arguments.pictures, kinds, arguments.size, arguments.limit, arguments.seed, masks)
+
+
+def _perceptions(arguments: argparse.Namespace) -> list[Perception]:
+    found: list[Perception] = []
+    if arguments.squeezenet:
+        found.append(load_squeezenet(arguments.squeezenet).to(arguments.device))
+    if arguments.inception:
+        found.append(load_inception(arguments.inception).to(arguments.device))
+    if arguments.lpips:
+        found.append(load_lpips(*arguments.lpips).to(arguments.device))
+    return found
+
+
+def _columns(arguments: argparse.Namespace) -> tuple[dict[str, fillers.Filler], str]:
+    """Fillers by name, and which one is judged."""
+    found: list[tuple[str, fillers.Filler]] = [(name, fillers.CLASSICAL[name]) for name in arguments.against]
+    found += [(folder.resolve().name, fillers.results(folder)) for folder in arguments.results]
+    if arguments.ablation:
+        networks = [(_label(path), fillers.network(model.load(path, arguments.device))) for path in arguments.ablation]
+        found += networks
+        reference = networks[0][0]
+    else:
+        net, reference = model.load(arguments.weights, arguments.device), "dgfnet"
+        found += [("coarse branch", fillers.network(net, "coarse")), (reference, fillers.network(net))]
+    columns = dict(found)
+    if len(columns) < len(found):
+        raise DataError(f"Two columns have the same name ({', '.join(name for name, _ in found)}); rename a folder.")
+    return columns, reference
+
+
+def _label(weights: str) -> str:
+    """The name of weights; that of their folder where the file is a training run's `weights.safetensors`."""
+    path = model.find(weights)
+    return path.resolve().parent.name if path.stem == "weights" else path.stem
+
+
+def _write(judgement: Judgement, settings: dict[str, str], out: pathlib.Path) -> str:
+    """Write every output; returns the Markdown."""
+    scores, reference = judgement.scores, judgement.reference
+    rows = means(scores, judgement.frechet())
+    found = differences(scores, reference)
+    notes = _notes(judgement)
+    figures = list(scores[0].figures)
+    write_csv(
+        out / "scores.csv",
+        ["case", "hole", "filler", *figures, "hole share"],
+        ([s.case, s.cell, s.filler, *s.figures.values(), s.share] for s in scores),
+    )
+    write_csv(
+        out / "table.csv",
+        ["hole", "filler", "cases", *rows[0].figures],
+        ([r.cell, r.filler, r.cases, *r.figures.values()] for r in rows),
+    )
+    write_csv(
+        out / "differences.csv",
+        ["hole", "filler", "reference", "figure", "mean", "low", "high"],
+        ([d.cell, d.filler, reference, d.figure, *d.interval] for d in found),
+    )
+    parts = [mean_table(rows), *notes]
+    if found:
+        parts.append(
+            f"Over all holes, filler minus {reference} on the same photographs: mean and 95 % bootstrap interval over "
+            f"photographs, bold where it does not hold zero.\n\n{difference_table(found, reference)}"
+        )
+    text = "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+    (out / "table.md").write_text(text, encoding="utf-8")
+    examples = judgement.examples()
+    page = report(settings, rows, found, scores, examples, reference, notes)
+    (out / "report.html").write_text(page, encoding="utf-8")
+    _write_sheets(examples, reference, out)
+    return text
+
+
+def _notes(judgement: Judgement) -> list[str]:
+    labels = [p.frechet for p in judgement.perceptions if p.frechet]
+    if not labels:
+        return []
+    return [
+        f"{' and '.join(labels)}: between all results of a row and their truths. It grows as cases become fewer: only "
+        "rows with equal numbers of cases compare, and published figures, of other pictures, do not compare at all."
+    ]
+
+
+def _write_sheets(examples: Sequence[Example], reference: str, out: pathlib.Path) -> None:
+    """Per cell, the worst cases, all fillers side by side."""
+    for cell in dict.fromkeys(example.cell for example in examples):
+        here = [example for example in examples if example.cell == cell]
         sheet = contact_sheet(
-            rows, ["given", *columns, "truth"], [f"{case.name}: {own[case.name]:.1f} dB" for case in worst], 256
+            [[e.given, *e.results.values(), e.truth] for e in here],
+            ["given", *here[0].results, "truth"],
+            [f"{e.case}: {e.figures[reference][_RANKED_BY]:.1f} dB" for e in here],
+            256,
         )
         sheet.save(out / f"worst-{cell.replace(' ', '-').replace('%', '')}.png")

@@ -13,6 +13,7 @@ from PIL import Image
 from dgfnet.data import DataError
 from dgfnet.inpainting import Inpainter
 from dgfnet.model import DGFNet, Output
+from dgfnet.patchmatch import patchmatch
 
 Filler = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
 """(name of the case, RGB uint8 [H, W, 3] with a black hole, hole bool [H, W]) -> RGB uint8; the hole only is used."""
@@ -38,11 +39,31 @@ def navier_stokes(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarra
 
 
 def biharmonic(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """scikit-image's biharmonic filler."""
-    from skimage.restoration import inpaint_biharmonic
+    """scikit-image's biharmonic filler.
 
+    Raises:
+        DataError: scikit-image is not installed.
+    """
+    try:
+        from skimage.restoration import inpaint_biharmonic
+    except ImportError as error:
+        raise DataError("The biharmonic filler is scikit-image's; `pip install scikit-image`.") from error
     filled = inpaint_biharmonic(picture, hole, channel_axis=2)
     return (np.clip(filled, 0, 1) * 255).round().astype(np.uint8)
+
+
+def patches(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Copies patches of the known part: PatchMatch, our own."""
+    return patchmatch(picture, hole)
+
+
+CLASSICAL: dict[str, Filler] = {
+    "mean": mean_colour,
+    "telea": telea,
+    "ns": navier_stokes,
+    "biharmonic": biharmonic,
+    "patchmatch": patches,
+}
 
 
 def network(net: DGFNet, stage: str = "fused") -> Filler:
@@ -71,16 +92,20 @@ def results(folder: pathlib.Path) -> Filler:
     """Pictures that another program made: `NAME.png` per case.
 
     Raises:
-        DataError: a case is missing, or of another size.
+        DataError: a case is missing, unreadable, or of another size.
     """
 
     def fill(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         file = folder / f"{name}.png"
         if not file.is_file():
             raise DataError(f"'{folder}' holds no result for '{name}'; `dgfnet evaluate --export` writes the cases.")
-        result = np.array(Image.open(file).convert("RGB"))
+        try:
+            with Image.open(file) as picture_file:
+                result = np.array(picture_file.convert("RGB"))
+        except OSError as error:
+            raise DataError(f"'{file}' cannot be read as a picture.") from error
         if result.shape != picture.shape:
-            raise DataError(f"'{file}' is {result.shape[1]} x {result.shape[0]} px, the case is {picture.shape[1]}.")
+            raise DataError(f"'{file}' is {result.shape[1]} x {result.shape[0]} px, the case {picture.shape[1]} px.")
         return result
 
     return fill

@@ -78,7 +78,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
     def factor(features: np.ndarray) -> np.ndarray:
         centred = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
-        return np.linalg.qr(centred, mode="r")
+        return np.asarray(np.linalg.qr(centred, mode="r"))
 
     a, b = a.astype(np.float64), b.astype(np.float64)
     root_a, root_b = factor(a), factor(b)

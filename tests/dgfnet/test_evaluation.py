@@ -1,13 +1,17 @@
-import argparse
 import csv
+import html.parser
+import re
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from dgfnet import evaluation, fillers, model
+from dgfnet import cli, fillers, model
+from dgfnet.cases import Case
 from dgfnet.data import DataError
-from dgfnet.evaluation import Case, cases, score, table
+from dgfnet.evaluation import Judgement
+from dgfnet.perception import Comparison
 
 
 @pytest.fixture
@@ -23,81 +27,186 @@ def pictures(tmp_path, photograph):
 def case(photograph):
     hole = np.zeros((64, 64), bool)
     hole[20:40, 30:64] = True
-    return Case("x-0", "square 20% to 30%", np.ascontiguousarray(photograph[:64, :64]), hole)
+    truth = np.ascontiguousarray(photograph[:64, :64])
+    return Case("x-0", "x", "square", "square 20% to 30%", truth, hole)
 
 
-def test_cases_have_the_share_of_their_cell_and_do_not_depend_on_the_limit(pictures):
-    every = list(cases([str(pictures)], ("square",), 64, None, seed=1))
-    assert [c.name for c in every] == [f"{n}-{i}" for n in "abc" for i in range(3)]
-    for c in every:
-        low, high = (float(part.strip("%")) for part in c.cell.removeprefix("square ").split(" to "))
-        assert low - 2 < 100 * c.hole.mean() < high + 2
-    few = list(cases([str(pictures)], ("square",), 64, 1, seed=1))
-    assert len(few) == 3
-    assert np.array_equal(few[0].hole, every[0].hole)
+class MeanColour:
+    """A perception that sees mean colours."""
+
+    frechet = "Frechet (colour)"
+    distance = "colour"
+
+    def compare(self, pictures):
+        colours = pictures.mean((2, 3))
+        return Comparison(colours, (colours[1:] - colours[:1]).abs().sum(1))
 
 
-@pytest.mark.parametrize("name", sorted(evaluation.CLASSICAL))
+@pytest.mark.parametrize("name", sorted(fillers.CLASSICAL))
 def test_classical_fillers_fill_and_do_not_look_under_the_hole(name, case):
-    fill = evaluation.CLASSICAL[name]
-    filled = fill(case.name, case.picture, case.hole)
+    """OpenCV's read under a hole that touches the border unless the border is extended first."""
+    fill = fillers.CLASSICAL[name]
+    filled = fill(case.name, case.given, case.hole)
     assert filled.shape == case.truth.shape
     assert filled.dtype == np.uint8
     assert np.array_equal(filled[~case.hole], case.truth[~case.hole])
     assert filled[case.hole].mean() > 20
-
-
-@pytest.mark.parametrize("name", ["mean", "telea", "ns"])
-def test_classical_fillers_do_not_leak(name, case):
-    """OpenCV's read under a hole that touches the border unless the border is extended first."""
-    fill = evaluation.CLASSICAL[name]
-    noisy = case.picture.copy()
+    noisy = case.given.copy()
     noisy[case.hole] = np.random.default_rng(0).integers(0, 255, (int(case.hole.sum()), 3))
-    a, b = (fill(case.name, p, case.hole)[case.hole] for p in (case.picture, noisy))
-    assert np.array_equal(a, b)
+    assert np.array_equal(fill(case.name, noisy, case.hole)[case.hole], filled[case.hole])
 
 
 def test_a_perfect_filler_scores_perfectly_whatever_it_does_outside(case):
     everywhere_else_wrong = np.where(case.hole[..., None], case.truth, 0).astype(np.uint8)
-    figures = score(case, everywhere_else_wrong)
-    assert figures["mean L1"] == 0
+    judgement = Judgement("perfect", [MeanColour()])
+    judgement.add(case, {"perfect": everywhere_else_wrong})
+    figures = judgement.scores[0].figures
+    assert figures["mean L1"] == figures["colour"] == 0
     assert figures["PSNR"] == figures["hole PSNR"] == float("inf")
     assert figures["SSIM"] == pytest.approx(1)
 
 
-def test_the_table_marks_the_best(case):
-    scores = [
-        evaluation.Score("x", case.cell, "poor", {"mean L1": 0.2, "PSNR": 10.0}),
-        evaluation.Score("x", case.cell, "good", {"mean L1": 0.1, "PSNR": 20.0}),
-    ]
-    assert "| good | **0.1** | **20** |" in table(scores)
-    assert "| poor | 0.2 | 10 |" in table(scores)
+def test_the_worst_cases_are_kept_the_worst_first(case):
+    judgement = Judgement("grey")
+    for error in (10, 50, 20, 90, 30, 40, 60, 70, 50):
+        filled = np.clip(case.truth.astype(int) + error, 0, 255).astype(np.uint8)
+        judgement.add(case._replace(name=str(error)), {"grey": filled})
+    assert [e.case for e in judgement.examples()] == ["90", "70", "60", "50", "50", "40"]
 
 
-def test_the_command_writes_table_scores_and_sheets(pictures, tmp_path, network, capsys):
-    model.save(network, tmp_path / "w.safetensors")
-    parser = argparse.ArgumentParser()
-    evaluation.add_arguments(parser)
+def test_frechet_distances_are_between_a_fillers_results_and_the_truths(case):
+    judgement = Judgement("one", [MeanColour()])
+    for shift in (0, 20, 40):
+        truth = np.roll(case.truth, shift, axis=1)
+        judgement.add(case._replace(truth=truth), {"one": truth, "other": np.zeros_like(truth)})
+    found = judgement.frechet()
+    assert found[case.cell, "one"]["Frechet (colour)"] == pytest.approx(0, abs=1e-6)
+    assert found[case.cell, "other"]["Frechet (colour)"] > 1e-4
 
-    def command(*words):
-        return evaluation.run(parser.parse_args([str(pictures), "--size", "64", "--kinds", "square", *words]))
 
-    assert command("--export", "--out", str(tmp_path / "cases")) == 0
+def evaluate(pictures, *words):
+    return cli.main(["evaluate", str(pictures), "--size", "64", "--device", "cpu", *map(str, words)])
+
+
+def test_the_command_writes_tables_report_and_sheets(pictures, tmp_path, network, capsys):
+    weights = tmp_path / "w.safetensors"
+    model.save(network, weights)
+    assert evaluate(pictures, "--kinds", "square", "--export", "--out", tmp_path / "cases") == 0
     assert len(list((tmp_path / "cases" / "masks").iterdir())) == 9
-    assert np.asarray(Image.open(tmp_path / "cases" / "pictures" / "a-0.png")).shape == (64, 64, 3)
+    assert np.asarray(Image.open(tmp_path / "cases" / "pictures" / "0000-a-0.png")).shape == (64, 64, 3)
 
-    out = tmp_path / "out"
-    weights = str(tmp_path / "w.safetensors")
-    others = str(tmp_path / "cases" / "pictures")
-    assert command("--out", str(out), "--weights", weights, "--against", "telea", "--results", others) == 0
-    with open(out / "scores.csv") as file:
-        rows = list(csv.DictReader(file))
+    out, others = tmp_path / "out", tmp_path / "cases" / "pictures"
+    words = ("--kinds", "square", "--out", out, "--weights", weights, "--against", "telea", "--results", others)
+    assert evaluate(pictures, *words) == 0
+    rows = read(out / "scores.csv")
     assert {row["filler"] for row in rows} == {"telea", "pictures", "coarse branch", "dgfnet"}
     assert len(rows) == 9 * 4
     assert (out / "table.md").read_text() in capsys.readouterr().out
     assert len(list(out.glob("worst-*.png"))) == 3
+    assert len(read(out / "table.csv")) == 3 * 4
+    assert {row["reference"] for row in read(out / "differences.csv")} == {"dgfnet"}
+    page = (out / "report.html").read_text()
+    assert page.count("<img") == 9 * 6  # given, four fillers, truth
+    assert page.count("<svg") == 5
+    assert "telea" in page
 
 
-def test_missing_results_get_a_sentence(tmp_path, case):
+def test_the_report_is_whole_and_loads_nothing(pictures, tmp_path, network):
+    model.save(network, tmp_path / "w.safetensors")
+    out = tmp_path / "out"
+    assert (
+        evaluate(pictures, "--limit", 1, "--kinds", "object", "--out", out, "--weights", tmp_path / "w.safetensors")
+        == 0
+    )
+    page = (out / "report.html").read_text(encoding="utf-8")
+    open_tags = []
+
+    class Checker(html.parser.HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            for name, value in attrs:
+                assert name not in ("href", "srcset"), tag
+                assert name != "src" or value.startswith("data:image/jpeg;base64,")
+            if tag not in ("meta", "img", "br"):
+                open_tags.append(tag)
+
+        def handle_startendtag(self, tag, attrs):
+            pass
+
+        def handle_endtag(self, tag):
+            assert open_tags.pop() == tag
+
+    Checker().feed(page)
+    assert not open_tags
+    assert not re.search(r"url\(|@import|<script|https?:", page)
+
+
+def test_an_ablation_compares_weights_on_the_same_cases(pictures, tmp_path, network):
+    torch.manual_seed(5)
+    for name, fusion in (("full", "dpfm"), ("without-dpfm", "plain"), ("coarse", "none")):
+        (tmp_path / name).mkdir()
+        config = model.DGFNetConfig(width=0.125, detail_width=0.125, fusion=fusion, recurrences=2)
+        model.save(model.DGFNet(config), tmp_path / name / "weights.safetensors")
+    files = [tmp_path / name / "weights.safetensors" for name in ("full", "without-dpfm", "coarse")]
+    words = ("--kinds", "square", "--against", "--out", tmp_path / "out")
+    assert evaluate(pictures, *words, "--ablation", *files) == 0
+    found = read(tmp_path / "out" / "differences.csv")
+    assert {(row["filler"], row["reference"]) for row in found} == {("without-dpfm", "full"), ("coarse", "full")}
+    assert {row["filler"] for row in read(tmp_path / "out" / "table.csv")} == {"full", "without-dpfm", "coarse"}
+    over_all = [row for row in found if row["hole"] == "all holes" and row["figure"] == "PSNR"]
+    assert all(float(row["low"]) <= float(row["mean"]) <= float(row["high"]) for row in over_all)
+    scores = read(tmp_path / "out" / "scores.csv")
+    psnr = {f: np.mean([float(r["PSNR"]) for r in scores if r["filler"] == f]) for f in ("full", "coarse")}
+    (coarse,) = [row for row in over_all if row["filler"] == "coarse"]
+    assert float(coarse["mean"]) == pytest.approx(psnr["coarse"] - psnr["full"], abs=1e-4)
+
+
+def test_masks_from_a_folder_through_the_command(pictures, tmp_path, network):
+    (tmp_path / "objects").mkdir()
+    Image.fromarray(np.pad(np.full((20, 20), 255, np.uint8), 22)).save(tmp_path / "objects" / "m.png")
+    model.save(network, tmp_path / "w.safetensors")
+    words = ("--masks", tmp_path / "objects", "--white-is", "hole", "--weights", tmp_path / "w.safetensors")
+    assert evaluate(pictures, *words, "--out", tmp_path / "out") == 0
+    assert {row["hole"] for row in read(tmp_path / "out" / "table.csv")} == {"objects 0% to 10%"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--masks", "."], "--masks and --white-is go together"),
+        (["--white-is", "hole"], "--masks and --white-is go together"),
+        (["--squeezenet", "absent.h5"], "absent.h5"),
+        (["--inception", "absent.pth"], "absent.pth"),
+        (["--weights", "absent"], "no weights called 'absent'"),
+        (["--size", "8"], "--size must be 32"),
+    ],
+)
+def test_bad_options_get_a_sentence(pictures, tmp_path, capsys, words, sentence):
+    assert evaluate(pictures, "--out", tmp_path / "out", *words) == 1
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_columns_of_one_name_get_a_sentence(pictures, tmp_path, network, capsys):
+    model.save(network, tmp_path / "w.safetensors")
+    (tmp_path / "telea").mkdir()
+    words = ("--weights", tmp_path / "w.safetensors", "--results", tmp_path / "telea")
+    assert evaluate(pictures, "--out", tmp_path / "out", *words) == 1
+    assert "same name" in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_used_get_a_sentence(tmp_path, case):
+    fill = fillers.results(tmp_path)
     with pytest.raises(DataError, match="no result for 'x-0'"):
-        fillers.results(tmp_path)("x-0", case.picture, case.hole)
+        fill("x-0", case.given, case.hole)
+    Image.new("RGB", (60, 64)).save(tmp_path / "x-0.png")
+    with pytest.raises(DataError, match="60 x 64"):
+        fill("x-0", case.given, case.hole)
+    (tmp_path / "x-0.png").write_text("no")
+    with pytest.raises(DataError, match="cannot be read"):
+        fill("x-0", case.given, case.hole)
+
+
+def read(file):
+    with open(file, newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
