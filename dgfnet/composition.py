@@ -15,10 +15,6 @@ from dgfnet.pictures import from_float, split_alpha, to_float
 
 KNOWN_SHARE = 0.5
 """A reduced pixel is known where at least this share of its area is; its value comes from that share alone."""
-RING = 4
-"""Width in network pixels of the band just inside a hole in which prediction and surroundings are compared."""
-RING_SIGMA = 1.5
-"""Blur of that difference, so that the surrounding texture is not smeared into the hole."""
 
 
 def selection(mask: np.ndarray, box: Box, grow: int, feather: float) -> np.ndarray:
@@ -79,28 +75,23 @@ def enlarged(values: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Slowly varying colour that, added to the prediction, makes it meet the picture at the hole's border.
+    """Colour that, added to the prediction, makes it meet the picture at the hole's border.
 
-    A membrane over the hole says what the surroundings would be just inside its border (it continues gradients, too).
-    Its blurred difference from the prediction there, in a ring, is continued over the hole by a second membrane.
-    The ring is inside the hole because a network copies what it knows: outside, there is nothing to correct.
+    A membrane over the hole says what the surroundings would be at its outermost pixels; the prediction's difference from
+    it there is continued over the hole by a second membrane, under which fine detail fades within a few pixels.
+    The comparison is inside the hole because a network copies what it knows: outside, there is nothing to correct.
 
     Args:
         picture: [H, W, 3]; nothing is read where it is not known.
-        prediction: [H, W, 3]; read in the ring only.
+        prediction: [H, W, 3]; read at the hole's outermost pixels only.
         known: bool [H, W].
 
     Returns:
         float32 [H, W, 3]; meant for the hole.
     """
-    side = 2 * RING + 1
-    near = cv2.dilate(known.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
-    ring = (~known & near).astype(np.float32)
+    rim = ~known & (cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
     surroundings = _membrane(picture, known.astype(np.float32))
-    difference = np.where(ring[..., None] > 0, surroundings - prediction, np.float32(0))
-    weight = cv2.GaussianBlur(ring, (0, 0), RING_SIGMA, borderType=cv2.BORDER_CONSTANT)
-    blurred = cv2.GaussianBlur(difference, (0, 0), RING_SIGMA, borderType=cv2.BORDER_CONSTANT)
-    return _membrane(blurred / np.maximum(weight, 1e-6)[..., None], ring)
+    return _membrane(surroundings - prediction, rim.astype(np.float32))
 
 
 def _membrane(values: np.ndarray, known: np.ndarray) -> np.ndarray:
