@@ -111,8 +111,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
     rfr.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     rfr.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="weights to write, .safetensors")
 
-    weights = add("weights", _weights, "list the shipped weights, or describe some")
-    weights.add_argument("action", choices=("list", "info"))
+    weights = add("weights", _weights, "list the shipped weights, describe some, or use some by default")
+    weights.add_argument("action", choices=("list", "info", "use"))
     weights.add_argument("weights", nargs="?", help="name or path; the default ones unless given")
 
     add("serve", _serve, "run the server in the foreground", add_help=False)  # its options are the server's own
@@ -247,12 +247,19 @@ def _import_rfr(options: argparse.Namespace) -> int:
 
 
 def _weights(options: argparse.Namespace) -> int:
-    from dgfnet.model import available, load_info
+    from dgfnet.model import SHIPPED, available, load_info
+    from dgfnet.settings import choose_weights
 
     if options.action == "list":
         print("\n".join(available()) or "There are no shipped weights.")
         return 0
+    if options.action == "use" and not options.weights:
+        raise UsageError("Say which weights to use: `dgfnet weights use FILE`, or a shipped name.")
     info = load_info(options.weights)
+    if options.action == "use":
+        choose_weights(info.name if info.path.parent == SHIPPED else str(info.path.resolve()))
+        print(f"{info.path} is the default now; a running server takes it up after `dgfnet stop`.")
+        return 0
     print(f"name: {info.name}\npath: {info.path}\nsha256: {info.sha256}")
     for key, value in (*vars(info.config).items(), *info.notes.items()):
         print(f"{key}: {value}")

@@ -65,12 +65,18 @@ class PictureBank:
     textures are those of whole pictures, not of crops.
     """
 
-    def __init__(self, images: list[Tensor], textures: list[Tensor], device: torch.device | str = "cpu") -> None:
-        """`images` uint8 and `textures` int8 (127 = 0.5), [3, H, W] each."""
+    def __init__(
+        self,
+        images: list[Tensor],
+        textures: list[Tensor],
+        device: torch.device | str = "cpu",
+        weights: Tensor | None = None,
+    ) -> None:
+        """`images` uint8 and `textures` int8 (127 = 0.5), [3, H, W] each; `weights` multiply each picture's chance."""
         self.images = [x.to(device) for x in images]
         self.textures = [x.to(device) for x in textures]
         area = torch.tensor([float(x.shape[-1] * x.shape[-2]) for x in images])
-        self._weight = area.sqrt()
+        self._weight = area.sqrt() if weights is None else area.sqrt() * weights
 
     def __len__(self) -> int:
         """Pictures, each scale counted."""
@@ -94,28 +100,38 @@ class PictureBank:
         """Decode every picture at `scales` random scales whose short side lies in `short_sides`, and split it by RTV.
 
         Args:
+            sources: folders and tar files, each as PATH or PATH=WEIGHT; the weight (1 unless given) multiplies the
+                chance of each of the source's pictures.
             cache: folder for the result, so that the next run with the same sources and settings starts at once.
+
+        Raises:
+            DataError: a source is neither folder nor tar file, holds no picture, or has no positive weight.
         """
-        stamp = [(s, pathlib.Path(s).stat().st_size, pathlib.Path(s).stat().st_mtime_ns) for s in sources]
-        key = hashlib.sha256(repr((stamp, short_sides, scales, seed)).encode()).hexdigest()[:16]
+        weighed = [split_weight(source) for source in sources]
+        paths, shares = [path for path, _ in weighed], [share for _, share in weighed]
+        settings = (_stamps(paths), short_sides, scales, seed, *([shares] if set(shares) != {1.0} else []))
+        key = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
         file = cache / f"pictures-{key}.pt" if cache else None
         if file and file.is_file():
             data = torch.load(file, weights_only=True, mmap=True)
-            return cls(data["images"], data["textures"], device)
+            return cls(data["images"], data["textures"], device, data.get("weights"))
 
         rng = np.random.default_rng(seed)
         images: list[Tensor] = []
-        for _, picture in tqdm(read_pictures(sources), desc="decode", unit="picture", disable=None):
-            for _ in range(scales):
-                images.append(_resize(picture, float(rng.uniform(*short_sides))))
+        chances: list[float] = []
+        pictures = ((picture, share) for path, share in weighed for _, picture in read_pictures([path]))
+        for picture, share in tqdm(pictures, desc="decode", unit="picture", disable=None):
+            images += [_resize(picture, float(rng.uniform(*short_sides))) for _ in range(scales)]
+            chances += [share] * scales
+        weights = torch.tensor(chances)
         with ThreadPoolExecutor(1) as pool:  # one ahead, so that the GPU does not wait for the copy back
             jobs = pool.map(lambda x: _texture(x.to(device)).cpu(), images)
             textures = list(tqdm(jobs, desc="texture", total=len(images), unit="picture", disable=None))
         if file:
             file.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"images": images, "textures": textures}, file.with_suffix(".partial"))
+            torch.save({"images": images, "textures": textures, "weights": weights}, file.with_suffix(".partial"))
             file.with_suffix(".partial").replace(file)
-        return cls(images, textures, device)
+        return cls(images, textures, device, weights)
 
     def sample(self, batch: int, size: int, generator: torch.Generator) -> Crops:
         """Random crops, mirrored at random, with a mild random gain.
@@ -136,6 +152,36 @@ class PictureBank:
         image = torch.stack([c[0] for c in crops]).float() / 255
         texture = torch.stack([c[1] for c in crops]).float() / 254
         return Crops(image * gain, texture * gain)
+
+
+def split_weight(source: str) -> tuple[str, float]:
+    """PATH=WEIGHT or PATH -> path and weight.
+
+    Raises:
+        DataError: the weight is not positive.
+    """
+    path, equals, number = source.rpartition("=")
+    if not equals or pathlib.Path(source).exists():
+        return source, 1.0
+    try:
+        weight = float(number)
+    except ValueError:
+        return source, 1.0
+    if not 0 < weight < float("inf"):
+        raise DataError(f"The weight of '{path}' must be a positive number, not {number}.")
+    return path, weight
+
+
+def _stamps(paths: list[str]) -> list[tuple[str, int, int]]:
+    """What tells a changed source from the same one.
+
+    Raises:
+        DataError: there is no such source.
+    """
+    for path in paths:
+        if not pathlib.Path(path).exists():
+            raise DataError(f"There is no '{path}'; give folders or tar files of pictures.")
+    return [(p, pathlib.Path(p).stat().st_size, pathlib.Path(p).stat().st_mtime_ns) for p in paths]
 
 
 def _resize(picture: Image.Image, short_side: float) -> Tensor:

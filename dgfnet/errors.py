@@ -26,6 +26,10 @@ class Cancelled(Exception):
     """Raised by a progress callback to stop the work; nothing has been changed."""
 
 
+class TrainingError(RuntimeError):
+    """Training cannot start or go on; the text says why and what to do."""
+
+
 def check_number(name: str, value: float, lowest: float, highest: float) -> None:
     """Raise PictureError `bad_option` unless an option is a number within its range."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import pathlib
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dgfnet.data import read_pictures
+
+Colour = Literal["white", "black"]
 Kind = Literal["irregular", "square", "object"]
 KINDS: tuple[Kind, ...] = ("irregular", "square", "object")
 
@@ -102,3 +107,42 @@ def blob(share: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
 
 _MAKERS = {"irregular": irregular, "square": square, "object": blob}
+
+
+class MaskFolder:
+    """Holes drawn by others: black and white pictures, used at random sizes, places and orientations."""
+
+    def __init__(self, folder: str | pathlib.Path, holes: Colour) -> None:
+        """`holes` is the colour of a hole; nothing about it is guessed.
+
+        Raises:
+            DataError: there is no mask in the folder.
+        """
+        self.masks: list[Tensor] = []
+        for _, picture in read_pictures([str(folder)]):
+            white = torch.from_numpy(np.asarray(picture.convert("L")) >= 128)
+            self.masks.append(~white if holes == "white" else white)
+
+    def sample(self, batch: int, size: int, generator: torch.Generator) -> Tensor:
+        """[batch, 1, size, size], 1 = known: each a square of half to all of a mask's short side, turned and mirrored.
+
+        Args:
+            generator: on the CPU.
+        """
+        return torch.stack([self._draw(size, generator) for _ in range(batch)])
+
+    def _draw(self, size: int, generator: torch.Generator) -> Tensor:
+        mask = self.masks[int(torch.randint(len(self.masks), (1,), generator=generator))]
+        zoom, u, v = torch.rand(3, generator=generator).tolist()
+        turns, mirrored = torch.randint(4, (2,), generator=generator).tolist()
+        side = max(1, round(min(mask.shape) * (0.5 + 0.5 * zoom)))
+        y, x = (int(w * (length - side + 1)) for w, length in zip((u, v), mask.shape, strict=True))
+        part = mask[y : y + side, x : x + side].rot90(turns)
+        part = part.flip(-1) if mirrored % 2 else part
+        return F.interpolate(part[None, None].float(), size=(size, size), mode="nearest")[0]
+
+    def mix_into(self, known: Tensor, share: float, generator: torch.Generator) -> Tensor:
+        """Replace each of the masks [B, 1, H, H] with probability `share` by one of these."""
+        drawn = self.sample(len(known), known.shape[-1], generator).to(known.device)
+        replaced = (torch.rand(len(known), generator=generator) < share).to(known.device)
+        return torch.where(replaced[:, None, None, None], drawn, known)

@@ -19,6 +19,7 @@ from dgfnet.diffusion import blank
 from dgfnet.fusion import FusionNetwork
 from dgfnet.layers import composite
 from dgfnet.rtv import masked_texture
+from dgfnet.settings import chosen_weights
 from dgfnet.texture import TextureBranch
 
 SHIPPED = pathlib.Path(__file__).parent / "weights"
@@ -86,13 +87,30 @@ class DGFNet(nn.Module):
         if height % STRIDE or width % STRIDE:
             raise ValueError(f"height and width must be multiples of {STRIDE}, not {height} x {width}")
         image = blank(image, known)
-        coarse = self.coarse(image, known, recurrences or self.config.recurrences)
+        return self.refine(image, known, self.coarse(image, known, recurrences or self.config.recurrences))
+
+    def refine(self, image: Tensor, known: Tensor, structure: Tensor) -> Output:
+        """Texture branch and fusion on a structure: the network's second half, and its second role.
+
+        At network scale the structure is the coarse branch's picture. One scale finer it is the final picture of the
+        scale below, enlarged twofold (bilinear): blurred in the hole, where this puts detail in. Recipes with
+        `refine` train both roles.
+
+        Args:
+            image: [B, 3, H, W], sRGB, 0 to 1; nothing under the hole is read. H and W multiples of 16.
+            known: [B, 1, H, W], 1 = known, 0 = hole.
+            structure: [B, 3, H, W], read in the hole only.
+
+        Returns:
+            As `forward`; `coarse` is the structure.
+        """
+        image = blank(image, known)
         if self.config.fusion == "none":
-            return Output(coarse, torch.zeros_like(coarse), coarse)
+            return Output(structure, torch.zeros_like(structure), structure)
         known_texture = masked_texture(image, known)
         texture = self.texture(known_texture, known)
-        fused = self.fusion(composite(coarse, image, known), composite(texture, known_texture, known), known)
-        return Output(coarse, texture, fused)
+        fused = self.fusion(composite(structure, image, known), composite(texture, known_texture, known), known)
+        return Output(structure, texture, fused)
 
     def recurrences_for(self, depth: float) -> int:
         """Recurrences for a hole whose innermost pixel is `depth` px from its border.
@@ -139,17 +157,18 @@ def available() -> list[str]:
 
 
 def find(weights: str | pathlib.Path | None = None) -> pathlib.Path:
-    """Path of a weights file given by path or by shipped name; the default is the shipped one.
+    """Path of a weights file given by path or by shipped name; the default is the user's choice, else the shipped one.
 
     Raises:
         WeightsError: there is no such file.
     """
-    path = pathlib.Path(weights or DEFAULT)
+    path = pathlib.Path(weights or chosen_weights() or DEFAULT)
     for candidate in (path, SHIPPED / f"{path.name}.safetensors"):
         if candidate.is_file():
             return candidate
     names = ", ".join(available()) or "none"
-    raise WeightsError(f"There are no weights called '{weights or DEFAULT}'; shipped are: {names}.")
+    hint = "" if weights else "; choose others with `dgfnet weights use`"
+    raise WeightsError(f"There are no weights called '{path}'; shipped are: {names}{hint}.")
 
 
 def load_info(weights: str | pathlib.Path | None = None) -> WeightsInfo:

@@ -29,7 +29,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole training run. `recurrences` is the range that is drawn from at each step."""
+    """A whole training run.
+
+    `recurrences` is the range that is drawn from at each step. `refine` also trains texture branch and fusion one scale
+    finer, on the picture that the network made at half the size (`DGFNet.refine`).
+    """
 
     name: str
     network: DGFNetConfig
@@ -39,6 +43,7 @@ class Recipe:
     texture: LossWeights
     fused: LossWeights
     recurrences: tuple[int, int] = (6, 6)
+    refine: bool = False
     mask_kinds: tuple[Kind, ...] = ("irregular", "square")
     hole_share: tuple[float, float] = (0.1, 0.6)
     short_sides: tuple[int, int] = (256, 512)
@@ -84,6 +89,7 @@ FULL = replace(
     ),
     steps=40_000,
     recurrences=(2, 6),
+    refine=True,
     mask_kinds=("irregular", "square", "object"),
     scales=3,
     average=0.999,
@@ -92,6 +98,7 @@ FULL = replace(
         "crops of 128 px first",
         "batch 32 and more",
         "a random number of recurrences",
+        "texture branch and fusion trained at a finer scale too",
         "moving average of weights",
     ),
 )
@@ -109,6 +116,7 @@ NARROW = replace(
     texture=LossWeights(50, 50),
     fused=LossWeights(50, 50, 0.1, 180),
     recurrences=(2, 4),
+    refine=False,
     short_sides=(224, 384),
     scales=1,
     average=0.995,

@@ -1,240 +1,60 @@
-"""The training loop: joint training of both branches and the fusion network, resumable at any step."""
+"""`dgfnet train`: from options to a run's folder with checkpoints, weights, log, plots and sample sheets."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import dataclasses
 import json
 import pathlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
-from dgfnet import losses
+from dgfnet import checkpoints, parallel
 from dgfnet.data import PictureBank
-from dgfnet.discriminator import PatchDiscriminator
+from dgfnet.errors import TrainingError
 from dgfnet.features import VGGFeatures, load_features
-from dgfnet.layers import composite
-from dgfnet.losses import LossWeights
-from dgfnet.masks import random_masks
-from dgfnet.model import DGFNet, save
-from dgfnet.recipes import RECIPES, Recipe, Stage
+from dgfnet.masks import MaskFolder
+from dgfnet.recipes import RECIPES, Recipe
+from dgfnet.runlog import RunLog
+from dgfnet.samples import Samples
+from dgfnet.trainer import Trainer
 
-_LOG_EVERY = 10
-Module = TypeVar("Module", bound=nn.Module)
-
-
-class TrainingError(RuntimeError):
-    """Training cannot start or go on; the text says why and what to do."""
-
-
-class Trainer:
-    """Everything that a run changes: networks, optimisers, moving average, generators, step count."""
-
-    def __init__(
-        self, recipe: Recipe, bank: PictureBank, features: VGGFeatures | None, device: torch.device | str = "cpu"
-    ) -> None:
-        self.recipe, self.bank = recipe, bank
-        self.device = torch.device(device)
-        torch.manual_seed(recipe.seed)
-        self.network = _place(DGFNet(recipe.network), self.device)
-        self.average = DGFNet(recipe.network).to(self.device).requires_grad_(False)
-        self.average.load_state_dict(self.network.state_dict())
-        self.discriminator = PatchDiscriminator(recipe.network.width).to(self.device)
-        self.optimizer = torch.optim.Adam(self.network.parameters())
-        self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters())
-        self.features = _place(features, self.device) if features else None
-        self.crops = torch.Generator().manual_seed(recipe.seed)
-        self.holes = torch.Generator(self.device).manual_seed(recipe.seed)
-        self.step = 0
-        self.seconds = 0.0
-
-    def run(self, steps: int) -> Iterator[dict[str, float]]:
-        """Train, one yield of this step's losses per step.
-
-        Raises:
-            TrainingError: a loss is not finite; nothing was changed by that step.
-        """
-        while self.step < steps:
-            started = time.perf_counter()
-            values = self._step(self.recipe.stage_at(self.step))
-            self.step += 1
-            self.seconds += time.perf_counter() - started
-            yield values
-
-    def _step(self, stage: Stage) -> dict[str, float]:
-        crops = self.bank.sample(stage.batch, stage.size, self.crops)
-        image, texture = crops.image.to(self.device), crops.texture.to(self.device)
-        known = random_masks(self.recipe.mask_kinds, self.recipe.hole_share, stage.batch, stage.size, self.holes)
-        low, high = self.recipe.recurrences
-        recurrences = int(torch.randint(low, high + 1, (1,), generator=self.crops))
-        set_mode(self.network, stage.frozen_norm)
-        for optimizer in (self.optimizer, self.discriminator_optimizer):
-            optimizer.param_groups[0]["lr"] = stage.rate
-
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            out = self.network(image, known, recurrences)
-        terms: dict[str, Tensor] = {}
-        features = self._features if stage.features and self.features is not None else None
-        seen = features(image) if features else None
-        total = self._branch("coarse", out.coarse, image, known, self.recipe.coarse, seen, terms)
-        if self.recipe.network.fusion != "none":
-            # The feature network expects pictures from 0 to 1: a texture is shown on mid-grey.
-            shown = features(texture + 0.5) if features and self.recipe.texture.features else None
-            total = total + self._branch("texture", out.texture, texture, known, self.recipe.texture, shown, terms, 0.5)
-            total = total + self._branch("fused", out.fused, image, known, self.recipe.fused, seen, terms)
-        completed = composite(out.fused.float(), image, known)
-        if stage.adversarial:
-            self.discriminator.requires_grad_(False)
-            terms["adversarial"] = losses.adversarial_loss(self.discriminator(completed, known))
-            total = total + self.recipe.fused.adversarial * terms["adversarial"]
-        if not torch.isfinite(total):
-            raise TrainingError(f"The loss is not finite at step {self.step}; resume with a lower learning rate.")
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        if self.recipe.clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        self.optimizer.step()
-        if stage.adversarial:
-            terms["discriminator"] = self._discriminate(image, completed.detach(), known)
-        self._update_average()
-        return {"total": float(total.detach()), **{name: float(value.detach()) for name, value in terms.items()}}
-
-    def _branch(
-        self,
-        name: str,
-        prediction: Tensor,
-        truth: Tensor,
-        known: Tensor,
-        weights: LossWeights,
-        wanted: list[Tensor] | None,
-        terms: dict[str, Tensor],
-        offset: float = 0.0,
-    ) -> Tensor:
-        """Eq. (10) for one branch, without the adversarial term; `wanted` are the features of the truth."""
-        prediction = prediction.float()
-        hole = terms[f"{name} hole"] = losses.hole_loss(prediction, truth, known)
-        valid = terms[f"{name} valid"] = losses.valid_loss(prediction, truth, known)
-        total = weights.hole * hole + weights.valid * valid
-        if wanted is not None and weights.features:
-            found = self._features(composite(prediction, truth, known) + offset)
-            perceptual = terms[f"{name} perceptual"] = losses.perceptual_loss(found, wanted)
-            style = terms[f"{name} style"] = losses.style_loss(found, wanted)
-            total = total + weights.perceptual * perceptual + weights.style * style
-        return total
-
-    def _features(self, picture: Tensor) -> list[Tensor]:
-        assert self.features is not None
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            return self.features(picture)
-
-    def _discriminate(self, real: Tensor, fake: Tensor, known: Tensor) -> Tensor:
-        self.discriminator.requires_grad_(True)
-        loss = losses.discriminator_loss(self.discriminator(real, known), self.discriminator(fake, known))
-        self.discriminator_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.discriminator_optimizer.step()
-        return loss
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = min(self.recipe.average, self.step / (self.step + 10))
-        for mean, value in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
-            else:
-                mean.copy_(value)
-
-    def state(self) -> dict[str, Any]:
-        """Everything needed to go on exactly where this is."""
-        return {
-            "recipe": dataclasses.asdict(self.recipe),
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
-            "crops": self.crops.get_state(),
-            "holes": self.holes.get_state(),
-            "holes_device": self.device.type,
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state()`.
-
-        Raises:
-            TrainingError: the state is of another network.
-        """
-        if state["recipe"]["network"] != dataclasses.asdict(self.recipe.network):
-            raise TrainingError("The checkpoint is of another network; start a new folder with --out.")
-        for name in ("network", "average", "discriminator", "optimizer", "discriminator_optimizer"):
-            getattr(self, name).load_state_dict(state[name])
-        self.crops.set_state(state["crops"])
-        if state["holes_device"] == self.device.type:
-            self.holes.set_state(state["holes"])
-        else:
-            self.holes.manual_seed(self.recipe.seed + state["step"])
-        self.step, self.seconds = state["step"], state["seconds"]
-
-
-def _place(module: Module, device: torch.device) -> Module:
-    """On the device, in the memory format in which bfloat16 convolutions are fastest."""
-    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def set_mode(network: nn.Module, frozen_norm: bool) -> None:
-    """Training mode; BatchNorm on its running statistics where `frozen_norm`."""
-    network.train()
-    if frozen_norm:
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-
-
-def write_checkpoint(trainer: Trainer, folder: pathlib.Path) -> None:
-    """Checkpoint and averaged weights; a crash while writing leaves the last ones whole."""
-    partial = folder / "checkpoint.partial"
-    torch.save(trainer.state(), partial)
-    partial.replace(folder / "checkpoint.pt")
-    notes = {
-        "recipe": trainer.recipe.name,
-        "step": str(trainer.step),
-        "steps": str(trainer.recipe.steps),
-        "hours": f"{trainer.seconds / 3600:.2f}",
-        "device": device_name(trainer.device),
-    }
-    save(trainer.average, folder / "weights.partial", notes)
-    (folder / "weights.partial").replace(folder / "weights.safetensors")
-
-
-def device_name(device: torch.device) -> str:
-    """What a person calls the device."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+_SAVE_SECONDS = 300
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dgfnet train`."""
-    parser.add_argument("pictures", nargs="+", help="folders or tar files of photographs")
+    parser.add_argument("pictures", nargs="+", help="folders or tar files of photographs, each PATH or PATH=WEIGHT")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/dgfnet"), help="folder of the run")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="narrow")
     parser.add_argument("--steps", type=int, help="length of the whole run; the stages stretch with it")
     parser.add_argument("--minutes", type=float, help="stop cleanly after this time; go on later with --resume")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--features", help="VGG weights: a folder of .npy arrays or torchvision's vgg16 file")
-    parser.add_argument("--no-features", action="store_true", help="train without perceptual and style losses")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--rate-factor", type=float, default=1.0, help="multiplies the recipe's learning rates")
     parser.add_argument("--seed", type=int)
+
+    data = parser.add_argument_group("data")
+    data.add_argument("--features", help="VGG weights: a folder of .npy arrays or torchvision's vgg16 file")
+    data.add_argument("--no-features", action="store_true", help="train without perceptual and style losses")
+    data.add_argument("--masks", help="folder of black and white masks, used beside the recipe's own kinds")
+    data.add_argument("--holes-are", choices=("white", "black"), help="which colour of --masks is the hole")
+    data.add_argument("--validation", nargs="+", help="photographs for the sample sheets; else those trained on")
+    data.add_argument("--sheet-every", type=int, default=500, metavar="STEPS", help="0: never")
+
+    output = parser.add_argument_group("checkpoints")
+    output.add_argument("--checkpoint-part-mb", type=float, metavar="MB", help="split checkpoints into such files")
+    output.add_argument("--slim-checkpoint", action="store_true", help="a quarter of the size; not to the bit")
+
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    machine.add_argument("--threads", type=int, help="CPU threads")
+    machine.add_argument("--compile", action="store_true", help="through torch.compile; the first steps take minutes")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -246,71 +66,144 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     folder: pathlib.Path = arguments.out
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists() and not arguments.resume:
+    _check(arguments, folder)
+    with parallel.joined(arguments.device) as device:
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe = _recipe(arguments)
+        with parallel.first_here():
+            bank = _bank(arguments.pictures, recipe, device, folder)
+            shown = _bank(arguments.validation, recipe, device, folder) if arguments.validation else bank
+        masks = MaskFolder(arguments.masks, arguments.holes_are) if arguments.masks else None
+        trainer = Trainer(recipe, bank, _features(arguments, bank), device, masks, arguments.compile)
+        if arguments.resume:
+            trainer.restore(checkpoints.read(folder, trainer.device))
+        samples = Samples(shown, recipe) if arguments.sheet_every and parallel.rank() == 0 else None
+        part = int(arguments.checkpoint_part_mb * 1e6) if arguments.checkpoint_part_mb else None
+        return Session(trainer, folder, samples, arguments.sheet_every, part, arguments.slim_checkpoint).run(
+            arguments.minutes
+        )
+
+
+def _check(arguments: argparse.Namespace, folder: pathlib.Path) -> None:
+    """Refuse what can be refused before anything is decoded."""
+    if not arguments.features and not arguments.no_features:
+        raise TrainingError("The paper's losses need VGG weights: give them with --features, or say --no-features.")
+    if bool(arguments.masks) != bool(arguments.holes_are):
+        raise TrainingError("--masks and --holes-are go together: say which colour of the masks is the hole.")
+    if arguments.checkpoint_part_mb is not None and arguments.checkpoint_part_mb < 1:
+        raise TrainingError("--checkpoint-part-mb must be 1 or more.")
+    if arguments.rate_factor <= 0:
+        raise TrainingError("--rate-factor must be positive; 0.5 halves the learning rate.")
+    if checkpoints.exists(folder) and not arguments.resume:
         raise TrainingError(f"'{folder}' holds a run already; add --resume, or choose another folder with --out.")
-    if arguments.resume and not checkpoint.exists():
+    if arguments.resume and not checkpoints.exists(folder):
         raise TrainingError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
 
+
+def _recipe(arguments: argparse.Namespace) -> Recipe:
     recipe = RECIPES[arguments.recipe]
     changes = {name: getattr(arguments, name) for name in ("steps", "seed") if getattr(arguments, name) is not None}
-    recipe = dataclasses.replace(recipe, **changes)
-    bank = PictureBank.build(
-        arguments.pictures, recipe.short_sides, recipe.scales, recipe.seed, arguments.device, folder / "cache"
-    )
-    trainer = Trainer(recipe, bank, _features(arguments, bank), arguments.device)
-    if arguments.resume:
-        trainer.restore(torch.load(checkpoint, map_location=arguments.device, weights_only=True))
-    (folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1) + "\n")
-    return _loop(trainer, folder, arguments.minutes)
+    stages = tuple(dataclasses.replace(s, rate=s.rate * arguments.rate_factor) for s in recipe.stages)
+    return dataclasses.replace(recipe, stages=stages, **changes)
+
+
+def _bank(sources: list[str], recipe: Recipe, device: str, folder: pathlib.Path) -> PictureBank:
+    return PictureBank.build(sources, recipe.short_sides, recipe.scales, recipe.seed, device, folder / "cache")
 
 
 def _features(arguments: argparse.Namespace, bank: PictureBank) -> VGGFeatures | None:
     if arguments.no_features:
         return None
-    if not arguments.features:
-        raise TrainingError("The paper's losses need VGG weights: give them with --features, or say --no-features.")
     features = load_features(arguments.features)
     features.calibrate(bank.sample(32, 128, torch.Generator().manual_seed(0)).image.cpu())
     return features
 
 
-def _loop(trainer: Trainer, folder: pathlib.Path, minutes: float | None) -> int:
-    """Steps until the recipe's end, the time is up, or a stop is asked for; logs, and keeps checkpoints on the way."""
-    deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
-    saved = time.monotonic()
-    stop = False
+class Session:
+    """Steps until the recipe's end, the time is up, or a stop is asked for; writes the run's folder on the way."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: pathlib.Path,
+        samples: Samples | None = None,
+        sheet_every: int = 0,
+        part_bytes: int | None = None,
+        slim: bool = False,
+    ) -> None:
+        self.trainer, self.folder, self.samples, self.sheet_every = trainer, folder, samples, sheet_every
+        self.part_bytes, self.slim = part_bytes, slim
+
+    def run(self, minutes: float | None = None) -> int:
+        """Train, in all processes; the first one writes. Returns the exit code.
+
+        Raises:
+            TrainingError: training fell apart; the checkpoint is the last good one.
+        """
+        trainer = self.trainer
+        deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
+        writes = parallel.rank() == 0
+        if writes:
+            recipe = dataclasses.asdict(trainer.recipe)
+            (self.folder / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
+        log = RunLog(self.folder / "log.csv", trainer.step) if writes else None
+        saved = time.monotonic()
+        with _stoppable() as stop, self._bar() as bar:
+            for values in trainer.run(trainer.recipe.steps):
+                bar.update()
+                if log is not None:
+                    self._report(log, bar, values)
+                    if time.monotonic() - saved > _SAVE_SECONDS and trainer.watch.sound:
+                        self._write(log)
+                        saved = time.monotonic()
+                if parallel.anyone(stop() or time.monotonic() > deadline, trainer.device):
+                    break
+        if log is not None:
+            with contextlib.suppress(KeyboardInterrupt):
+                self._write(log)
+            done = f"step {trainer.step} of {trainer.recipe.steps}; weights in {self.folder / 'weights.safetensors'}"
+            print(done, file=sys.stderr)
+        return 0
+
+    def _bar(self) -> tqdm:
+        steps, quiet = self.trainer.recipe.steps, None if parallel.rank() == 0 else True
+        return tqdm(total=steps, initial=self.trainer.step, unit="step", disable=quiet)
+
+    def _report(self, log: RunLog, bar: tqdm, values: dict[str, float]) -> None:
+        trainer = self.trainer
+        means = log.add(trainer.step, trainer.seconds, values)
+        if means:
+            rate = bar.format_dict["rate"] or 0
+            shown = {name: f"{means[name]:.4f}" for name in ("coarse hole", "fused hole") if name in means}
+            images = rate * trainer.stage.batch * parallel.size()
+            bar.set_postfix(shown | {"images/s": f"{images:.1f}"})
+        if self.samples and self.sheet_every and trainer.step % self.sheet_every == 0:
+            self._sheet(log, self.samples)
+
+    def _sheet(self, log: RunLog, samples: Samples) -> None:
+        sheet, figures = samples.judge(self.trainer)
+        (self.folder / "samples").mkdir(exist_ok=True)
+        sheet.save(self.folder / "samples" / f"step-{self.trainer.step:07d}.png")
+        log.write(self.trainer.step, self.trainer.seconds, figures)
+        log.plot(self.folder / "losses.svg")
+
+    def _write(self, log: RunLog) -> None:
+        checkpoints.write(self.trainer, self.folder, self.part_bytes, self.slim)
+        log.plot(self.folder / "losses.svg")
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Ctrl+C and a polite kill only set what the yielded function returns."""
+    asked = False
 
     def ask(*_: object) -> None:
-        nonlocal stop
-        stop = True
+        nonlocal asked
+        asked = True
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with (
-            open(folder / "log.csv", "a", newline="") as file,
-            tqdm(total=trainer.recipe.steps, initial=trainer.step, unit="step", disable=None) as bar,
-        ):
-            log = csv.writer(file)
-            for values in trainer.run(trainer.recipe.steps):
-                bar.update()
-                if trainer.step % _LOG_EVERY == 0:
-                    bar.set_postfix({k: f"{values[k]:.4f}" for k in ("coarse hole", "fused hole") if k in values})
-                    for name, value in values.items():
-                        log.writerow([trainer.step, f"{trainer.seconds:.1f}", name, f"{value:.6g}"])
-                    file.flush()
-                if stop or time.monotonic() > deadline:
-                    break
-                if time.monotonic() - saved > 300:
-                    write_checkpoint(trainer, folder)
-                    saved = time.monotonic()
+        yield lambda: asked
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        write_checkpoint(trainer, folder)
-    print(
-        f"step {trainer.step} of {trainer.recipe.steps}; weights in {folder / 'weights.safetensors'}", file=sys.stderr
-    )
-    return 0

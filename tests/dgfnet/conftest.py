@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from dgfnet.data import PictureBank
 from dgfnet.model import DGFNet, DGFNetConfig
+from dgfnet.recipes import PAPER, Recipe, Stage
+from dgfnet.rtv import rtv
 
 SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared"
 
@@ -47,3 +50,29 @@ def network() -> DGFNet:
     network = DGFNet(DGFNetConfig(width=0.125, detail_width=0.125, recurrences=2)).eval()
     torch.nn.init.normal_(network.fusion.out.weight, std=0.1)
     return network
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    """Four steps of the smallest full network: two with a discriminator, two with frozen BatchNorm."""
+    return Recipe(
+        name="test",
+        network=DGFNetConfig(width=0.125, detail_width=0.125, recurrences=2),
+        stages=(
+            Stage(share=0.5, size=32, batch=2, rate=1e-3, adversarial=True),
+            Stage(share=0.5, size=32, batch=2, rate=1e-4, frozen_norm=True),
+        ),
+        steps=4,
+        coarse=PAPER.coarse,
+        texture=PAPER.texture,
+        fused=PAPER.fused,
+        recurrences=(1, 2),
+        average=0.9,
+    )
+
+
+@pytest.fixture
+def bank(image: torch.Tensor) -> PictureBank:
+    """One picture of 64 px to train on."""
+    texture = ((image - rtv(image)) * 254).round().to(torch.int8)
+    return PictureBank([(image[0] * 255).to(torch.uint8)], [texture[0]])

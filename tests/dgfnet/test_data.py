@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dgfnet.data import DataError, PictureBank, read_pictures
+from dgfnet.data import DataError, PictureBank, read_pictures, split_weight
 from dgfnet.rtv import rtv
 
 
@@ -63,3 +63,24 @@ def test_the_cache_is_used_and_gives_the_same(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("dgfnet.data.read_pictures", lambda sources: pytest.fail("decoded again"))
     second = build(folder, cache=tmp_path / "cache")
     assert all(torch.equal(a, b) for a, b in zip(first.textures, second.textures, strict=True))
+
+
+def test_a_weight_multiplies_the_chance_of_a_sources_pictures(tmp_path):
+    for name, level in (("dark", 0), ("light", 255)):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (32, 32), (level,) * 3).save(tmp_path / name / "a.png")
+    for cache in (None, tmp_path / "cache", tmp_path / "cache"):  # decoded, decoded and kept, read back
+        sources = [str(tmp_path / "dark"), f"{tmp_path / 'light'}=9"]
+        bank = PictureBank.build(sources, (32, 32), 1, seed=1, cache=cache)
+        crops = bank.sample(1000, 4, torch.Generator().manual_seed(0))
+        assert 0.85 < (crops.image.mean(dim=(1, 2, 3)) > 0.5).float().mean() < 0.95
+
+
+def test_weights_are_read_from_the_end(tmp_path):
+    (tmp_path / "a=2").mkdir()
+    assert split_weight(str(tmp_path / "a=2")) == (str(tmp_path / "a=2"), 1.0)
+    assert split_weight("x=0.5") == ("x", 0.5)
+    assert split_weight("x=y") == ("x=y", 1.0)
+    for number in ("0", "-1", "inf", "nan"):
+        with pytest.raises(DataError, match="positive"):
+            split_weight(f"x={number}")

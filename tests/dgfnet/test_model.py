@@ -49,6 +49,24 @@ def test_nothing_in_the_hole_leaks(fusion, hidden, image, known):
             assert torch.equal(clean, dirty)
 
 
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_refining_reads_the_hole_through_the_structure_only(fusion, image, known):
+    network = small(fusion).eval()
+    if fusion != "none":
+        torch.nn.init.normal_(network.fusion.out.weight, std=0.1)
+    structure = torch.rand_like(image)
+    poisoned = torch.where(known > 0, image, torch.full_like(image, float("nan")))
+    outside = torch.where(known > 0, torch.full_like(image, float("nan")), structure)
+    with torch.no_grad():
+        clean = network.refine(image, known, structure)
+        assert torch.equal(network.refine(poisoned, known, structure).fused, clean.fused)
+        if fusion != "none":
+            assert torch.equal(network.refine(image, known, outside).fused, clean.fused)
+        assert not torch.equal(network.refine(image, known, 1 - structure).fused, clean.fused)
+        first = network(image, known)
+        assert torch.equal(network.refine(image, known, first.coarse).fused, first.fused)
+
+
 def test_a_call_changes_nothing_on_the_network(network, image, known):
     before = {k: v.clone() for k, v in network.state_dict().items()}
     with torch.no_grad():
