@@ -136,13 +136,17 @@ def new_layer(image: Gimp.Image, name: str, bounds: Bounds, encoding: Encoding, 
     return layer
 
 
-def blend_as_seen(layer: Gimp.Layer) -> None:
-    """Let a layer blend in the values that travel, not in linear light: fill and texture were computed in those."""
-    space = Gimp.LayerColorSpace
-    own_curve = precision.has_profile_curve(int(layer.get_image().get_precision()))
-    values = space.RGB_NON_LINEAR if own_curve else space.RGB_PERCEPTUAL
-    layer.set_blend_space(values)
-    layer.set_composite_space(values)
+def blend_as_sent(layer: Gimp.Layer, image: Gimp.Image) -> None:
+    """Let a layer blend in the values that travel: fill and texture were computed in those.
+
+    Layers are put on top of each other in the image's own values: any other way would change the last bits of floats
+    under a layer that shows nothing there. In linear images that is linear light.
+    """
+    space, value = Gimp.LayerColorSpace, int(image.get_precision())
+    own = space.RGB_NON_LINEAR if precision.has_profile_curve(value) else space.RGB_PERCEPTUAL
+    layer.set_composite_space(space.RGB_LINEAR if precision.is_linear(value) else own)
+    # Grain merge in sRGB's own curve rounds better in 16 bits; another profile's curve needs its own.
+    layer.set_blend_space(own if image.get_color_profile() else space.RGB_PERCEPTUAL)
 
 
 def visible(image: Gimp.Image) -> Gimp.Layer:

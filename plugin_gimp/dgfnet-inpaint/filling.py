@@ -175,7 +175,7 @@ def _layer(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding) -
     if answer.blend == "grain_merge":
         layer.set_mode(Gimp.LayerMode.GRAIN_MERGE)
     layer.set_opacity(answer.opacity * 100)
-    document.blend_as_seen(layer)
+    document.blend_as_sent(layer, image)
     return layer
 
 
@@ -190,7 +190,7 @@ def _group(
 ) -> Gimp.Layer:
     """The answer's layers in a group of their own, the first at the bottom."""
     group = _insert(image, Gimp.GroupLayer.new(image, name), source)
-    document.blend_as_seen(group)
+    document.blend_as_sent(group, image)
     for answer in result.layers:
         image.insert_layer(_layer(image, answer, crop, encoding), group, 0)
     return group
@@ -199,7 +199,7 @@ def _group(
 def _copy(
     image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, encoding: Encoding, hole: Hole
 ) -> Gimp.Layer:
-    """A copy of the source with the fill in it; only selected pixels are written."""
+    """A copy of the source with the fill in it, in the source's place; only selected pixels are written."""
     lies = document.bounds_of(source)
     copy = _plain_copy(image, source)
     if hole.kind == document.LAYER_MASK:
@@ -216,6 +216,7 @@ def _copy(
         start = span.row * part.width + span.start
         document.write(copy, run, encoding, pixels[start * own_pixel : (start + run.width) * own_pixel], lies)
     copy.set_name(f"{source.get_name()} {NAME}")
+    source.set_visible(False)
     return _insert(image, copy, source)
 
 

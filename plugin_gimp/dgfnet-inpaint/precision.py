@@ -50,6 +50,11 @@ def has_profile_curve(precision: int) -> bool:
     return int(precision) % 100 == PROFILE_CURVE
 
 
+def is_linear(precision: int) -> bool:
+    """Whether the image itself keeps linear light."""
+    return int(precision) % 100 == LINEAR
+
+
 def mask_encoding(precision: int) -> Encoding:
     """The encoding of masks: linear grey, as GIMP keeps them; 16 bit wherever the image has more than 8."""
     is_8_bit = int(precision) // 100 == U8

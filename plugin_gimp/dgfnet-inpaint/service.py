@@ -45,7 +45,7 @@ def connect(who: str, say: Say, weights: str = "", device: str = "") -> transpor
         pulse.tell(STARTING, None)
     else:
         state = _settled(session, pulse) if wanted else {}
-        if _suits(state, weights, device):
+        if not wanted or _suits(state, weights, device):
             return session
         _stop_idle(session, state)
         pulse.tell(RESTARTING, None)
@@ -87,8 +87,10 @@ def _settled(session: transport.Client, pulse: _Pulse) -> dict[str, Any]:
 
 
 def _suits(state: dict[str, Any], weights: str, device: str) -> bool:
+    """Whether a server runs what is wanted; `cuda` is any GPU, `cuda:1` that one."""
     runs_on = str(state.get("device") or "").split(" ")[0]
-    return weights in ("", state.get("weights")) and (device in ("", "auto") or runs_on.split(":")[0] == device)
+    fits = device in ("", "auto", runs_on, runs_on.split(":")[0])
+    return fits and weights in ("", state.get("weights"))
 
 
 def _stop_idle(session: transport.Client, state: dict[str, Any]) -> None:

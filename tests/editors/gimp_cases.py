@@ -81,7 +81,7 @@ CASES = (
     Case("no selection: layer mask, copy", scene="masked", select=(), arguments=COPY),
     Case("no selection: transparent pixels", scene="holed", select=()),
     Case("no selection: transparent pixels, 16 bit", scene="holed", precision="U16_NON_LINEAR", select=()),
-    Case("layer mask is being edited", scene="mask_edited"),
+    Case("layer mask is being edited", scene="mask_edited", select=()),
     Case("visible picture", scene="covered", arguments={"sample": "visible"}),
     Case("area left out", scene="photo", arguments={"exclude": ("rectangle", 40, 30, 45, 90)}),
     Case("texture map", procedure="texture-map", select=()),

@@ -202,6 +202,8 @@ def model_channels(drawable):
 def dump(path, drawable):
     """Write all pixels of a drawable; returns how to read them."""
     dtype, name, channels = encoding(drawable)
+    if isinstance(drawable, Gimp.LayerMask):
+        dtype, name, channels = "u2", "Y u16", 1
     width, height = drawable.get_width(), drawable.get_height()
     pixels = drawable.get_buffer().get(Gegl.Rectangle.new(0, 0, width, height), 1.0, name, NOWHERE)
     with open(path, "wb") as file:
@@ -297,8 +299,7 @@ def run_case(number, case):
     if case.scene.startswith("filled"):
         target = image.get_layers()[0]
         Gimp.Selection.none(image)
-    if not case.scene.endswith("deselected"):
-        select(image, *case.select)
+    select(image, *case.select)
     if case.soften:
         Gimp.Selection.feather(image, case.soften)
     drawables = list(image.get_layers()) if case.scene == "two_layers" else [target]
@@ -312,6 +313,8 @@ def run_case(number, case):
         if layer.get_mask():
             before["layer_mask"] = dump(path + ".layer_mask", layer.get_mask())
         image.set_selected_layers([target])
+    if case.scene == "filled_deselected":
+        Gimp.Selection.none(image)
     before["digest"] = hashlib.sha256(native(layer)).hexdigest()
     before["tree"] = tree(image.get_layers())
     called = time.time()

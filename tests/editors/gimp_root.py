@@ -21,7 +21,7 @@ SUITES = ("trixie", "sid")
 PACKAGES = ("gimp", "xvfb", "xauth", "dbus", "xdotool", "imagemagick")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 DONE = "dgfnet-root-complete"  # written last: an interrupted folder is made anew
-SECONDS = 900
+SECONDS = 3600
 
 
 class NoRoot(Exception):

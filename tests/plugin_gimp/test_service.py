@@ -1,0 +1,116 @@
+"""The way to the server, with the transport replaced: when it is started, restarted, left alone."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+STATE = {"weights": "dgfnet-narrow", "device": "cuda:0 (Some GPU)", "model": "ready", "jobs": 0}
+
+
+class StandInClient:
+    """A server's client: `states` are its answers, the last one again and again."""
+
+    def __init__(self, *states: dict[str, Any]) -> None:
+        self.states = list(states)
+        self.ended: list[str] = []
+
+    def status(self, on_poll: object = None) -> SimpleNamespace:
+        return SimpleNamespace(fields=self.states.pop(0) if len(self.states) > 1 else self.states[0])
+
+    def shutdown(self) -> None:
+        self.ended.append("shutdown")
+
+    def close(self) -> None:
+        self.ended.append("close")
+
+    def __enter__(self) -> StandInClient:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+@pytest.fixture
+def service(module):
+    return module("service")
+
+
+@pytest.fixture
+def line(service, monkeypatch):
+    """Replaces the transport; holds the running server's client, the errors to raise, and what was asked for."""
+    line = SimpleNamespace(running=None, started=StandInClient(STATE), asked=[], told=[], error="no_server")
+
+    def connect(
+        client: str, folder: object = None, start: bool = True, on_poll: Any = None, arguments: Any = ()
+    ) -> Any:
+        if start:
+            line.asked.append(list(arguments))
+            return line.started
+        if line.running is None:
+            raise service.InpaintError(line.error, "No server.", "Start one.")
+        return line.running
+
+    monkeypatch.setattr(service.transport, "connect", connect)
+    line.connect = lambda *wanted: service.connect("gimp 3", lambda stage, fraction: line.told.append(stage), *wanted)
+    return line
+
+
+def test_a_missing_server_is_started_and_that_is_said(line, service) -> None:
+    assert line.connect() is line.started
+    assert line.asked == [[]]
+    assert line.told == [service.STARTING]
+
+
+def test_an_error_of_a_running_server_is_passed_on(line, service) -> None:
+    line.error = "protocol_version"
+    with pytest.raises(service.InpaintError):
+        line.connect()
+    assert line.asked == []
+
+
+@pytest.mark.parametrize("wanted", [("", ""), ("dgfnet-narrow", ""), ("", "cuda"), ("", "auto"), ("", "cuda:0")])
+def test_a_server_that_suits_is_used(line, wanted) -> None:
+    line.running = StandInClient({**STATE, "model": "loading"}, STATE)
+    assert line.connect(*wanted) is line.running
+    assert line.asked == line.running.ended == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "arguments"),
+    [
+        (("other", ""), ["--weights", "other"]),
+        (("", "cpu"), ["--device", "cpu"]),
+        (("", "cuda:1"), ["--device", "cuda:1"]),
+    ],
+)
+def test_an_idle_server_with_something_else_is_restarted(line, wanted, arguments) -> None:
+    line.running = StandInClient(STATE)
+    assert line.connect(*wanted) is line.started
+    assert line.running.ended == ["shutdown"]
+    assert line.asked == [arguments]
+
+
+def test_a_server_at_work_is_not_restarted(line, service) -> None:
+    line.running = StandInClient({**STATE, "jobs": 2})
+    with pytest.raises(service.InpaintError, match="is working"):
+        line.connect("other")
+    assert line.running.ended == ["close"]
+
+
+def test_stop_says_whether_there_was_one(line, service) -> None:
+    assert service.stop("gimp 3") is False
+    line.running = StandInClient(STATE)
+    assert service.stop("gimp 3") is True
+    assert line.running.ended == ["shutdown"]
+
+
+def test_a_state_in_words(service) -> None:
+    state = {**STATE, "version": "0.1.0", "uptime": 90.0, "log": "/log", "memory": {"process_peak": 3 << 20}}
+    lines = service.describe(state)
+    assert "Device: cuda:0 (Some GPU)" in lines
+    assert "Memory, process peak: 3 MiB" in lines
+    assert service.describe(None) == ["Server: not running"]
+    assert "Network: broken" in service.describe({**state, "weights": None, "problem": "broken"})
