@@ -14,7 +14,7 @@ DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
 CHANNELS = {"RGBA": 4, "GRAYA": 2, "CMYKA": 5, "LABA": 4, "XYZA": 4, "YCbCrA": 4}
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 NAMES = {"CMYKA": "CMYK", "LABA": "L*a*b*", "XYZA": "XYZ", "YCbCrA": "YCbCr"}
-BAND_PIXELS = 1 << 19  # read or written in one go, so that the window stays live
+BAND_PIXELS = 1 << 18  # read or written in one go, so that the window stays live
 
 
 class Space(NamedTuple):

@@ -275,11 +275,18 @@ def attach(scene: Scene, name: str, layers: Sequence[MadeLayer], record: dict[st
         for below, node in zip([None, *nodes], nodes):
             top.addChildNode(node, below)
     notes: list[str] = []
+    yield None  # attaching takes Krita a while: in a turn of its own
+    require_open(document)
     parent, above = _place(scene, notes)
     active = document.activeNode()
     parent.addChildNode(top, above)
     if top.parentNode() is None:  # addChildNode says True in any case
         raise InpaintError("not_added", "Krita did not take the new layer.", "Click another layer, then try again.")
+    if len(nodes) > 1:
+        for node in nodes:  # Krita shows a new group before it has put its layers together: this makes it look again
+            node.setBlendingMode(node.blendingMode())
+    yield None
+    require_open(document)
     _remember(document, top, record, describe)
     yield from _put_back(document, active, top)
     return notes + _changes(scene)

@@ -20,7 +20,8 @@ PAGE = ROOT / "docs" / "krita-matrix.md"
 HEAD = """# Krita: what was tried
 
 Written by `python tests/editors/krita/krita_matrix.py`. Each line is a test in the real Krita with the installed
-plug-in and the real server (a small network with random weights); the lines of `test_bindings` use a stand-in for Krita.
+plug-in and the real server (a small network with random weights);
+the lines of `test_bindings` use a stand-in for Krita.
 
 """
 

@@ -90,6 +90,9 @@ class Node:
     def setBlendingMode(self, mode):
         self.blend = mode
 
+    def blendingMode(self):
+        return self.blend
+
     def setOpacity(self, opacity):
         self.opacity = opacity
 
