@@ -64,13 +64,14 @@ def run(arguments: argparse.Namespace) -> int:
         export(cases, out)
         print(f"{len(cases)} pictures and masks (white = hole) in {out}", file=sys.stderr)
         return 0
+    _check_device(arguments.device)
     perceptions = _perceptions(arguments)
     columns, reference = _columns(arguments)
     judgement = Judgement(reference, perceptions, arguments.device)
     for case in tqdm(cases, desc="evaluate", unit="case", disable=None):
         judgement.add(case, {name: fill(case.name, case.given, case.hole) for name, fill in columns.items()})
     settings = {
-        "judged": arguments.weights or ", ".join(arguments.ablation or [model.DEFAULT]),
+        "weights": ", ".join(_identity(weights) for weights in arguments.ablation or [arguments.weights]),
         "photographs": f"{len(cases.numbers)} from {', '.join(pathlib.Path(s).name for s in arguments.pictures)}",
         "cases": f"{len(cases)} of {cases.size} x {cases.size} px, seed {cases.seed}",
     }
@@ -179,7 +180,18 @@ def _columns(arguments: argparse.Namespace) -> tuple[dict[str, fillers.Filler], 
     return columns, reference
 
 
-def _label(weights: str) -> str:
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DataError(f"There is no device '{device}' here; leave --device out to use what there is.") from error
+
+
+def _identity(weights: str | None) -> str:
+    return f"{_label(weights)} (sha256 {model.load_info(weights).sha256[:16]})"
+
+
+def _label(weights: str | None) -> str:
     """The name of weights; that of their folder where the file is a training run's `weights.safetensors`."""
     path = model.find(weights)
     return path.resolve().parent.name if path.stem == "weights" else path.stem

@@ -130,9 +130,12 @@ def difference_table(found: Sequence[Difference], reference: str) -> str:
 
 
 def interval_text(interval: Interval) -> str:
-    """Like `**+0.31** (+0.12 to +0.50)`."""
+    """Like `**+0.31** (+0.12 to +0.5)`, or `no number`."""
+    if math.isnan(interval.mean):
+        return "no number"
     mean = f"{interval.mean:+.3g}"
-    return f"{f'**{mean}**' if interval.excludes_zero else mean} ({interval.low:+.3g} to {interval.high:+.3g})"
+    limits = "one photograph" if math.isnan(interval.low) else f"{interval.low:+.3g} to {interval.high:+.3g}"
+    return f"{f'**{mean}**' if interval.excludes_zero else mean} ({limits})"
 
 
 def write_csv(file: pathlib.Path, head: Sequence[str], rows: Iterable[Sequence[str | int | float]]) -> None:

@@ -178,6 +178,7 @@ def test_masks_from_a_folder_through_the_command(pictures, tmp_path, network):
         (["--inception", "absent.pth"], "absent.pth"),
         (["--weights", "absent"], "no weights called 'absent'"),
         (["--size", "8"], "--size must be 32"),
+        (["--device", "toaster"], "no device 'toaster'"),
     ],
 )
 def test_bad_options_get_a_sentence(pictures, tmp_path, capsys, words, sentence):

@@ -2,7 +2,19 @@ import csv
 
 import pytest
 
-from dgfnet.tables import ALL, Row, Score, best, difference_table, differences, mean_table, means, write_csv
+from dgfnet.bootstrap import Interval
+from dgfnet.tables import (
+    ALL,
+    Row,
+    Score,
+    best,
+    difference_table,
+    differences,
+    interval_text,
+    mean_table,
+    means,
+    write_csv,
+)
 
 
 def scored(filler, photograph, cell, psnr, l1=0.1):
@@ -50,6 +62,19 @@ def test_differences_are_paired_by_photograph_and_averaged_over_its_cases():
     assert differences(SCORES, "good")[1].better is False
     assert {d.better for d in differences(SCORES, "poor") if d.figure == "mean L1"} == {None}
     assert "| good | +0 (+0 to +0) | **+2** (+2 to +2) |" in difference_table(differences(SCORES, "poor"), "poor")
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        ((0.314, 0.12, 0.5), "**+0.314** (+0.12 to +0.5)"),
+        ((0.314, -0.12, 0.5), "+0.314 (-0.12 to +0.5)"),
+        ((0.314, float("nan"), float("nan")), "+0.314 (one photograph)"),
+        ((float("nan"), float("nan"), float("nan")), "no number"),
+    ],
+)
+def test_intervals_in_words(limits, text):
+    assert interval_text(Interval(*limits)) == text
 
 
 def test_one_filler_has_no_differences():
