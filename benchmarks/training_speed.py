@@ -1,0 +1,113 @@
+"""Training steps per second, and their share of the device's measured matrix peak.
+
+    python benchmarks/training_speed.py [--recipe full] [--stage 1] [--features VGG] [--batch N] [--steps N] [--compile]
+
+Trains on noise, so that nothing but the step itself is measured. Prints a Markdown table and a profile: the operators
+that take the most time of their own. Operations are counted by torch's flop counter on one step of its own
+(convolutions and matrix products, forward and backward; RTV and other elementwise work count as nothing).
+The peak is that of bfloat16 matrix products of 8192 (on a CPU 1024) squared, measured here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from dgfnet.checkpoints import device_name
+from dgfnet.data import PictureBank
+from dgfnet.features import VGGFeatures, load_features
+from dgfnet.recipes import RECIPES
+from dgfnet.trainer import Trainer
+
+_WARM_UP = 3
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done everything it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds(work: Callable[[], object], times: int, device: torch.device) -> float:
+    """Mean seconds of one call."""
+    wait(device)
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    wait(device)
+    return (time.perf_counter() - started) / times
+
+
+def matrix_peak(device: torch.device) -> float:
+    """Operations per second of large bfloat16 matrix products, the best of five rounds."""
+    size = 8192 if device.type == "cuda" else 1024
+    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    torch.mm(a, b)
+    return max(2 * size**3 / seconds(lambda: torch.mm(a, b), 10, device) for _ in range(5))
+
+
+def noise(size: int, device: torch.device) -> PictureBank:
+    """Eight pictures of four times the crop's area."""
+    shape = (3, 2 * size, 2 * size)
+    images = [torch.randint(0, 256, shape, dtype=torch.uint8) for _ in range(8)]
+    return PictureBank(images, [torch.randint(-40, 41, shape, dtype=torch.int8) for _ in range(8)], device)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="full")
+    parser.add_argument("--stage", type=int, default=1, help="number of the recipe's stage, from 0")
+    parser.add_argument("--features", help="VGG weights; random ones, which cost the same, unless given")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--size", type=int, help="of the crops, in pixels")
+    parser.add_argument("--recurrences", type=int, help="the most that the network has unless given")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    given = parser.parse_args()
+
+    recipe, device = RECIPES[given.recipe], torch.device(given.device)
+    stage = recipe.stages[given.stage]
+    stage = replace(stage, share=1.0, batch=given.batch or stage.batch, size=given.size or stage.size)
+    recurrences = given.recurrences or recipe.network.recurrences
+    recipe = replace(recipe, stages=(stage,), recurrences=(recurrences, recurrences))
+    features = load_features(given.features) if given.features else VGGFeatures()
+    trainer = Trainer(recipe, noise(stage.size, device), features, device, compiled=given.compile)
+
+    steps = trainer.run(10**9)
+    with FlopCounterMode(display=False) as counter:
+        next(Trainer(recipe, trainer.bank, features, device).run(1))
+    operations = counter.get_total_flops()
+    for _ in range(_WARM_UP):
+        next(steps)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    per_step = seconds(lambda: next(steps), given.steps, device)
+    peak = matrix_peak(device)
+
+    print("| device | recipe, crop, batch, recurrences | s/step | images/s | TFLOP/step | TFLOP/s | peak | share |")
+    print("|---|---|---|---|---|---|---|---|")
+    print(
+        f"| {device_name(device)} | {recipe.name}, {stage.size} px, {stage.batch}, {recurrences} | {per_step:.3f} "
+        f"| {stage.batch / per_step:.1f} | {operations / 1e12:.3f} | {operations / per_step / 1e12:.2f} "
+        f"| {peak / 1e12:.1f} | {operations / per_step / peak:.1%} |"
+    )
+    if device.type == "cuda":
+        print(f"\nPeak memory: {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB")
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
+    with profile(activities=activities) as profiler:
+        next(steps)
+        wait(device)
+    order = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    print(profiler.key_averages().table(sort_by=order, row_limit=20, max_name_column_width=60))
+
+
+if __name__ == "__main__":
+    main()
