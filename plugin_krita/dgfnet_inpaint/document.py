@@ -283,8 +283,9 @@ def attach(scene: Scene, name: str, layers: Sequence[MadeLayer], record: dict[st
     if top.parentNode() is None:  # addChildNode says True in any case
         raise InpaintError("not_added", "Krita did not take the new layer.", "Click another layer, then try again.")
     if len(nodes) > 1:
-        for node in nodes:  # Krita shows a new group before it has put its layers together: this makes it look again
-            node.setBlendingMode(node.blendingMode())
+        # Krita may show a new group before it has put its layers together. Whatever makes a single layer be looked at
+        # again (blending mode, opacity) is an undo step of its own.
+        document.refreshProjection()
     yield None
     require_open(document)
     _remember(document, top, record, describe)

@@ -170,6 +170,9 @@ class Document:
     def currentTime(self):
         return 0
 
+    def refreshProjection(self):
+        return None
+
     def tryBarrierLock(self):
         return True
 
