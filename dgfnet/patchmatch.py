@@ -17,7 +17,7 @@ _SMALLEST = 24  # shortest side, in px, of the coarsest level
 _FEWEST_SOURCES = 32
 _ROUNDS = (10, 2)  # rounds of search and vote at the coarsest and at the finest level
 _JUMPS = (4, 1)
-_FALLOFF = 1.3  # a patch's vote shrinks by this factor for each px that its centre lies inside the hole (Wexler: gamma)
+_FALLOFF = 2.0  # a vote shrinks by this factor per px that its patch's centre lies inside the hole (paper: 1.3)
 
 
 class _Level(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from dgfnet.charts import COLOURS, line_chart
-from dgfnet.tables import ALL, Difference, Row, Score, best, interval_text
+from dgfnet.tables import ALL, Difference, Row, Score, best, interval_text, number_text
 
 _BIN = 0.05  # of hole share, for the charts
 _JPEG_QUALITY = 88
@@ -101,7 +101,7 @@ def _mean_table(rows: Sequence[Row]) -> str:
         here = [row for row in rows if row.cell == cell]
         top = {name: best(here, name) for name in names}
         for row in here:
-            values = "".join(f"<td>{_bold(f'{v:.4g}', v == top[n])}</td>" for n, v in row.figures.items())
+            values = "".join(f"<td>{_bold(number_text(v), v == top[n])}</td>" for n, v in row.figures.items())
             first = " class=first" if row is here[0] else ""
             label = f"<td>{_text(cell)}</td><td class=text>{_text(row.filler)}</td><td>{row.cases}</td>"
             lines.append(f"<tr{first}>{label}{values}</tr>")
@@ -164,7 +164,7 @@ def _figure(name: str, pixels: np.ndarray, figures: dict[str, float]) -> str:
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     source = base64.b64encode(data.getvalue()).decode("ascii")
-    caption = "<br>".join(f"{_text(label)} {value:.4g}" for label, value in figures.items())
+    caption = "<br>".join(f"{_text(label)} {number_text(value)}" for label, value in figures.items())
     return (
         f'<figure><img alt="{_text(name)}" src="data:image/jpeg;base64,{source}">'
         f"<figcaption><b>{_text(name)}</b>{caption}</figcaption></figure>"

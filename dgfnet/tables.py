@@ -113,7 +113,8 @@ def mean_table(rows: Sequence[Row]) -> str:
         here = [row for row in rows if row.cell == cell]
         top = {name: best(here, name) for name in names}
         for row in here:
-            shown = [f"**{v:.4g}**" if v == top[name] else f"{v:.4g}" for name, v in row.figures.items()]
+            texts = {name: number_text(value) for name, value in row.figures.items()}
+            shown = [f"**{t}**" if row.figures[name] == top[name] else t for name, t in texts.items()]
             lines.append(f"| {cell} | {row.cases} | {row.filler} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
 
@@ -127,6 +128,11 @@ def difference_table(found: Sequence[Difference], reference: str) -> str:
         shown = [interval_text(d.interval) for d in over_all if d.filler == filler]
         lines.append(f"| {filler} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
+
+
+def number_text(value: float) -> str:
+    """Four digits, large numbers whole."""
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def interval_text(interval: Interval) -> str:

@@ -13,6 +13,7 @@ from dgfnet.tables import (
     interval_text,
     mean_table,
     means,
+    number_text,
     write_csv,
 )
 
@@ -75,6 +76,10 @@ def test_differences_are_paired_by_photograph_and_averaged_over_its_cases():
 )
 def test_intervals_in_words(limits, text):
     assert interval_text(Interval(*limits)) == text
+
+
+def test_numbers_in_words():
+    assert [number_text(v) for v in (0.0123456, 23.456, 12345.6, float("inf"))] == ["0.01235", "23.46", "12346", "inf"]
 
 
 def test_one_filler_has_no_differences():
