@@ -19,7 +19,7 @@ _CREDIT_COLUMNS = ("file", "licence", "credit", "url")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dgfnet publish`."""
-    parser.add_argument("run", type=pathlib.Path, help="folder of a training run")
+    parser.add_argument("folder", type=pathlib.Path, metavar="RUN", help="folder of a training run")
     parser.add_argument("--name", default=model.DEFAULT, help="name of the weights")
     parser.add_argument("--credits", type=pathlib.Path, required=True, help="table of the photographs, tab separated")
     parser.add_argument("--features", default="none", help="where the feature network's weights came from, in words")
@@ -35,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         DataError, WeightsError: each is one sentence for the user.
     """
-    source = arguments.run / "weights.safetensors"
+    source = arguments.folder / "weights.safetensors"
     info = model.load_info(source)
-    recipe = _read(arguments.run / "recipe.json")
+    recipe = _read(arguments.folder / "recipe.json")
     rows = list(csv.DictReader(_read(arguments.credits).splitlines(), delimiter="\t"))
     out: pathlib.Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
