@@ -66,9 +66,8 @@ def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dic
     else:
         _check_layer(case, session, after["made"], fill, picture, area)
     _check_outside(case, session, before, after, fill, area)
-    if case.scene in ("photo", "large", "grey") and options.texture_strength == 1:
-        if case.soften and case.precision.endswith("_LINEAR") and "NON" not in case.precision:
-            return  # soft edges blend in linear light there
+    in_linear_light = case.precision.endswith("_LINEAR") and "NON" not in case.precision  # soft edges blend there
+    if case.scene in ("photo", "large", "grey") and options.texture_strength == 1 and not in_linear_light:
         _check_seen(case, session, before, after, fill)
 
 

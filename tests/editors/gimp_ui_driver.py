@@ -61,16 +61,32 @@ def names(image):
     return [layer.get_name() for layer in image.get_layers()]
 
 
-def open_menu(image_window):
-    """Filters > Inpaint, by the keys that the menu itself names."""
+def close_welcome():
+    """A new profile is greeted; the greeting may come late."""
+    try:
+        greeting = window("Welcome to GIMP", 20)
+    except RuntimeError:
+        return
+    xdo("windowfocus", "--sync", greeting)
+    xdo("key", "Escape")
+    time.sleep(1)
+
+
+def show_menu(image_window):
+    """Filters > Inpaint: a picture of it, and away again."""
     xdo("windowfocus", "--sync", image_window)
     xdo("key", "alt+r")
-    time.sleep(1.5)
-    for _ in range(int(os.environ.get("MENU_UPS", "3"))):
+    time.sleep(2)
+    shot("1-menu")
+    for _ in range(int(os.environ.get("MENU_UPS", "4"))):
         xdo("key", "Up")
-        time.sleep(0.2)
+        time.sleep(0.3)
     xdo("key", "Right")
-    time.sleep(1.5)
+    time.sleep(2)
+    shot("2-menu")
+    for _ in range(3):
+        xdo("key", "Escape")
+        time.sleep(0.3)
 
 
 def artist():
@@ -81,19 +97,24 @@ def artist():
     before = pixels(layer)
     Gimp.Display.new(image)
     Gimp.displays_flush()
-    image_window = window("GIMP", 240)
+    image_window = window("RGB color", 240)
+    close_welcome()
     time.sleep(4)
     xdo("windowsize", image_window, "1280", "800")
     xdo("windowmove", image_window, "0", "0")
     time.sleep(2)
-    focus("GIMP")
+    focus("RGB color")
     xdo("key", "shift+ctrl+j")  # fit the image into the window
     time.sleep(2)
     shot("1-selection")
-    open_menu(image_window)
-    shot("2-menu")
+    show_menu(image_window)
+    xdo("key", "slash")  # GIMP's own search of its commands
+    time.sleep(3)
+    xdo("type", "--delay", "60", "Inpaint (DGFNet)")
+    time.sleep(4)
+    shot("2-search")
     xdo("key", "Return")
-    dialog = window("Inpaint \\(DGFNet\\)")
+    dialog = window("^Inpaint \\(DGFNet\\)")
     time.sleep(2)
     shot("3-dialog")
     xdo("windowfocus", "--sync", dialog)
