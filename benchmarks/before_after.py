@@ -1,0 +1,51 @@
+"""The README's picture: photographs that scikit-image ships, filled with the shipped weights.
+
+python benchmarks/before_after.py [OUT.png]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+from PIL import Image, ImageDraw
+
+from dgfnet import model
+from dgfnet.inpainting import Inpainter
+from dgfnet.sheets import contact_sheet
+
+SCRATCHES = (
+    [(60, 30), (140, 90), (110, 180), (200, 260)],
+    [(300, 20), (380, 120), (330, 230)],
+    [(20, 250), (160, 140), (300, 200), (430, 150)],
+)
+PATCH = [(283, 370), (330, 362), (337, 402), (290, 410)]
+
+
+def main(out: Path) -> None:
+    """Fill scratches across one photograph and an object in another."""
+    inpainter = Inpainter(model.load())
+    rows = []
+    for photograph, draw in ((skimage.data.chelsea(), _scratches), (skimage.data.astronaut(), _patch)):
+        canvas = Image.new("L", (photograph.shape[1], photograph.shape[0]))
+        draw(ImageDraw.Draw(canvas))
+        mask = np.asarray(canvas)
+        rows.append([photograph, mask, inpainter.fill(photograph, mask).compose(photograph)])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(rows).save(out, optimize=True)
+    print(out)
+
+
+def _scratches(draw: ImageDraw.ImageDraw) -> None:
+    for line in SCRATCHES:
+        draw.line(line, fill=255, width=7, joint="curve")
+
+
+def _patch(draw: ImageDraw.ImageDraw) -> None:
+    draw.polygon(PATCH, fill=255)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures/before-after.png"))
