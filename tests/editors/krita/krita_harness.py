@@ -31,6 +31,7 @@ class Setup:
     root: Path | None = None  # a Debian with another Krita (krita_root.py); None: this machine's
     only: str = ""
     repeat: int = 1
+    modules: tuple[str, ...] = MODULES
 
     @property
     def home(self) -> Path:
@@ -90,7 +91,7 @@ def install(setup: Setup) -> None:
     quiet = "[hideSplash]\nHideSplashScreen=true\n\n[theme]\nTheme=Krita dark\n"
     settings = installation.with_plugin(quiet, True)
     (config / "kritarc").write_text(settings.replace("[python]\n", "[python]\nenable_dgfnet_driver=true\n"))
-    (config / "kritadisplayrc").write_text("[General]\nEnableSingleApplication=false\nOpenGLRenderer=none\n")
+    (config / "kritadisplayrc").write_text("[General]\nEnableSingleApplication=false\n")
 
 
 def environment(setup: Setup, out: Path) -> dict[str, str]:
@@ -103,7 +104,7 @@ def environment(setup: Setup, out: Path) -> dict[str, str]:
         "XDG_RUNTIME_DIR": str(runtime),
         "DGFNET_HOME": str(setup.state),
         "DGFNET_KRITA_OUT": str(out),
-        "DGFNET_KRITA_MODULES": ",".join(MODULES),
+        "DGFNET_KRITA_MODULES": ",".join(setup.modules),
         "DGFNET_KRITA_ONLY": setup.only,
         "DGFNET_KRITA_REPEAT": str(setup.repeat),
         "DGFNET_KRITA_PHOTO": str(setup.photo),

@@ -17,7 +17,12 @@ import krita_harness as harness
 HERE = Path(__file__).parent
 
 SPACES = harness.load_spaces()
-WORST = {"CMYKA": 80, "YCbCrA": 20}  # 8-bit values that a conversion to and fro may be off by: gamut, rounding
+WORST = {
+    "CMYKA": 80,
+    "YCbCrA": 20,
+    "LABA": 4,
+    "XYZA": 24,
+}  # 8-bit values that a conversion to and fro may be off by: gamut, rounding
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from krita import Krita
 from .stage import CASES, Stage
 
 CASE_SECONDS = 120
+CALM_MS = 600  # Krita may crash where a document is closed a moment after it was opened
 
 
 class Heartbeat:
@@ -87,7 +88,7 @@ class Runner:
             error += "uncaught: " + "".join(self.faults)
             self.faults.clear()
         self.report(error)
-        QTimer.singleShot(50, self.clean_up)
+        QTimer.singleShot(CALM_MS, self.clean_up)
 
     def report(self, error):
         run = self.runs[self.name] = self.runs.get(self.name, 0) + 1

@@ -1,0 +1,48 @@
+"""Take the picture of the docs in the real Krita: `python tests/editors/krita/krita_picture.py [--weights FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[2]), str(HERE)]
+PICTURE = HERE.parents[2] / "docs" / "pictures" / "krita.png"
+COLOURS = 128  # a small file
+
+
+def main() -> None:
+    """Run Krita and write the picture."""
+    import krita_harness as harness
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", help="a weights file, or the name of shipped weights (default: the shipped ones)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photo = skimage.data.astronaut()
+        opaque = np.full(photo.shape[:2], 255, np.uint8)
+        (folder / "photo.large").write_bytes(np.dstack([photo[..., ::-1], opaque]).tobytes())
+        harness.write_launch(folder / "state", options.weights)
+        setup = harness.Setup(folder, folder / "photo", folder / "state", modules=("tour",))
+        try:
+            reports = harness.run(setup, 300)
+        finally:
+            harness.stop_server(folder / "state")
+        problems = [report["error"] for report in reports.values() if report["error"]]
+        if problems:
+            sys.exit(problems[0])
+        PICTURE.parent.mkdir(parents=True, exist_ok=True)
+        taken = Image.open(folder / "out" / "after.png").convert("RGB")
+        taken.quantize(COLOURS).save(PICTURE, optimize=True)
+    print(PICTURE)
+
+
+if __name__ == "__main__":
+    main()
