@@ -18,6 +18,7 @@ from gimp_cases import CASES, Case
 from gimp_checks import check, inpainter
 from gimp_root import NoRoot, gimp_root
 from gimp_session import Session, finish, run_cases, running
+from gimp_ui import drive
 
 from dgfnet.inpainting import Inpainter
 from plugin_gimp import installation
@@ -88,6 +89,21 @@ class TestServer:
 
     def test_the_image_was_never_touched(self, failures) -> None:
         assert failures["untouched"] is True
+
+
+def test_an_artists_way_through_the_full_gimp(root: Path, tmp_path: Path) -> None:
+    """By keyboard and mouse on a virtual screen: menu, dialog, result, undo, repetition, Cancel, an error's dialog."""
+    with running(root, tmp_path) as session:
+        told = drive(session)
+    assert "fault" not in told, told["fault"]
+    assert told["result"] == ["Inpaint (DGFNet)", "Background"]
+    assert told["selected"] == told["undone"] == ["Background"]
+    assert told["same pixels"] is True
+    widths = [width for _, width in told["repeated twice"]]
+    assert widths == [widths[0], widths[0], 512], "Ctrl+F did not fill the original again"
+    assert all(told[name] is True for name in ("undo of group", "undo of copy", "cancelled", "error"))
+    shots = ("1-selection", "2-menu", "3-dialog", "5-result", "6-undo", "7-progress-and-cancel", "9-error")
+    assert all((session.work / "shots" / f"{name}.png").stat().st_size > 10_000 for name in shots)
 
 
 def test_two_gimps_at_once(session: Session) -> None:
