@@ -94,12 +94,17 @@ def install(setup: Setup) -> None:
     (config / "kritadisplayrc").write_text("[General]\nEnableSingleApplication=false\n")
 
 
+SYSTEM_PATH = "/usr/bin:/bin"
+"""PATH for Krita: its Python takes its prefix from the first python3 there, and a virtual environment's hides PyQt5."""
+
+
 def environment(setup: Setup, out: Path) -> dict[str, str]:
     runtime = setup.folder / "run"
     runtime.mkdir(mode=0o700, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PYTHON", "QT_"))}
     return {
         **kept,
+        "PATH": SYSTEM_PATH,
         "HOME": str(setup.home),
         "XDG_RUNTIME_DIR": str(runtime),
         "DGFNET_HOME": str(setup.state),

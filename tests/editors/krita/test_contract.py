@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 SPACES = harness.load_spaces()
 WORST = {
     "CMYKA": 80,
-    "YCbCrA": 20,
+    "YCbCrA": 23,
     "LABA": 4,
     "XYZA": 24,
 }  # 8-bit values that a conversion to and fro may be off by: gamut, rounding
