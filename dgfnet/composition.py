@@ -77,8 +77,8 @@ def enlarged(values: np.ndarray, width: int, height: int) -> np.ndarray:
 def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Colour that, added to the prediction, makes it meet the picture at the hole's border.
 
-    A membrane over the hole says what the surroundings would be at its outermost pixels; the prediction's difference from
-    it there is continued over the hole by a second membrane, under which fine detail fades within a few pixels.
+    A membrane over the hole says what the surroundings would be at its outermost pixels; the prediction's difference
+    from it there is continued over the hole by a second membrane, under which fine detail fades within a few pixels.
     The comparison is inside the hole because a network copies what it knows: outside, there is nothing to correct.
 
     Args:

@@ -96,9 +96,9 @@ def request_bounds(selection: Bounds, picture: Bounds, context: float = 1.0) -> 
     It holds all that the server would look at if it had the whole picture, so that the fill is the same. The server's
     margin is `context` times the hole's thickness, which is at most the selection's longer side, or twice that where
     the picture's edge leaves the hole known from one side only; its crops grow a little, to whole strides of the
-    network. The margin is at least CONTEXT_MARGIN and the crop at least CONTEXT_SIDE each way; all of it is cut to the
-    picture. Both arguments and the result are in the same coordinates; the result is empty when nothing selected lies in
-    the picture. A hole that the server will widen (grow, feather) is widened first: `selection.pad(...)`.
+    network. The margin is at least CONTEXT_MARGIN and the crop at least CONTEXT_SIDE each way; it is cut to the
+    picture. Both arguments and the result are in the same coordinates; the result is empty when nothing selected lies
+    in the picture. A hole that the server will widen (grow, feather) is widened first: `selection.pad(...)`.
     """
     hole = selection.intersection(picture)
     if hole.is_empty:

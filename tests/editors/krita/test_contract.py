@@ -42,6 +42,7 @@ def contract(tmp_path_factory):
     kept.pop("DISPLAY", None)
     variables = {
         **kept,
+        "PATH": harness.SYSTEM_PATH,
         "HOME": str(folder),
         "XDG_RUNTIME_DIR": str(runtime),
         "QT_QPA_PLATFORM": "offscreen",
