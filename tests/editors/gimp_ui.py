@@ -21,7 +21,7 @@ from gimp_root import NoRoot, gimp_root  # noqa: E402
 from gimp_session import Session, finish, running  # noqa: E402
 from PIL import Image  # noqa: E402
 
-HOLE = (271, 334, 64, 50)  # the smaller badge on the astronaut's suit
+HOLE = (338, 408, 52, 64)  # the reflection on the helmet
 
 
 def drive(session: Session) -> dict[str, object]:
