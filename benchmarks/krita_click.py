@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import skimage.data
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "editors" / "krita")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "editors" / "krita"))
 import krita_harness as harness
 
 CASE = "hole_of_512_px_in_8k"

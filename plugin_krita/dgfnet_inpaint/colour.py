@@ -136,15 +136,23 @@ def merge(coarse: Buffer, texture: Buffer, space: Space) -> bytes:
     return base.tobytes()
 
 
-def split(final: Buffer, coarse: Buffer, space: Space) -> tuple[bytes, bytes]:
+def inverts_ink(version: str) -> bool:
+    """Whether this Krita blends CMYK as light (from 5.2 on), which moves grain merge's middle by one."""
+    numbers = [int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit()]
+    return numbers >= [5, 2]
+
+
+def split(final: Buffer, coarse: Buffer, space: Space, inverted: bool = False) -> tuple[bytes, bytes]:
     """(coarse, texture) of integers, so that Krita's grain merge of the two shows `final` exactly.
 
+    `inverted`: Krita blends the space's values upside down (`inverts_ink`).
     Alpha: the coarse layer keeps `final`'s; the texture layer is opaque wherever that is above 0 (docs/protocol.md,
     "Putting layers together").
     """
     lower, texture = _values(final, space), _values(coarse, space)
     depth, step = pixels.DEPTHS[space.dtype], CHANNELS[space.model]
-    offset, full = int(depth.grain_merge_offset), int(depth.full)
+    full = int(depth.full)
+    offset = full - int(depth.grain_merge_offset) if inverted else int(depth.grain_merge_offset)
     for channel in range(step - 1):
         whole = lower[channel::step]
         grain = [min(max(value - under + offset, 0), full) for value, under in zip(whole, texture[channel::step])]

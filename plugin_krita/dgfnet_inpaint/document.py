@@ -60,6 +60,11 @@ def active_document() -> Any:
     return Krita.instance().activeDocument()
 
 
+def krita_version() -> str:
+    """Such as 5.2.9."""
+    return str(Krita.instance().version())
+
+
 def is_open(document: Any) -> bool:
     """Whether Krita still has it; everything else may be asked of an open document only."""
     return any(document == other for other in Krita.instance().documents())

@@ -180,6 +180,7 @@ class Job:
     def _split_in(self, scene: Scene, made: list[MadeLayer]) -> Steps:
         """Coarse and texture in the document's own values, where filling was done in others."""
         coarse, texture = made
+        inverted = scene.space.model == "CMYKA" and colour.inverts_ink(document.krita_version())
         final = yield self._line.call(lambda: colour.merge(coarse.pixels, texture.pixels, coarse.space))
         converted = []
         for data in (final, coarse.pixels):
@@ -191,7 +192,7 @@ class Job:
                 yield None
                 document.require_open(scene.document)
             converted.append(b"".join(parts))
-        lower, upper = yield self._line.call(lambda: colour.split(*converted, scene.space))
+        lower, upper = yield self._line.call(lambda: colour.split(*converted, scene.space, inverted))
         return [
             coarse._replace(pixels=lower, space=scene.space),
             texture._replace(pixels=upper, space=scene.space),

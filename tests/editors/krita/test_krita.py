@@ -148,7 +148,9 @@ def test_other_models_are_close_and_add_up(krita, engine, space):
     if "coarse" not in krita.report(group)["facts"]["kept"]:
         return  # floating point: one layer, and a sentence
     coarse, texture, filled = (read(krita, group, array).astype(np.int64) for array in ("coarse", "texture", "filled"))
-    total = coarse + texture - OFFSETS[depth]
+    newer = krita.report(group)["facts"]["krita"] >= "5.2"
+    offset = OFFSETS[depth] + (1 if space[0] == "CMYKA" and newer else 0)  # Krita 5.2 blends inks as light
+    total = coarse + texture - offset
     np.testing.assert_array_equal(filled[whole][:, :-1], total[whole][:, :-1])
 
 

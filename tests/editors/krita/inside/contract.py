@@ -60,7 +60,9 @@ def try_space(model, depth, profile):
         # Coarse: a darker picture. Their sum in Krita must be the fill.
         dark = bytes(value * 3 // 4 if index % 4 < 3 else value for index, value in enumerate(pattern()))
         darker = document.convert(doc, dark, CANVAS, PHOTO, space)
-        coarse, texture = colour.split(data, darker, space)
+        coarse, texture = colour.split(
+            data, darker, space, model == "CMYKA" and colour.inverts_ink(document.krita_version())
+        )
         scene = document.Scene(
             document=doc,
             canvas=CANVAS,
