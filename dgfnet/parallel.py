@@ -36,6 +36,7 @@ def joined(device: str) -> Iterator[str]:
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         yield device
+        dist.barrier()  # a process that leaves while another still talks to it brings that one down
     finally:
         dist.destroy_process_group()
 
