@@ -18,6 +18,8 @@ CHANNELS = {"RGBA": 4, "GRAYA": 2, "CMYKA": 5, "LABA": 4, "XYZA": 4, "YCbCrA": 4
 SPACES = harness.load_spaces()
 OWN_VALUES = [space for space in SPACES.SPACES if space[0] in ("RGBA", "GRAYA")]
 CONVERTED = [space for space in SPACES.SPACES if space not in OWN_VALUES]
+MEAN_LOSS = {"CMYKA": 12, "YCbCrA": 8}
+"""8-bit steps on average. Krita 5.1.5 converts YCbCr in one of two ways, chosen anew at each start: 0.6 or 5.5 here."""
 SUM_ERROR = {"U8": 0, "U16": 0, "F16": 2e-3, "F32": 1e-6}
 BLEND_ERROR = {"U8": 1, "U16": 2, "F16": 2e-3, "F32": 1e-5}
 
@@ -144,7 +146,7 @@ def test_other_models_are_close_and_add_up(krita, engine, space):
     wanted = expected[whole][:, :3].astype(np.float64) / scale * 255
     for name in (layer, group):
         shown = read(krita, name, "srgb", SPACES_U8).astype(np.float64)[whole][:, :3]
-        assert np.abs(shown - wanted).mean() < (12 if space[0] == "CMYKA" else 3)
+        assert np.abs(shown - wanted).mean() < MEAN_LOSS.get(space[0], 3)
     if "coarse" not in krita.report(group)["facts"]["kept"]:
         return  # floating point: one layer, and a sentence
     coarse, texture, filled = (read(krita, group, array).astype(np.int64) for array in ("coarse", "texture", "filled"))
