@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-SESSION_SECONDS = 1500
+SESSION_SECONDS = 600
 
 
 def load(name: str) -> ModuleType:
@@ -88,13 +89,20 @@ def krita(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray, tiny_weig
     reason = harness.missing(root)
     if reason:
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("krita")
     raw = np.dstack([photo[..., ::-1], np.full(photo.shape[:2], 255, np.uint8)])
-    (folder / "photo").write_bytes(raw.tobytes())
-    state = folder / "state"
-    harness.write_launch(state, tiny_weights)
-    setup = harness.Setup(folder, folder / "photo", state, root, os.environ.get("DGFNET_KRITA_ONLY", ""))
-    try:
-        yield Session(setup, harness.run(setup, SESSION_SECONDS), tiny_weights)
-    finally:
-        harness.stop_server(state)
+    for last in (False, True):
+        folder = tmp_path_factory.mktemp("krita")
+        (folder / "photo").write_bytes(raw.tobytes())
+        state = folder / "state"
+        harness.write_launch(state, tiny_weights)
+        setup = harness.Setup(folder, folder / "photo", state, root, os.environ.get("DGFNET_KRITA_ONLY", ""))
+        try:
+            reports = harness.run(setup, SESSION_SECONDS)
+        finally:
+            harness.stop_server(state)
+        ending = reports["krita_ends_well"]
+        if last or not ending["crashed"]:
+            break
+        # Krita 5.1.5 itself dies now and then when a document is closed. One death is told, two are a failure.
+        warnings.warn(f"Krita crashed and was started once more: {ending['error'][-300:]}", stacklevel=1)
+    yield Session(setup, reports, tiny_weights)

@@ -173,7 +173,8 @@ def run(setup: Setup, seconds: float) -> dict[str, Any]:
             code = process.wait()
     reports = read_reports(out)
     failure = "" if (out / "done").exists() else f"Krita ended with {code}: {log.read_text(errors='replace')[-2000:]}"
-    reports["krita_ends_well"] = {"case": "krita_ends_well", "error": failure or (f"code {code}" if code else "")}
+    ending = {"error": failure or (f"code {code}" if code else ""), "crashed": bool(failure) and code < 0}
+    reports["krita_ends_well"] = {"case": "krita_ends_well", **ending}
     return reports
 
 
