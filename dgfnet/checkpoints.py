@@ -50,6 +50,7 @@ def write(trainer: Trainer, folder: pathlib.Path, part_bytes: int | None = None,
         "steps": str(trainer.recipe.steps),
         "hours": f"{trainer.seconds / 3600:.2f}",
         "device": device_name(trainer.device),
+        **({"origin": trainer.origin} if trainer.origin else {}),
     }
     save(trainer.average, folder / "weights.partial", notes)
     (folder / "weights.partial").replace(folder / "weights.safetensors")

@@ -8,10 +8,12 @@ import pathlib
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -30,6 +32,45 @@ class Crops(NamedTuple):
 
     image: Tensor
     texture: Tensor
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How much a crop may differ from the photograph that it is cut from.
+
+    Attributes:
+        zoom: least and most enlargement.
+        aspect: at most so many times wider or narrower than it was, 1 or more.
+        colour: largest change of saturation; half of it that of each channel's gain.
+        darken: the picture is multiplied by a number from this to 1.
+    """
+
+    zoom: tuple[float, float] = (1.0, 1.0)
+    aspect: float = 1.0
+    colour: float = 0.0
+    darken: float = 1.0
+
+    def sides(self, size: int, within: tuple[int, int], generator: torch.Generator) -> tuple[int, int]:
+        """Height and width of what becomes a crop of `size` px, no larger than `within`."""
+        u, v = torch.rand(2, generator=generator).tolist()
+        zoom = self.zoom[0] * (self.zoom[1] / self.zoom[0]) ** u
+        stretch = self.aspect ** (v - 0.5)
+        height, width = round(size / zoom * stretch), round(size / zoom / stretch)
+        return min(height, within[0]), min(width, within[1])
+
+    def colours(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Matrices [batch, 3, 3] for RGB: being linear, one serves a picture, its structure and its texture."""
+
+        def around_one(*shape: int, by: float) -> Tensor:
+            return 1 + by * (2 * torch.rand(*shape, generator=generator) - 1)
+
+        saturation = around_one(batch, 1, 1, by=self.colour)
+        gains = around_one(batch, 3, 1, by=self.colour / 2)
+        level = torch.empty(batch, 1, 1).uniform_(self.darken, 1, generator=generator)
+        return level * gains * (saturation * torch.eye(3) + (1 - saturation) / 3)
+
+
+NONE = Variation()
 
 
 def read_pictures(sources: list[str]) -> Iterator[tuple[str, Image.Image]]:
@@ -133,25 +174,30 @@ class PictureBank:
             file.with_suffix(".partial").replace(file)
         return cls(images, textures, device, weights)
 
-    def sample(self, batch: int, size: int, generator: torch.Generator) -> Crops:
-        """Random crops, mirrored at random, with a mild random gain.
+    def sample(self, batch: int, size: int, generator: torch.Generator, variation: Variation = NONE) -> Crops:
+        """Random crops, mirrored at random.
 
         Args:
             generator: on the CPU; two equal generators give equal batches.
+            variation: changes of scale, aspect and colour.
         """
         picked = torch.multinomial(self._weight, batch, replacement=True, generator=generator).tolist()
         corners = torch.rand(batch, 2, generator=generator).tolist()
         flips = (torch.rand(batch, generator=generator) < 0.5).tolist()
-        gain = torch.empty(batch, 1, 1, 1).uniform_(0.85, 1.0, generator=generator).to(self.device)
-        crops: list[tuple[Tensor, Tensor]] = []
+        colours = variation.colours(batch, generator).to(self.device)
+        crops: list[Tensor] = []
         for index, (u, v), flip in zip(picked, corners, flips, strict=True):
             height, width = self.images[index].shape[-2:]
-            y, x = int(u * (height - size + 1)), int(v * (width - size + 1))
-            pair = [t[index][:, y : y + size, x : x + size] for t in (self.images, self.textures)]
-            crops.append((pair[0].flip(-1), pair[1].flip(-1)) if flip else (pair[0], pair[1]))
-        image = torch.stack([c[0] for c in crops]).float() / 255
-        texture = torch.stack([c[1] for c in crops]).float() / 254
-        return Crops(image * gain, texture * gain)
+            h, w = variation.sides(size, (height, width), generator)
+            y, x = int(u * (height - h + 1)), int(v * (width - w + 1))
+            image, texture = (t[index][:, y : y + h, x : x + w].float() for t in (self.images, self.textures))
+            crop = torch.cat([image / 255, texture / 254])
+            if (h, w) != (size, size):
+                crop = F.interpolate(crop[None], (size, size), mode="bilinear", antialias=True)[0]
+            crops.append(crop.flip(-1) if flip else crop)
+        both = torch.stack(crops).unflatten(1, (2, 3))
+        image, texture = torch.einsum("bij,bnjhw->nbihw", colours, both)
+        return Crops(image.clamp(0, 1), texture)
 
 
 def split_weight(source: str) -> tuple[str, float]:

@@ -35,7 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="folder of tables and report")
     judged = parser.add_mutually_exclusive_group()
     judged.add_argument("--weights", help="weights to judge; the shipped ones unless given")
-    judged.add_argument("--ablation", nargs="+", metavar="WEIGHTS", help="several weights, the first the one to judge")
+    judged.add_argument(
+        "--ablation",
+        nargs="+",
+        metavar="WEIGHTS",
+        help="several weights, the first the one to judge; or the folder that `dgfnet train --ablation` wrote",
+    )
     parser.add_argument("--against", nargs="*", choices=sorted(fillers.CLASSICAL), default=["telea", "ns"])
     parser.add_argument("--results", nargs="*", type=pathlib.Path, default=[], help="folders made by other programs")
     parser.add_argument("--export", action="store_true", help="only write the cases, for other programs to fill")
@@ -65,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{len(cases)} pictures and masks (white = hole) in {out}", file=sys.stderr)
         return 0
     _check_device(arguments.device)
+    arguments.ablation = _ablation(arguments.ablation)
     perceptions = _perceptions(arguments)
     columns, reference = _columns(arguments)
     judgement = Judgement(reference, perceptions, arguments.device)
@@ -161,6 +167,13 @@ def _perceptions(arguments: argparse.Namespace) -> list[Perception]:
     if arguments.lpips:
         found.append(load_lpips(*arguments.lpips).to(arguments.device))
     return found
+
+
+def _ablation(given: list[str] | None) -> list[str] | None:
+    """The weights to compare: those given, or those in the folder of an ablation's runs."""
+    if not given or len(given) > 1 or not pathlib.Path(given[0]).is_dir():
+        return given
+    return [str(pathlib.Path(given[0]) / name / "weights.safetensors") for name in model.ABLATION]
 
 
 def _columns(arguments: argparse.Namespace) -> tuple[dict[str, fillers.Filler], str]:

@@ -26,6 +26,8 @@ SHIPPED = pathlib.Path(__file__).parent / "weights"
 DEFAULT = "dgfnet-narrow"
 
 Fusion = Literal["dpfm", "plain", "none"]
+ABLATION: dict[str, Fusion] = {"full": "dpfm", "without-dpfm": "plain", "baseline": "none"}
+"""The rows of Table 2, the network to judge first."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,7 +77,7 @@ def model_card(
     shares = ", ".join(f"{count} under {licence}" for licence, count in licences)
     state = "**Interim weights**: trained briefly, to be replaced by better ones.\n\n" if interim else ""
     stages = "\n".join(
-        f"| {stage['share']:.0%} | {stage['size']} px | {stage['batch']} | {stage['rate']:g} "
+        f"| {stage['share']:.0%} | {stage['size']} px | {stage['batch']} | {_rate(stage)} "
         f"| {'running statistics' if stage['frozen_norm'] else 'batch statistics'} "
         f"| {'yes' if stage['features'] else 'no'} | {'yes' if stage['adversarial'] else 'no'} |"
         for stage in recipe["stages"]
@@ -98,6 +98,7 @@ def model_card(
 | fusion | {config.fusion} |
 | recurrences | up to {config.recurrences} |
 | training | {notes.get("step", "?")} of {notes.get("steps", "?")} steps, {notes.get("hours", "?")} hours |
+| begun with | {notes.get("origin", "random weights")} |
 | device | {notes.get("device", "?")} |
 | recipe | {recipe["name"]}, seed {recipe["seed"]} |
 | sha256 | `{info.sha256}` |
@@ -132,6 +133,11 @@ Deviations from the paper: {"; ".join(recipe["deviations"]) or "none"}.
 ## Licence
 The weights are under the project's MIT licence. The photographs keep theirs.
 """
+
+
+def _rate(stage: dict[str, Any]) -> str:
+    final = stage.get("final_rate")
+    return f"{stage['rate']:g}" if final is None else f"{stage['rate']:g} falling to {final:g}"
 
 
 def _span(limits: list[float]) -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dgfnet.data import NONE, Variation
 from dgfnet.losses import LossWeights
 from dgfnet.masks import Kind
-from dgfnet.model import DGFNetConfig
+from dgfnet.model import DEFAULT, DGFNetConfig
 
 
 @dataclass(frozen=True)
 class Stage:
     """A stretch of training with constant settings.
 
-    `share` of the recipe's steps, crops of `size` px, `batch` of them, learning rate `rate`. `frozen_norm` runs
-    BatchNorm on its running statistics: RFR shares it over its recurrences, so inference needs a stage like this.
-    `features` switches the perceptual and style losses, `adversarial` the discriminator.
+    `share` of the recipe's steps, crops of `size` px, `batch` of them, learning rate `rate`, falling geometrically to
+    `final_rate` where that is given. `frozen_norm` runs BatchNorm on its running statistics: RFR shares it over its
+    recurrences, so inference needs a stage like this. `features` switches the perceptual and style losses,
+    `adversarial` the discriminator.
     """
 
     share: float
@@ -25,6 +27,7 @@ class Stage:
     frozen_norm: bool = False
     features: bool = True
     adversarial: bool = False
+    final_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Recipe:
     """A whole training run.
 
     `recurrences` is the range that is drawn from at each step. `refine` also trains texture branch and fusion one scale
-    finer, on the picture that the network made at half the size (`DGFNet.refine`).
+    finer, on the picture that the network made at half the size (`DGFNet.refine`). `start` names the weights to begin
+    with; none: random ones.
     """
 
     name: str
@@ -48,19 +52,40 @@ class Recipe:
     hole_share: tuple[float, float] = (0.1, 0.6)
     short_sides: tuple[int, int] = (256, 512)
     scales: int = 1
+    variation: Variation = NONE
     average: float = 0.999
     clip: float = 1.0
     seed: int = 1
+    start: str = ""
     deviations: tuple[str, ...] = ()
 
     def stage_at(self, step: int) -> Stage:
         """The stage to which step 0, 1, ... belongs."""
-        end = 0.0
+        return self._place(step)[0]
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of step 0, 1, ..."""
+        stage, done = self._place(step)
+        return stage.rate * ((stage.final_rate or stage.rate) / stage.rate) ** done
+
+    def slower(self, factor: float) -> Recipe:
+        """The same with every learning rate times `factor`."""
+
+        def scaled(stage: Stage) -> Stage:
+            final = None if stage.final_rate is None else stage.final_rate * factor
+            return replace(stage, rate=stage.rate * factor, final_rate=final)
+
+        return replace(self, stages=tuple(map(scaled, self.stages)))
+
+    def _place(self, step: int) -> tuple[Stage, float]:
+        """A step's stage, and how much of that lies behind it, 0 to 1."""
+        start = 0.0
         for stage in self.stages:
-            end += stage.share * self.steps
+            end = start + stage.share * self.steps
             if step < round(end):
-                return stage
-        return self.stages[-1]
+                return stage, max(0.0, (step - start) / (end - start))
+            start = end
+        return self.stages[-1], 1.0
 
 
 PAPER = Recipe(
@@ -92,11 +117,13 @@ FULL = replace(
     refine=True,
     mask_kinds=("irregular", "square", "object"),
     scales=3,
+    variation=Variation(zoom=(0.85, 1.25), aspect=1.2, colour=0.2, darken=0.85),
     average=0.999,
     clip=1.0,
     deviations=(
         "crops of 128 px first",
         "batch 32 and more",
+        "crops varied in scale, aspect and colour",
         "a random number of recurrences",
         "texture branch and fusion trained at a finer scale too",
         "moving average of weights",
@@ -122,6 +149,7 @@ NARROW = replace(
     average=0.995,
     deviations=(
         "half the channels",
+        "crops varied in scale, aspect and colour",
         "crops of 128 px",
         "a random number of recurrences",
         "no discriminator",
@@ -131,4 +159,25 @@ NARROW = replace(
 )
 """For machines without a GPU, and trainable on one in an afternoon."""
 
-RECIPES = {recipe.name: recipe for recipe in (PAPER, FULL, NARROW)}
+FINETUNE = replace(
+    NARROW,
+    name="finetune",
+    start=DEFAULT,
+    stages=(Stage(share=1.0, size=128, batch=4, rate=3e-4, final_rate=2e-5, frozen_norm=True),),
+    steps=1_000,
+    coarse=LossWeights(6, 1),
+    short_sides=(224, 448),
+    average=0.998,
+    deviations=(
+        "training goes on from other weights",
+        "crops of 128 px, varied in scale, aspect and colour",
+        "a random number of recurrences",
+        "no discriminator",
+        "feature losses for the fused picture only",
+        "a learning rate that falls steadily",
+        "moving average of weights",
+    ),
+)
+"""On one's own pictures, from the shipped weights (or `--start`); BatchNorm stays as it was."""
+
+RECIPES = {recipe.name: recipe for recipe in (PAPER, FULL, NARROW, FINETUNE)}

@@ -100,16 +100,21 @@ def _gaussian_blur(x: Tensor, sigma: float) -> Tensor:
 
 
 def _solve(wx: Tensor, wy: Tensor, rhs: Tensor, x: Tensor, iterations: int) -> Tensor:
-    """(1 + L(wx, wy)) x = rhs by conjugate gradients with a Jacobi preconditioner, `x` being the start."""
+    """(1 + L(wx, wy)) x = rhs by conjugate gradients with a Jacobi preconditioner, `x` being the start.
+
+    The preconditioner is folded into the system: divided by the roots of its diagonal on both sides, that is one.
+    """
     diagonal = torch.ones_like(rhs[:, :1])
     diagonal[..., :-1] += wx
     diagonal[..., 1:] += wx
     diagonal[..., :-1, :] += wy
     diagonal[..., 1:, :] += wy
-    inverse = 1 / diagonal
+    scale = diagonal.rsqrt()
+    wx = wx * scale[..., :-1] * scale[..., 1:]
+    wy = wy * scale[..., :-1, :] * scale[..., 1:, :]
 
     def apply(v: Tensor) -> Tensor:
-        out = diagonal * v
+        out = v.clone()
         out[..., :-1].addcmul_(wx, v[..., 1:], value=-1)
         out[..., 1:].addcmul_(wx, v[..., :-1], value=-1)
         out[..., :-1, :].addcmul_(wy, v[..., 1:, :], value=-1)
@@ -117,20 +122,18 @@ def _solve(wx: Tensor, wy: Tensor, rhs: Tensor, x: Tensor, iterations: int) -> T
         return out
 
     def dot(a: Tensor, b: Tensor) -> Tensor:
-        return (a * b).sum(dim=(-2, -1), keepdim=True)
+        return torch.linalg.vecdot(a.flatten(2), b.flatten(2))[..., None, None]
 
-    x = x.clone()
-    residual = rhs - apply(x)
-    z = inverse * residual
-    direction = z.clone()
-    rho = dot(residual, z)
+    x = (x / scale).contiguous()  # rows must lie in memory as rows: on strided ones this takes twice the time
+    residual = (rhs * scale).contiguous() - apply(x)
+    direction = residual.clone()
+    rho = dot(residual, residual)
     tiny = torch.finfo(x.dtype).tiny  # a solved system keeps its solution instead of dividing 0 by 0
     for _ in range(iterations):
         q = apply(direction)
         alpha = rho / dot(direction, q).clamp_min(tiny)
         x.addcmul_(alpha, direction)
         residual.addcmul_(alpha, q, value=-1)
-        z = inverse * residual
-        rho, previous = dot(residual, z), rho
-        direction.mul_(rho / previous.clamp_min(tiny)).add_(z)
-    return x
+        rho, previous = dot(residual, residual), rho
+        direction.mul_(rho / previous.clamp_min(tiny)).add_(residual)
+    return x * scale

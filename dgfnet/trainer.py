@@ -46,12 +46,24 @@ class Trainer:
         device: torch.device | str = "cpu",
         masks: MaskFolder | None = None,
         compiled: bool = False,
+        start: DGFNet | None = None,
+        origin: str = "",
     ) -> None:
-        """`compiled` runs the network through torch.compile; `masks` joins the recipe's kinds of holes as one more."""
+        """A run at its first step.
+
+        Args:
+            masks: joins the recipe's kinds of holes as one more.
+            compiled: run the network through torch.compile.
+            start: begin with this network's weights; random ones unless given.
+            origin: what those weights are, in words, for the records.
+        """
         self.recipe, self.bank, self.masks = recipe, bank, masks
         self.device = torch.device(device)
         torch.manual_seed(recipe.seed)
         self.network = _place(DGFNet(recipe.network), self.device)
+        if start is not None:
+            self.network.load_state_dict(start.state_dict())
+        self.origin = origin
         self.average = DGFNet(recipe.network).to(self.device).requires_grad_(False)
         self.average.load_state_dict(self.network.state_dict())
         self.discriminator = PatchDiscriminator(recipe.network.width).to(self.device)
@@ -116,7 +128,7 @@ class Trainer:
         seed = _seed(self.recipe.seed, parallel.rank(), self.step)
         self.crops.manual_seed(seed)
         self.holes.manual_seed(seed)
-        crops = self.bank.sample(stage.batch, stage.size, self.crops)
+        crops = self.bank.sample(stage.batch, stage.size, self.crops, self.recipe.variation)
         crops = Crops(crops.image.to(self.device), crops.texture.to(self.device))
         kinds, share = self.recipe.mask_kinds, self.recipe.hole_share
         known = random_masks(kinds, share, stage.batch, stage.size, self.holes)
@@ -203,7 +215,7 @@ class Trainer:
         if self.recipe.clip:
             nn.utils.clip_grads_with_norm_(self.network.parameters(), self.recipe.clip, norms[0])
         for optimizer in optimizers:
-            optimizer.param_groups[0]["lr"] = stage.rate
+            optimizer.param_groups[0]["lr"] = self.recipe.rate_at(self.step)
             optimizer.step()
         parallel.average([b for b in self.network.buffers() if b.is_floating_point()])
         self._update_average()
@@ -229,6 +241,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
             "watch": dataclasses.asdict(self.watch),
+            "origin": self.origin,
             "step": self.step,
             "seconds": self.seconds,
         }
@@ -249,7 +262,7 @@ class Trainer:
             groups = [{**group, "fused": optimizer.defaults["fused"]} for group in saved["param_groups"]]
             optimizer.load_state_dict({**saved, "param_groups": groups})
         self.watch = Watch(**state.get("watch", {}))
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.origin = state["step"], state["seconds"], state.get("origin", "")
 
 
 def set_mode(network: nn.Module, frozen_norm: bool) -> None:

@@ -20,6 +20,7 @@ from dgfnet.data import PictureBank
 from dgfnet.errors import TrainingError
 from dgfnet.features import VGGFeatures, load_features
 from dgfnet.masks import MaskFolder
+from dgfnet.model import ABLATION, DGFNet, load, load_info
 from dgfnet.recipes import RECIPES, Recipe
 from dgfnet.runlog import RunLog
 from dgfnet.samples import Samples
@@ -35,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="narrow")
     parser.add_argument("--steps", type=int, help="length of the whole run; the stages stretch with it")
     parser.add_argument("--minutes", type=float, help="stop cleanly after this time; go on later with --resume")
+    parser.add_argument("--start", metavar="WEIGHTS", help="begin with these weights and their network")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--ablation", action="store_true", help="three models, one after the other: that of Table 2")
     parser.add_argument("--rate-factor", type=float, default=1.0, help="multiplies the recipe's learning rates")
     parser.add_argument("--seed", type=int)
 
@@ -61,27 +64,40 @@ def run(arguments: argparse.Namespace) -> int:
     """`dgfnet train`.
 
     Raises:
-        TrainingError, DataError, FeaturesError: each is one sentence for the user.
+        TrainingError, DataError, FeaturesError, WeightsError: each is one sentence for the user.
     """
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     folder: pathlib.Path = arguments.out
     _check(arguments, folder)
+    deadline = time.monotonic() + 60 * arguments.minutes if arguments.minutes else float("inf")
     with parallel.joined(arguments.device) as device:
-        folder.mkdir(parents=True, exist_ok=True)
         recipe = _recipe(arguments)
+        start, origin = _start(recipe)
+        folder.mkdir(parents=True, exist_ok=True)
         with parallel.first_here():
             bank = _bank(arguments.pictures, recipe, device, folder)
             shown = _bank(arguments.validation, recipe, device, folder) if arguments.validation else bank
         masks = MaskFolder(arguments.masks, arguments.holes_are) if arguments.masks else None
-        trainer = Trainer(recipe, bank, _features(arguments, bank), device, masks, arguments.compile)
-        if arguments.resume:
-            trainer.restore(checkpoints.read(folder, trainer.device))
+        features = _features(arguments, bank)
         samples = Samples(shown, recipe) if arguments.sheet_every and parallel.rank() == 0 else None
         part = int(arguments.checkpoint_part_mb * 1e6) if arguments.checkpoint_part_mb else None
-        return Session(trainer, folder, samples, arguments.sheet_every, part, arguments.slim_checkpoint).run(
-            arguments.minutes
-        )
+        for name in _models(arguments):
+            out = folder / name
+            out.mkdir(exist_ok=True)
+            one = (
+                dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, fusion=ABLATION[name]))
+                if name
+                else recipe
+            )
+            trainer = Trainer(one, bank, features, device, masks, arguments.compile, start, origin)
+            if checkpoints.exists(out):
+                trainer.restore(checkpoints.read(out, trainer.device))
+            session = Session(trainer, out, samples, arguments.sheet_every, part, arguments.slim_checkpoint)
+            session.run(deadline)
+            if trainer.step < one.steps:
+                break
+    return 0
 
 
 def _check(arguments: argparse.Namespace, folder: pathlib.Path) -> None:
@@ -94,17 +110,38 @@ def _check(arguments: argparse.Namespace, folder: pathlib.Path) -> None:
         raise TrainingError("--checkpoint-part-mb must be 1 or more.")
     if arguments.rate_factor <= 0:
         raise TrainingError("--rate-factor must be positive; 0.5 halves the learning rate.")
-    if checkpoints.exists(folder) and not arguments.resume:
+    if arguments.ablation and (arguments.start or RECIPES[arguments.recipe].start):
+        raise TrainingError("--ablation compares networks from scratch: leave --start out, and choose another recipe.")
+    begun = any(checkpoints.exists(folder / name) for name in _models(arguments))
+    if begun and not arguments.resume:
         raise TrainingError(f"'{folder}' holds a run already; add --resume, or choose another folder with --out.")
-    if arguments.resume and not checkpoints.exists(folder):
+    if arguments.resume and not begun:
         raise TrainingError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
+
+
+def _models(arguments: argparse.Namespace) -> list[str]:
+    """Folders of the networks to train, below that of the run."""
+    return list(ABLATION) if arguments.ablation else [""]
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
     recipe = RECIPES[arguments.recipe]
-    changes = {name: getattr(arguments, name) for name in ("steps", "seed") if getattr(arguments, name) is not None}
-    stages = tuple(dataclasses.replace(s, rate=s.rate * arguments.rate_factor) for s in recipe.stages)
-    return dataclasses.replace(recipe, stages=stages, **changes)
+    given = ("steps", "seed", "start")
+    changes = {name: getattr(arguments, name) for name in given if getattr(arguments, name) is not None}
+    recipe = dataclasses.replace(recipe.slower(arguments.rate_factor), **changes)
+    if recipe.start:
+        recipe = dataclasses.replace(recipe, network=load_info(recipe.start).config)
+    return recipe
+
+
+def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
+    """The network to begin with, and what it is in words."""
+    if not recipe.start:
+        return None, ""
+    info = load_info(recipe.start)
+    units = {"step": "steps", "hours": "hours"}
+    known = [f"{info.notes[name]} {unit}" for name, unit in units.items() if name in info.notes]
+    return load(recipe.start), ", ".join([info.name, *known, f"sha256 {info.sha256[:16]}"])
 
 
 def _bank(sources: list[str], recipe: Recipe, device: str, folder: pathlib.Path) -> PictureBank:
@@ -134,14 +171,13 @@ class Session:
         self.trainer, self.folder, self.samples, self.sheet_every = trainer, folder, samples, sheet_every
         self.part_bytes, self.slim = part_bytes, slim
 
-    def run(self, minutes: float | None = None) -> int:
-        """Train, in all processes; the first one writes. Returns the exit code.
+    def run(self, deadline: float = float("inf")) -> None:
+        """Train, in all processes, until the clock `time.monotonic` shows `deadline`; the first process writes.
 
         Raises:
             TrainingError: training fell apart; the checkpoint is the last good one.
         """
         trainer = self.trainer
-        deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
         writes = parallel.rank() == 0
         if writes:
             recipe = dataclasses.asdict(trainer.recipe)
@@ -163,7 +199,6 @@ class Session:
                 self._write(log)
             done = f"step {trainer.step} of {trainer.recipe.steps}; weights in {self.folder / 'weights.safetensors'}"
             print(done, file=sys.stderr)
-        return 0
 
     def _bar(self) -> tqdm:
         steps, quiet = self.trainer.recipe.steps, None if parallel.rank() == 0 else True

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dgfnet.data import DataError, PictureBank, read_pictures, split_weight
+from dgfnet.data import DataError, PictureBank, Variation, read_pictures, split_weight
 from dgfnet.rtv import rtv
 
 
@@ -56,6 +56,27 @@ def test_equal_generators_give_equal_crops(folder):
     assert torch.equal(a.image, b.image)
     assert torch.equal(a.texture, b.texture)
     assert not torch.equal(a.image, c.image)
+
+
+def test_varied_crops_stay_structure_plus_texture(folder):
+    """Colours change by one matrix for picture and texture; sizes within the bounds; the same for equal generators."""
+    bank = build(folder)
+    varied = Variation(zoom=(0.5, 2.0), aspect=1.5, colour=0.3, darken=0.8)
+    a, b = (bank.sample(16, 48, torch.Generator().manual_seed(3), varied) for _ in range(2))
+    assert torch.equal(a.image, b.image)
+    assert a.image.shape == a.texture.shape == (16, 3, 48, 48)
+    assert 0 <= a.image.min() < a.image.max() <= 1
+    matrix = varied.colours(64, torch.Generator().manual_seed(0))
+    grey = matrix.sum(dim=2)  # what becomes of white
+    assert grey.min() >= 0.8 * 0.85
+    assert grey.max() <= 1.15
+    sides = [varied.sides(48, (1000, 1000), torch.Generator().manual_seed(s)) for s in range(50)]
+    assert all(48 / 2 / 1.25 <= side <= 48 * 2 * 1.25 for pair in sides for side in pair)
+    assert all(1 / 1.52 <= height / width <= 1.52 for height, width in sides)
+
+
+def test_a_crop_larger_than_its_picture_is_enlarged(folder):
+    assert build(folder).sample(2, 160, torch.Generator().manual_seed(0)).image.shape == (2, 3, 160, 160)
 
 
 def test_the_cache_is_used_and_gives_the_same(folder, tmp_path, monkeypatch):

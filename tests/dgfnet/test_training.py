@@ -3,6 +3,7 @@ import csv
 from dataclasses import replace
 
 import pytest
+import torch
 from PIL import Image
 
 from dgfnet import checkpoints, model, training
@@ -62,6 +63,37 @@ def test_the_command_trains_stops_and_resumes(folder):
         assert sheet.size == (5 * (32 + 8) + 8, 32 + 8 * (32 + 8))
 
 
+def test_a_rate_falls_within_its_stage(recipe):
+    stage = replace(recipe.stages[0], share=0.5, rate=1e-2, final_rate=1e-4)
+    falling = replace(recipe, stages=(stage, recipe.stages[1]), steps=20)
+    assert [falling.rate_at(step) for step in (0, 5, 10, 19)] == pytest.approx([1e-2, 1e-3, 1e-4, 1e-4])
+    assert [falling.slower(0.5).rate_at(step) for step in (0, 5, 10)] == pytest.approx([5e-3, 5e-4, 5e-5])
+
+
+def test_training_goes_on_from_weights(folder, network):
+    """A rate of next to nothing leaves what was begun with; the records say what that was."""
+    notes = {"step": "9", "hours": "0.50"}
+    model.save(network, folder / "begun.safetensors", notes)
+    words = ["--no-features", "--steps", "2", "--sheet-every", "0", "--rate-factor", "1e-12"]
+    assert train(folder, *words, "--start", str(folder / "begun.safetensors")) == 0
+    info = model.load_info(folder / "run" / "weights.safetensors")
+    assert info.config == network.config
+    assert info.notes["origin"].startswith("begun, 9 steps, 0.50 hours, sha256 ")
+    trained = model.load(folder / "run" / "weights.safetensors").state_dict()
+    begun = dict(network.named_parameters())
+    assert all(torch.allclose(trained[name], value, atol=1e-6) for name, value in begun.items())
+
+
+def test_an_ablation_is_three_runs_of_one_budget(folder):
+    words = ["--no-features", "--sheet-every", "0", "--ablation"]
+    assert train(folder, *words, "--steps", "3", "--minutes", "0.0001") == 0
+    assert not (folder / "run" / "without-dpfm").exists()
+    assert train(folder, *words, "--steps", "3", "--resume") == 0
+    found = {name: model.load_info(folder / "run" / name / "weights.safetensors") for name in model.ABLATION}
+    assert {name: info.config.fusion for name, info in found.items()} == model.ABLATION
+    assert all(info.notes["step"] == "3" for info in found.values())
+
+
 def test_options_reach_the_run(folder):
     """A checkpoint in parts, masks and pictures of others, a weight, a learning rate."""
     (folder / "masks").mkdir()
@@ -85,6 +117,8 @@ def test_options_reach_the_run(folder):
         (["--no-features", "--masks", "x"], "--holes-are go together"),
         (["--no-features", "--checkpoint-part-mb", "0"], "1 or more"),
         (["--no-features", "--rate-factor", "0"], "positive"),
+        (["--no-features", "--ablation", "--start", "x"], "from scratch"),
+        (["--no-features", "--ablation", "--recipe", "finetune"], "from scratch"),
     ],
 )
 def test_bad_options_get_a_sentence_before_anything_is_written(folder, words, sentence):
