@@ -7,18 +7,17 @@ import pathlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
 from dgfnet.data import DataError, read_pictures
-from dgfnet.masks import Kind, random_masks
+from dgfnet.masks import Colour, Kind, hole_of, random_masks
 
 SHARES = ((0.2, 0.3), (0.3, 0.4), (0.4, 0.5))
 SMALLEST = 32
-White = Literal["hole", "known"]
 
 
 class Case(NamedTuple):
@@ -47,7 +46,7 @@ class MaskFiles:
     """Masks from files, scaled to the square of a case without interpolation; values above 127 count as white."""
 
     folder: pathlib.Path
-    white_is: White
+    holes: Colour
 
     @cached_property
     def files(self) -> list[pathlib.Path]:
@@ -71,12 +70,11 @@ class MaskFiles:
         file = self.files[int(np.random.default_rng((seed, number)).integers(len(self.files)))]
         try:
             with Image.open(file) as picture:
-                values = np.array(picture.convert("L").resize((size, size), Image.Resampling.NEAREST))
+                hole = hole_of(picture.resize((size, size), Image.Resampling.NEAREST), self.holes)
         except (OSError, UnidentifiedImageError) as error:
             raise DataError(f"The mask '{file}' cannot be read.") from error
-        hole = (values > 127) == (self.white_is == "hole")
         if hole.all() or not hole.any():
-            raise DataError(f"The mask '{file}' is {'all' if hole.all() else 'no'} hole when white is {self.white_is}.")
+            raise DataError(f"The mask '{file}' is {'all' if hole.all() else 'no'} hole when holes are {self.holes}.")
         return hole
 
 

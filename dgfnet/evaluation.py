@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--export", action="store_true", help="only write the cases, for other programs to fill")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, help="holes to make; irregular and square unless given")
     parser.add_argument("--masks", type=pathlib.Path, help="folder of masks; instead of made holes, unless --kinds too")
-    parser.add_argument("--white-is", choices=("hole", "known"), help="what white means in --masks")
+    parser.add_argument("--holes-are", choices=("white", "black"), help="which colour of --masks is the hole")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--limit", type=int, help="at most this many pictures, spread evenly")
     parser.add_argument("--seed", type=int, default=1)
@@ -151,9 +151,9 @@ def _figures(case: Case, result: np.ndarray) -> dict[str, float]:
 
 
 def _cases(arguments: argparse.Namespace) -> CaseSet:
-    if (arguments.masks is None) != (arguments.white_is is None):
-        raise DataError("--masks and --white-is go together: say whether white is the hole or what is known.")
-    masks = MaskFiles(arguments.masks, arguments.white_is) if arguments.masks else None
+    if (arguments.masks is None) != (arguments.holes_are is None):
+        raise DataError("--masks and --holes-are go together: say which colour of the masks is the hole.")
+    masks = MaskFiles(arguments.masks, arguments.holes_are) if arguments.masks else None
     kinds = tuple(arguments.kinds or (() if masks else _DEFAULT_KINDS))
     return CaseSet(arguments.pictures, kinds, arguments.size, arguments.limit, arguments.seed, masks)
 

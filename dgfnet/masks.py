@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from dgfnet.data import read_pictures
@@ -109,6 +110,11 @@ def blob(share: Tensor, size: int, generator: torch.Generator) -> Tensor:
 _MAKERS = {"irregular": irregular, "square": square, "object": blob}
 
 
+def hole_of(picture: Image.Image, holes: Colour) -> np.ndarray:
+    """Where a drawn mask has its hole, bool [H, W]; grey is divided in the middle."""
+    return (np.asarray(picture.convert("L")) > 127) == (holes == "white")
+
+
 class MaskFolder:
     """Holes drawn by others: black and white pictures, used at random sizes, places and orientations."""
 
@@ -120,8 +126,7 @@ class MaskFolder:
         """
         self.masks: list[Tensor] = []
         for _, picture in read_pictures([str(folder)]):
-            white = torch.from_numpy(np.asarray(picture.convert("L")) >= 128)
-            self.masks.append(~white if holes == "white" else white)
+            self.masks.append(torch.from_numpy(~hole_of(picture, holes)))
 
     def sample(self, batch: int, size: int, generator: torch.Generator) -> Tensor:
         """[batch, 1, size, size], 1 = known: each a square of half to all of a mask's short side, turned and mirrored.

@@ -39,18 +39,18 @@ def test_cases_have_the_share_of_their_cell_and_do_not_depend_on_the_limit(pictu
     assert all(np.array_equal(f.hole, e.hole) and f.name == e.name for f, e in zip(few, every, strict=False))
 
 
-@pytest.mark.parametrize(("white_is", "cell"), [("hole", "objects 20% to 30%"), ("known", "objects 70% to 80%")])
-def test_masks_from_a_folder_mean_what_the_user_says(pictures, masks, white_is, cell):
-    cases = CaseSet([pictures], (), 64, masks=MaskFiles(masks, white_is))
+@pytest.mark.parametrize(("colour", "cell"), [("white", "objects 20% to 30%"), ("black", "objects 70% to 80%")])
+def test_masks_from_a_folder_mean_what_the_user_says(pictures, masks, colour, cell):
+    cases = CaseSet([pictures], (), 64, masks=MaskFiles(masks, colour))
     assert len(cases) == 3
     for case in cases:
         assert (case.kind, case.cell) == ("objects", cell)
-        assert case.hole[:, :16].all() == (white_is == "hole")
-        assert case.hole[:, 16:].any() == (white_is == "known")
+        assert case.hole[:, :16].all() == (colour == "white")
+        assert case.hole[:, 16:].any() == (colour == "black")
 
 
 def test_made_holes_and_masks_side_by_side(pictures, masks):
-    cells = [c.cell for c in CaseSet([pictures], ("object",), 64, limit=1, masks=MaskFiles(masks, "hole"))]
+    cells = [c.cell for c in CaseSet([pictures], ("object",), 64, limit=1, masks=MaskFiles(masks, "white"))]
     assert cells == ["object 20% to 30%", "object 30% to 40%", "object 40% to 50%", "objects 20% to 30%"]
 
 
@@ -58,13 +58,13 @@ def test_masks_that_cannot_be_used_get_a_sentence(pictures, tmp_path):
     folder = tmp_path / "odd"
     folder.mkdir()
     with pytest.raises(DataError, match="holds no masks"):
-        list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "hole")))
+        list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "white")))
     Image.new("L", (8, 8), 255).save(folder / "white.png")
-    with pytest.raises(DataError, match="no hole when white is known"):
-        list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "known")))
+    with pytest.raises(DataError, match="no hole when holes are black"):
+        list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "black")))
     (folder / "white.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"white\.png' cannot be read"):
-        list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "hole")))
+        list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "white")))
 
 
 @pytest.mark.parametrize("wrong", [{"size": 16}, {"limit": 0}])

@@ -164,7 +164,7 @@ def test_masks_from_a_folder_through_the_command(pictures, tmp_path, network):
     (tmp_path / "objects").mkdir()
     Image.fromarray(np.pad(np.full((20, 20), 255, np.uint8), 22)).save(tmp_path / "objects" / "m.png")
     model.save(network, tmp_path / "w.safetensors")
-    words = ("--masks", tmp_path / "objects", "--white-is", "hole", "--weights", tmp_path / "w.safetensors")
+    words = ("--masks", tmp_path / "objects", "--holes-are", "white", "--weights", tmp_path / "w.safetensors")
     assert evaluate(pictures, *words, "--out", tmp_path / "out") == 0
     assert {row["hole"] for row in read(tmp_path / "out" / "table.csv")} == {"objects 0% to 10%"}
 
@@ -172,8 +172,8 @@ def test_masks_from_a_folder_through_the_command(pictures, tmp_path, network):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--masks", "."], "--masks and --white-is go together"),
-        (["--white-is", "hole"], "--masks and --white-is go together"),
+        (["--masks", "."], "--masks and --holes-are go together"),
+        (["--holes-are", "white"], "--masks and --holes-are go together"),
         (["--squeezenet", "absent.h5"], "absent.h5"),
         (["--inception", "absent.pth"], "absent.pth"),
         (["--weights", "absent"], "no weights called 'absent'"),
