@@ -11,45 +11,19 @@ The peak is that of bfloat16 matrix products of 8192 (on a CPU 1024) squared, me
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 
 from dgfnet.checkpoints import device_name
 from dgfnet.data import PictureBank
 from dgfnet.features import VGGFeatures, load_features
 from dgfnet.recipes import RECIPES
+from dgfnet.throughput import matrix_peak, operations, seconds, wait
 from dgfnet.trainer import Trainer
 
 _WARM_UP = 3
-
-
-def wait(device: torch.device) -> None:
-    """Until the device has done everything it was asked for."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def seconds(work: Callable[[], object], times: int, device: torch.device) -> float:
-    """Mean seconds of one call."""
-    wait(device)
-    started = time.perf_counter()
-    for _ in range(times):
-        work()
-    wait(device)
-    return (time.perf_counter() - started) / times
-
-
-def matrix_peak(device: torch.device) -> float:
-    """Operations per second of large bfloat16 matrix products, the best of five rounds."""
-    size = 8192 if device.type == "cuda" else 1024
-    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
-    torch.mm(a, b)
-    return max(2 * size**3 / seconds(lambda: torch.mm(a, b), 10, device) for _ in range(5))
 
 
 def noise(size: int, device: torch.device) -> PictureBank:
@@ -82,9 +56,7 @@ def main() -> None:
     trainer = Trainer(recipe, noise(stage.size, device), features, device, compiled=given.compile)
 
     steps = trainer.run(10**9)
-    with FlopCounterMode(display=False) as counter:
-        next(Trainer(recipe, trainer.bank, features, device).run(1))
-    operations = counter.get_total_flops()
+    work = operations(trainer)
     for _ in range(_WARM_UP):
         next(steps)
     if device.type == "cuda":
@@ -96,8 +68,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     print(
         f"| {device_name(device)} | {recipe.name}, {stage.size} px, {stage.batch}, {recurrences} | {per_step:.3f} "
-        f"| {stage.batch / per_step:.1f} | {operations / 1e12:.3f} | {operations / per_step / 1e12:.2f} "
-        f"| {peak / 1e12:.1f} | {operations / per_step / peak:.1%} |"
+        f"| {stage.batch / per_step:.1f} | {work / 1e12:.3f} | {work / per_step / 1e12:.2f} "
+        f"| {peak / 1e12:.1f} | {work / per_step / peak:.1%} |"
     )
     if device.type == "cuda":
         print(f"\nPeak memory: {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB")

@@ -92,13 +92,14 @@ class Trainer:
         while self.step < steps:
             started = time.perf_counter()
             stage = self.stage
-            values = self._step(stage)
+            values = self._update(stage, self.gradients(stage))
             self.watch.see(values, self.step, stage)
             self.step += 1
             self.seconds += time.perf_counter() - started
             yield values
 
-    def _step(self, stage: Stage) -> dict[str, float]:
+    def gradients(self, stage: Stage) -> dict[str, Tensor]:
+        """The losses of the step to come, their gradients made; no weight changes, no other process is asked."""
         crops, known, recurrences = self._draw(stage)
         set_mode(self.network, stage.frozen_norm)
         terms: dict[str, Tensor] = {}
@@ -121,7 +122,7 @@ class Trainer:
         total.backward()
         if stage.adversarial:
             terms["discriminator"] = self._judge(crops.image, completed.detach(), known, holes)
-        return self._update(stage, terms)
+        return terms
 
     def _draw(self, stage: Stage) -> tuple[Crops, Tensor, int]:
         """This step's truths, holes and number of recurrences; the last is the same in all processes."""

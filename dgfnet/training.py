@@ -21,9 +21,10 @@ from dgfnet.errors import TrainingError
 from dgfnet.features import VGGFeatures, load_features
 from dgfnet.masks import MaskFolder
 from dgfnet.model import ABLATION, DGFNet, load, load_info
-from dgfnet.recipes import RECIPES, Recipe
+from dgfnet.recipes import RECIPES, Recipe, Stage
 from dgfnet.runlog import RunLog
 from dgfnet.samples import Samples
+from dgfnet.throughput import matrix_peak, operations
 from dgfnet.trainer import Trainer
 
 _SAVE_SECONDS = 300
@@ -182,13 +183,14 @@ class Session:
         if writes:
             recipe = dataclasses.asdict(trainer.recipe)
             (self.folder / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
+        speed = _Speed(trainer)
         log = RunLog(self.folder / "log.csv", trainer.step) if writes else None
         saved = time.monotonic()
         with _stoppable() as stop, self._bar() as bar:
             for values in trainer.run(trainer.recipe.steps):
                 bar.update()
                 if log is not None:
-                    self._report(log, bar, values)
+                    self._report(log, bar, values, speed)
                     if time.monotonic() - saved > _SAVE_SECONDS and trainer.watch.sound:
                         self._write(log)
                         saved = time.monotonic()
@@ -204,14 +206,12 @@ class Session:
         steps, quiet = self.trainer.recipe.steps, None if parallel.rank() == 0 else True
         return tqdm(total=steps, initial=self.trainer.step, unit="step", disable=quiet)
 
-    def _report(self, log: RunLog, bar: tqdm, values: dict[str, float]) -> None:
+    def _report(self, log: RunLog, bar: tqdm, values: dict[str, float], speed: _Speed) -> None:
         trainer = self.trainer
         means = log.add(trainer.step, trainer.seconds, values)
         if means:
-            rate = bar.format_dict["rate"] or 0
             shown = {name: f"{means[name]:.4f}" for name in ("coarse hole", "fused hole") if name in means}
-            images = rate * trainer.stage.batch * parallel.size()
-            bar.set_postfix(shown | {"images/s": f"{images:.1f}"})
+            bar.set_postfix(shown | speed.text(bar.format_dict["rate"] or 0))
         if self.samples and self.sheet_every and trainer.step % self.sheet_every == 0:
             self._sheet(log, self.samples)
 
@@ -225,6 +225,23 @@ class Session:
     def _write(self, log: RunLog) -> None:
         checkpoints.write(self.trainer, self.folder, self.part_bytes, self.slim)
         log.plot(self.folder / "losses.svg")
+
+
+class _Speed:
+    """Pictures per second, and the share of the device's matrix peak, for the progress bar."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.peak = matrix_peak(trainer.device)
+        self._operations: dict[Stage, float] = {}
+
+    def text(self, rate: float) -> dict[str, str]:
+        """Of `rate` steps per second, on all devices and on this one."""
+        stage = self.trainer.stage
+        if stage not in self._operations:
+            self._operations[stage] = operations(self.trainer)
+        images = rate * stage.batch * parallel.size()
+        return {"images/s": f"{images:.1f}", "of peak": f"{rate * self._operations[stage] / self.peak:.0%}"}
 
 
 @contextlib.contextmanager
