@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import pickle
+import sys
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 
 _CONVOLUTIONS = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2), (3, 3))  # (block, convolution) of VGG-16 up to pool3
 _CAFFE_MEAN = (123.68, 116.779, 103.939)  # R, G, B of the original ImageNet training
+DOWNLOAD = "download"
+PUBLISHED = "https://download.pytorch.org/models/vgg16-397923af.pth"
+"""torchvision's VGG-16; the end of the name is the start of the file's SHA-256, which is checked."""
 _MEAN_ACTIVATION = 0.2
 """Each pool is scaled to this mean activation, so that the paper's loss weights act on features of order one: the
 original weights, fed with 0 to 255, answer hundreds of times larger."""
@@ -62,12 +66,13 @@ def load_features(source: str | pathlib.Path) -> VGGFeatures:
 
     Args:
         source: a folder with `blockB_convC_kernel_0.npy` [3, 3, in, out] and `..._bias_0.npy` (BGR, 0 to 255; the
-            original VGG-19's first convolutions have VGG-16's topology), or torchvision's `vgg16*.pth`.
+            original VGG-19's first convolutions have VGG-16's topology), or torchvision's `vgg16*.pth`, or
+            `DOWNLOAD`: the latter from its publisher (528 MB, kept in torch's cache).
 
     Raises:
-        FeaturesError: the source is absent or incomplete.
+        FeaturesError: the source is absent or incomplete, or cannot be downloaded.
     """
-    source = pathlib.Path(source)
+    source = _downloaded() if source == DOWNLOAD else pathlib.Path(source)
     features = VGGFeatures()
     try:
         if source.is_dir():
@@ -77,6 +82,21 @@ def load_features(source: str | pathlib.Path) -> VGGFeatures:
     except (OSError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
         raise FeaturesError(f"'{source}' does not hold VGG weights ({type(error).__name__}).") from error
     return features
+
+
+def _downloaded() -> pathlib.Path:
+    folder = pathlib.Path(torch.hub.get_dir()) / "checkpoints"
+    file = folder / PUBLISHED.rpartition("/")[2]
+    if not file.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        prefix = file.stem.rpartition("-")[2]
+        try:
+            torch.hub.download_url_to_file(PUBLISHED, str(file), prefix, progress=sys.stderr.isatty())
+        except (OSError, RuntimeError) as error:
+            raise FeaturesError(
+                f"The VGG weights could not be downloaded ({error}); download {PUBLISHED} and give the file."
+            ) from error
+    return file
 
 
 def _from_arrays(features: VGGFeatures, folder: pathlib.Path) -> None:

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int)
 
     data = parser.add_argument_group("data")
-    data.add_argument("--features", help="VGG weights: a folder of .npy arrays or torchvision's vgg16 file")
+    data.add_argument("--features", help="VGG weights: torchvision's vgg16 file, a folder of arrays, or 'download'")
     data.add_argument("--no-features", action="store_true", help="train without perceptual and style losses")
     data.add_argument("--masks", help="folder of black and white masks, used beside the recipe's own kinds")
     data.add_argument("--holes-are", choices=("white", "black"), help="which colour of --masks is the hole")

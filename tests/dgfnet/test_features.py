@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -36,13 +38,34 @@ def test_calibration_brings_every_pool_to_one_mean(shared, photograph):
     assert [p.mean().item() for p in features(image)] == pytest.approx([0.2] * 3, rel=1e-3)
 
 
-def test_torchvision_weights_are_read(tmp_path):
+def torchvision_like(file):
+    """Weights of torchvision's form, in a file."""
     shapes = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256), 14: (256, 256)}
     state = {f"features.{i}.weight": torch.ones(*s, 3, 3) for i, s in shapes.items()}
     state |= {f"features.{i}.bias": torch.zeros(s[0]) for i, s in shapes.items()}
-    torch.save(state, tmp_path / "vgg16.pth")
+    torch.save(state, file)
+
+
+def test_torchvision_weights_are_read(tmp_path):
+    torchvision_like(tmp_path / "vgg16.pth")
     features = load_features(tmp_path / "vgg16.pth")
     assert torch.allclose(features.convolutions[0].weight[0, :, 0, 0], 1 / torch.tensor([0.229, 0.224, 0.225]))
+
+
+def test_weights_are_downloaded_once_and_checked(tmp_path, monkeypatch):
+    torchvision_like(tmp_path / "published")
+    digest = hashlib.sha256((tmp_path / "published").read_bytes()).hexdigest()[:8]
+    good, bad = tmp_path / f"vgg16-{digest}.pth", tmp_path / "vgg16-00000000.pth"
+    for file in (good, bad):
+        file.write_bytes((tmp_path / "published").read_bytes())
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
+    monkeypatch.setattr("dgfnet.features.PUBLISHED", bad.as_uri())
+    with pytest.raises(FeaturesError, match="could not be downloaded"):
+        load_features("download")
+    monkeypatch.setattr("dgfnet.features.PUBLISHED", good.as_uri())
+    first = load_features("download")
+    good.unlink()
+    assert torch.equal(load_features("download").convolutions[0].weight, first.convolutions[0].weight)
 
 
 @pytest.mark.parametrize("make", [lambda p: p.mkdir(), lambda p: p.write_text("x"), lambda p: None])
