@@ -25,6 +25,8 @@ from dgfnet.texture import TextureBranch
 SHIPPED = pathlib.Path(__file__).parent / "weights"
 DEFAULT = "dgfnet-narrow"
 
+Storage = Literal["float32", "float16", "int8"]
+_SCALE = ".scale"
 Fusion = Literal["dpfm", "plain", "none"]
 ABLATION: dict[str, Fusion] = {"full": "dpfm", "without-dpfm": "plain", "baseline": "none"}
 """The rows of Table 2, the network to judge first."""
@@ -141,16 +143,39 @@ class WeightsInfo(NamedTuple):
     notes: dict[str, str]
 
 
-def save(network: DGFNet, path: str | pathlib.Path, notes: dict[str, str] | None = None, half: bool = False) -> None:
+def save(
+    network: DGFNet, path: str | pathlib.Path, notes: dict[str, str] | None = None, storage: Storage = "float32"
+) -> None:
     """Write weights and config as safetensors; `notes` are kept in the file's metadata.
 
-    `half` stores convolution kernels as float16, all else (BatchNorm's statistics among it) stays float32.
+    Args:
+        storage: of convolution kernels. `int8` keeps a scale per channel of a kernel's first axis beside it. All else,
+            BatchNorm's statistics among it, stays float32.
     """
     metadata = {"config": json.dumps(dataclasses.asdict(network.config)), **(notes or {})}
-    state = {k: v.detach().contiguous().cpu() for k, v in network.state_dict().items()}
-    if half:
-        state = {k: v.half() if v.ndim == 4 else v for k, v in state.items()}
-    save_file(state, path, metadata)
+    stored: dict[str, Tensor] = {}
+    for name, value in network.state_dict().items():
+        value = value.detach().contiguous().cpu()
+        if value.ndim != 4 or storage == "float32":
+            stored[name] = value
+        elif storage == "float16":
+            stored[name] = value.half()
+        else:
+            scale = value.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / 127
+            stored[name] = (value / scale.view(-1, 1, 1, 1)).round().to(torch.int8)
+            stored[name + _SCALE] = scale
+    save_file(stored, path, metadata)
+
+
+def _restored(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict from what `save` wrote."""
+    state = {}
+    for name, value in stored.items():
+        if name + _SCALE in stored:
+            state[name] = value.float() * stored[name + _SCALE].view(-1, 1, 1, 1)
+        elif not name.endswith(_SCALE):
+            state[name] = value.float() if value.is_floating_point() else value
+    return state
 
 
 def available() -> list[str]:
@@ -198,8 +223,7 @@ def load(weights: str | pathlib.Path | None = None, device: str | torch.device =
     info = load_info(weights)
     network = DGFNet(info.config)
     try:
-        state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(info.path).items()}
-        network.load_state_dict(state)
+        network.load_state_dict(_restored(load_file(info.path)))
     except (SafetensorError, OSError, RuntimeError) as error:
         raise WeightsError(f"'{info.path}' does not fit the network that it describes.") from error
     return network.eval().to(device)

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dgfnet publish`."""
     parser.add_argument("folder", type=pathlib.Path, metavar="RUN", help="folder of a training run")
     parser.add_argument("--name", default=model.DEFAULT, help="name of the weights")
+    parser.add_argument("--storage", choices=("float16", "int8"), default="float16", help="of the kernels")
     parser.add_argument("--credits", type=pathlib.Path, required=True, help="table of the photographs, tab separated")
     parser.add_argument("--features", default="none", help="where the feature network's weights came from, in words")
     parser.add_argument("--evaluation", type=pathlib.Path, help="folder that `dgfnet evaluate` wrote")
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     out: pathlib.Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     target = out / f"{arguments.name}.safetensors"
-    model.save(model.load(source), target, info.notes, half=True)
+    model.save(model.load(source), target, info.notes, arguments.storage)
     table = _read(arguments.evaluation / "table.md") if arguments.evaluation else ""
     card = model_card(
         model.load_info(target),
