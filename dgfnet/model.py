@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dgfnet.coarse import MAX_RECURRENCES, STRIDE, CoarseBranch, reach
-from dgfnet.diffusion import blank
+from dgfnet.diffusion import blank, harmonic_fill
 from dgfnet.fusion import FusionNetwork
 from dgfnet.layers import composite
 from dgfnet.rtv import masked_texture
@@ -38,13 +38,15 @@ class DGFNetConfig:
 
     `width` multiplies the channels of the coarse branch, `detail_width` those of texture branch and fusion network.
     `fusion` is the ablation of Table 2: `dpfm` the full model, `plain` without DPFM, `none` the coarse branch alone.
-    `recurrences` is the most that the network was trained for.
+    `recurrences` is the most that the network was trained for. With `membrane` the coarse branch predicts what is to be
+    added to a membrane over the hole, instead of the picture itself.
     """
 
     width: float = 1.0
     detail_width: float = 1.0
     fusion: Fusion = "dpfm"
     recurrences: int = MAX_RECURRENCES
+    membrane: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -71,6 +73,8 @@ class DGFNet(nn.Module):
         super().__init__()
         self.config = config or DGFNetConfig()
         self.coarse = CoarseBranch(self.config.width)
+        if self.config.membrane:
+            nn.init.zeros_(self.coarse.out.weight)  # an untrained coarse branch leaves the membrane as it is
         if self.config.fusion != "none":
             self.texture = TextureBranch(self.config.detail_width)
             self.fusion = FusionNetwork(self.config.detail_width, perceive=self.config.fusion == "dpfm")
@@ -91,7 +95,10 @@ class DGFNet(nn.Module):
         if height % STRIDE or width % STRIDE:
             raise ValueError(f"height and width must be multiples of {STRIDE}, not {height} x {width}")
         image = blank(image, known)
-        return self.refine(image, known, self.coarse(image, known, recurrences or self.config.recurrences))
+        structure = self.coarse(image, known, recurrences or self.config.recurrences)
+        if self.config.membrane:
+            structure = harmonic_fill(image, known) + structure
+        return self.refine(image, known, structure)
 
     def refine(self, image: Tensor, known: Tensor, structure: Tensor) -> Output:
         """Texture branch and fusion on a structure: the network's second half, and its second role.

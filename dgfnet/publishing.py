@@ -96,6 +96,7 @@ def model_card(
 | | |
 |---|---|
 | channels | coarse branch x {config.width:g}, texture branch and fusion x {config.detail_width:g} of the full network |
+| coarse branch | predicts {"what is added to a membrane over the hole" if config.membrane else "the picture"} |
 | fusion | {config.fusion} |
 | recurrences | up to {config.recurrences} |
 | training | {notes.get("step", "?")} of {notes.get("steps", "?")} steps, {notes.get("hours", "?")} hours |

@@ -107,6 +107,7 @@ PAPER = Recipe(
 FULL = replace(
     PAPER,
     name="full",
+    network=DGFNetConfig(membrane=True),
     stages=(
         Stage(share=0.5, size=128, batch=64, rate=5e-4),
         Stage(share=0.3, size=256, batch=32, rate=3e-4, adversarial=True),
@@ -121,6 +122,7 @@ FULL = replace(
     average=0.999,
     clip=1.0,
     deviations=(
+        "the coarse branch adds to a membrane over the hole",
         "crops of 128 px first",
         "batch 32 and more",
         "crops varied in scale, aspect and colour",
@@ -133,7 +135,7 @@ FULL = replace(
 NARROW = replace(
     FULL,
     name="narrow",
-    network=DGFNetConfig(width=0.5, detail_width=0.5, recurrences=4),
+    network=DGFNetConfig(width=0.5, detail_width=0.5, recurrences=4, membrane=True),
     stages=(
         Stage(share=0.45, size=128, batch=8, rate=1e-3, features=False),
         Stage(share=0.35, size=128, batch=8, rate=5e-4, features=False, frozen_norm=True),
@@ -149,6 +151,7 @@ NARROW = replace(
     average=0.995,
     deviations=(
         "half the channels",
+        "the coarse branch adds to a membrane over the hole",
         "crops varied in scale, aspect and colour",
         "crops of 128 px",
         "a random number of recurrences",

@@ -4,6 +4,7 @@ from safetensors.torch import save_file
 
 from dgfnet import model
 from dgfnet.coarse import CoarseBranch
+from dgfnet.diffusion import blank, harmonic_fill
 from dgfnet.fusion import DifferencePerception, FusionNetwork
 from dgfnet.model import DGFNet, DGFNetConfig, WeightsError
 from dgfnet.texture import TextureBranch
@@ -11,9 +12,9 @@ from dgfnet.texture import TextureBranch
 FUSIONS = ["dpfm", "plain", "none"]
 
 
-def small(fusion="dpfm", recurrences=2):
+def small(fusion="dpfm", recurrences=2, membrane=False):
     torch.manual_seed(0)
-    return DGFNet(DGFNetConfig(width=0.125, detail_width=0.125, fusion=fusion, recurrences=recurrences))
+    return DGFNet(DGFNetConfig(0.125, 0.125, fusion, recurrences, membrane))
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -47,6 +48,19 @@ def test_nothing_in_the_hole_leaks(fusion, hidden, image, known):
     with torch.no_grad():
         for clean, dirty in zip(network(image, known), network(poisoned, known), strict=True):
             assert torch.equal(clean, dirty)
+
+
+def test_with_a_membrane_training_starts_from_it(image, known):
+    """Exactly where nothing is learned yet; in the hole nothing is read then either."""
+    network = small(membrane=True).eval()
+    poisoned = torch.where(known > 0, image, torch.full_like(image, float("nan")))
+    with torch.no_grad():
+        out = network(poisoned, known)
+        assert torch.equal(out.coarse, harmonic_fill(image, known))
+        assert torch.equal(out.fused, out.coarse + network.fusion.out.bias.view(1, 3, 1, 1))
+        torch.nn.init.normal_(network.coarse.out.weight)
+        added = network.coarse(blank(image, known), known, 2)
+        assert torch.allclose(network(image, known).coarse, harmonic_fill(image, known) + added)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
