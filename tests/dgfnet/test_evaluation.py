@@ -140,24 +140,25 @@ def test_the_report_is_whole_and_loads_nothing(pictures, tmp_path, network):
     assert not re.search(r"url\(|@import|<script|https?:", page)
 
 
-def test_an_ablation_compares_weights_on_the_same_cases(pictures, tmp_path, network):
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_an_ablation_compares_weights_on_the_same_cases(pictures, tmp_path, whole_folder):
     torch.manual_seed(5)
-    for name, fusion in (("full", "dpfm"), ("without-dpfm", "plain"), ("coarse", "none")):
-        (tmp_path / name).mkdir()
+    for name, fusion in model.ABLATION.items():
+        (tmp_path / "runs" / name).mkdir(parents=True)
         config = model.DGFNetConfig(width=0.125, detail_width=0.125, fusion=fusion, recurrences=2)
-        model.save(model.DGFNet(config), tmp_path / name / "weights.safetensors")
-    files = [tmp_path / name / "weights.safetensors" for name in ("full", "without-dpfm", "coarse")]
+        model.save(model.DGFNet(config), tmp_path / "runs" / name / "weights.safetensors")
+    files = [tmp_path / "runs" / name / "weights.safetensors" for name in model.ABLATION]
     words = ("--kinds", "square", "--against", "--out", tmp_path / "out")
-    assert evaluate(pictures, *words, "--ablation", *files) == 0
+    assert evaluate(pictures, *words, "--ablation", *([tmp_path / "runs"] if whole_folder else files)) == 0
     found = read(tmp_path / "out" / "differences.csv")
-    assert {(row["filler"], row["reference"]) for row in found} == {("without-dpfm", "full"), ("coarse", "full")}
-    assert {row["filler"] for row in read(tmp_path / "out" / "table.csv")} == {"full", "without-dpfm", "coarse"}
+    assert {(row["filler"], row["reference"]) for row in found} == {("without-dpfm", "full"), ("baseline", "full")}
+    assert {row["filler"] for row in read(tmp_path / "out" / "table.csv")} == set(model.ABLATION)
     over_all = [row for row in found if row["hole"] == "all holes" and row["figure"] == "PSNR"]
     assert all(float(row["low"]) <= float(row["mean"]) <= float(row["high"]) for row in over_all)
     scores = read(tmp_path / "out" / "scores.csv")
-    psnr = {f: np.mean([float(r["PSNR"]) for r in scores if r["filler"] == f]) for f in ("full", "coarse")}
-    (coarse,) = [row for row in over_all if row["filler"] == "coarse"]
-    assert float(coarse["mean"]) == pytest.approx(psnr["coarse"] - psnr["full"], abs=1e-4)
+    psnr = {f: np.mean([float(r["PSNR"]) for r in scores if r["filler"] == f]) for f in ("full", "baseline")}
+    (baseline,) = [row for row in over_all if row["filler"] == "baseline"]
+    assert float(baseline["mean"]) == pytest.approx(psnr["baseline"] - psnr["full"], abs=1e-4)
 
 
 def test_masks_from_a_folder_through_the_command(pictures, tmp_path, network):
