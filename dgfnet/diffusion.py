@@ -20,6 +20,7 @@ def blank(values: Tensor, known: Tensor) -> Tensor:
     return torch.where(known > 0, values, torch.zeros((), dtype=values.dtype, device=values.device))
 
 
+@torch.compiler.disable  # hundreds of sweeps, which a compiler would unroll for minutes
 @torch.no_grad()
 def harmonic_fill(values: Tensor, known: Tensor) -> Tensor:
     """Replace the hole by a membrane stretched over the known pixels.

@@ -28,6 +28,7 @@ FAST = 30
 _EPSILON = 1e-3  # the original's floor under the windowed variation
 
 
+@torch.compiler.disable  # hundreds of solver steps, which a compiler would unroll for minutes
 @torch.no_grad()
 def rtv(
     image: Tensor,
