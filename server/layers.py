@@ -1,7 +1,7 @@
 """Results as editor layers: pure functions from float pixels to arrays of the document's depth.
 
-Grain merge shows `backdrop + layer - offset`. The pair (coarse, texture) made here sums to the fill exactly, provided that
-the texture layer is clipped to the layer below it (docs/protocol.md, "Putting layers together").
+Grain merge shows `backdrop + layer - offset`. The pair (coarse, texture) made here sums to the fill exactly, provided
+that the texture layer is clipped to the layer below it (docs/protocol.md, "Putting layers together").
 """
 
 from __future__ import annotations

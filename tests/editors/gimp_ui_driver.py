@@ -4,36 +4,26 @@ Started by gimp_ui.py. The script is itself a plug-in of that GIMP: while it sle
 image that the window shows.
 """
 
-import hashlib
 import json
 import os
 import subprocess
+import sys
 import time
 import traceback
 
-from gi.repository import Gegl, Gimp, Gio
+from gi.repository import Gimp, Gio
+
+sys.path.insert(0, os.environ["CASES"])
+from gimp_calls import call
+from gimp_looks import digest
+from gimp_screen import window, xdo
 
 WORK = os.environ["WORK"]
 TOLD = {}
 
 
-def xdo(*words):
-    return subprocess.run(["xdotool", *words], capture_output=True, text=True).stdout.strip()
-
-
 def shot(name):
     subprocess.run(["import", "-window", "root", f"{WORK}/shots/{name}.png"], check=True)
-
-
-def window(name, seconds=60):
-    """The window with this in its title, as soon as it is seen."""
-    deadline = time.time() + seconds
-    while time.time() < deadline:
-        found = xdo("search", "--onlyvisible", "--name", name).split()
-        if found:
-            return found[-1]
-        time.sleep(0.3)
-    raise RuntimeError(f"no window is called {name!r}")
 
 
 def focus(name):
@@ -50,11 +40,6 @@ def wait(condition, what, seconds=180):
         if time.time() > deadline:
             raise RuntimeError(f"{what} did not happen within {seconds} s")
         time.sleep(0.2)
-
-
-def pixels(layer):
-    rectangle = Gegl.Rectangle.new(0, 0, layer.get_width(), layer.get_height())
-    return hashlib.sha256(layer.get_buffer().get(rectangle, 1.0, None, Gegl.AbyssPolicy.NONE)).hexdigest()
 
 
 def names(image):
@@ -96,7 +81,7 @@ def artist():
     layer = image.get_layers()[0]
     hole = json.loads(os.environ["HOLE"])
     image.select_ellipse(Gimp.ChannelOps.REPLACE, *hole)
-    before = pixels(layer)
+    before = digest(layer)
     Gimp.Display.new(image)
     Gimp.displays_flush()
     image_window = window("RGB color", 240)
@@ -127,7 +112,7 @@ def artist():
     time.sleep(2)
     shot("6-undo")
     TOLD["undone"] = names(image)
-    TOLD["same pixels"] = pixels(layer) == before
+    TOLD["same pixels"] = digest(layer) == before
     TOLD["still selected"] = [int(value) for value in Gimp.Selection.bounds(image)[2:]]
     xdo("key", "ctrl+f")  # repeat the last one, no dialog
     wait(lambda: len(names(image)) > 1, "the repetition")
@@ -139,28 +124,18 @@ def artist():
     cancel(image, image_window)
 
 
-def call(procedure, image, layer, **arguments):
-    found = Gimp.get_pdb().lookup_procedure(procedure)
-    config = found.create_config()
-    config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
-    config.set_property("image", image)
-    config.set_core_object_array("drawables", [layer])
-    for name, value in arguments.items():
-        config.set_property(name, value)
-    return found.run(config).index(0) == Gimp.PDBStatusType.SUCCESS
-
-
 def undo_of_scripts(image, layer, image_window, before):
     """Every output is one undo step."""
     for output in ("group", "copy"):
         there = names(image)
-        assert call("dgfnet-inpaint", image, layer, output=output), Gimp.get_pdb().get_last_error()
+        succeeded, answer = call("inpaint", image, [layer], {"output": output})
+        assert succeeded, answer
         made = names(image)
         Gimp.displays_flush()
         xdo("windowfocus", "--sync", image_window)
         xdo("key", "ctrl+z")
         wait(lambda there=there: names(image) == there, f"the undo of {output}", 30)
-        TOLD[f"undo of {output}"] = len(made) == len(there) + 1 and pixels(layer) == before
+        TOLD[f"undo of {output}"] = len(made) == len(there) + 1 and digest(layer) == before
 
 
 def cancel(image, image_window):
