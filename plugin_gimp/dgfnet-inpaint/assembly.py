@@ -59,8 +59,6 @@ def copy(
     """A copy of the source with the fill in it, in the source's place; only selected pixels are written."""
     lies = document.bounds_of(source)
     made = _plain_copy(image, source)
-    if hole.kind == document.LAYER_MASK:
-        made.remove_mask(Gimp.MaskApplyMode.DISCARD)
     where = answer.bounds.from_relative(crop)
     part = where.intersection(lies)
     fill_encoding = encoding.with_alpha()
@@ -74,7 +72,10 @@ def copy(
         document.write(made, run, encoding, pixels[start * own_pixel : (start + run.width) * own_pixel], lies)
     made.set_name(COPY_NAME.format(source.get_name()))
     source.set_visible(False)
-    return _insert(image, made, source)
+    _insert(image, made, source)
+    if hole.kind == document.LAYER_MASK:
+        made.remove_mask(Gimp.MaskApplyMode.DISCARD)  # no sooner: GIMP only does it inside an image
+    return made
 
 
 def _plain_copy(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:

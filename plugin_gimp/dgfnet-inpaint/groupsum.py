@@ -1,4 +1,4 @@
-"""A group of two layers of whole numbers, made to show the fill itself to the last bit (see `sums` for why it may not)."""
+"""Has a group of two layers of whole numbers show the fill to the last bit (see `sums` for why it might not)."""
 
 from __future__ import annotations
 

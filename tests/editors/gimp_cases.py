@@ -53,6 +53,8 @@ CASES = (
     Case("editable group, strength 0.5", arguments={**GROUP, "texture-strength": 0.5}),
     Case("copy", arguments=COPY),
     Case("copy, feathered", soften=12.0, arguments=COPY),
+    Case("copy of a group layer", scene="group", arguments=COPY),
+    Case("copy of a text layer", scene="text", arguments=COPY),
     Case("copy, transparency", scene="translucent", soften=8.0, arguments=COPY),
     *(Case(f"layer, {name}", precision=value) for name, value in PRECISIONS.items()),
     *(Case(f"group, {name}", precision=value, soften=6.0, arguments=GROUP) for name, value in PRECISIONS.items()),

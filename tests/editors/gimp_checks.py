@@ -216,6 +216,7 @@ def _check_copy(
 ) -> None:
     copy = session.array(after["made"]["pixels"])
     assert after["made"]["offset"] == before["offset"], "the copy is not where the source is"
+    assert case.scene != "masked" or not after["made"]["masked"], "the mask still hides the fill"
     expected = fill.compose(session.array(before["source"]))
     x, y, width, height = fill.bounds
     changed = np.zeros(copy.shape[:2], bool)
@@ -231,6 +232,10 @@ def _check_seen(case: Case, session: Session, before: dict[str, Any], after: dic
     """Soft edges included, the picture that is seen is the engine's own composition; the source is the only layer."""
     old, new = (session.array(each["canvas"]["values"]) for each in (before, after))
     expected = fill.compose(old)
+    x, y, width, height = fill.bounds
+    whole = np.zeros(new.shape[:2], bool)
+    whole[y : y + height, x : x + width] = fill.alpha == 1
+    _close("what is seen inside", new[whole], lattice(expected[whole]), tolerance(case))
     _close("what is seen", new, expected, max(tolerance(case), 1.01 * _step(new.dtype)))
 
 

@@ -34,7 +34,7 @@ def with_channels(image, arguments):
     return made
 
 
-def run_case(number, case, screen):
+def run_case(number, case):
     began = time.time()
     image, layer = getattr(gimp_scenes, case.scene)(case)
     if case.precision and int(getattr(Gimp.Precision, case.precision)) != int(image.get_precision()):
@@ -63,6 +63,7 @@ def run_case(number, case, screen):
     before["selected"] = [each.get_name() for each in image.get_selected_layers()]
     before["digest"] = digest(layer)
     before["tree"] = tree(image.get_layers())
+    screen = Screen(image) if os.environ.get("DISPLAY") else None
     there = state(image)
     image.undo_disable()
     image.undo_enable()  # with nothing to undo yet
@@ -84,20 +85,21 @@ def run_case(number, case, screen):
         after["parent"] = parent.get_name() if parent else ""
         after["above"] = image.get_item_position(layer) - image.get_item_position(value)
         if screen:
-            after["undo"] = screen.undo_and_redo(image, there)
+            after["undo"] = screen.undo_and_redo(there)
     else:
         after["untouched"] = state(image) == there and not image.is_dirty()
+    if screen:
+        screen.close()
     image.delete()
     return {"case": case.name, "before": before, "after": after, "seconds": time.time() - began}
 
 
 def run_cases(names):
-    screen = Screen() if os.environ.get("DISPLAY") else None
     for number, case in enumerate(gimp_cases.CASES):
         if names and case.name not in names:
             continue
         try:
-            result = run_case(number, case, screen)
+            result = run_case(number, case)
         except Exception:
             result = {"case": case.name, "fault": traceback.format_exc()}
         with open(f"{WORK}/results/{number:02d}.json", "w") as file:

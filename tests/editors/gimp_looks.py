@@ -77,6 +77,7 @@ def describe(path, layer, with_curve):
         "mode": int(layer.get_mode()),
         "opacity": layer.get_opacity(),
         "pixels": dump(path, layer, with_curve),
+        "masked": layer.get_mask() is not None,
         "record": "",
         "inside": [],
     }

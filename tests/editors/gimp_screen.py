@@ -27,29 +27,33 @@ def window(title, seconds=60):
 
 
 class Screen:
-    """GIMP's main window."""
+    """An image in GIMP's main window."""
 
-    def undo_and_redo(self, image, there):
+    def __init__(self, image):
+        self._image, self._display = image, Gimp.Display.new(image)
+        Gimp.displays_flush()
+        window(WINDOW)
+
+    def close(self):
+        self._display.delete()
+
+    def undo_and_redo(self, there):
         """What one Ctrl+Z and then one Ctrl+Y bring back; `there` is the state before the call.
 
         An image counts its steps since it was clean: it is clean again only if the call was exactly one.
         """
-        made = state(image)
-        del made["selected"]  # a redone layer is the selected one; GIMP keeps no steps of selecting layers
-        display = Gimp.Display.new(image)
         Gimp.displays_flush()
-        try:
-            told = {"undone": self._press("ctrl+z", image, there), "one step": not image.is_dirty()}
-            return {**told, "redone": self._press("ctrl+y", image, made)}
-        finally:
-            display.delete()
+        made = state(self._image)
+        del made["selected"]  # a redone layer is the selected one; GIMP keeps no steps of selecting layers
+        told = {"undone": self._press("ctrl+z", there), "one step": not self._image.is_dirty()}
+        return {**told, "redone": self._press("ctrl+y", made)}
 
-    def _press(self, keys, image, expected):
+    def _press(self, keys, expected):
         """Send keys; whether the image becomes as expected within the time."""
         xdo("windowfocus", "--sync", window(WINDOW))
         xdo("key", keys)
         deadline = time.time() + SECONDS
-        while not is_as(image, expected):
+        while not is_as(self._image, expected):
             if time.time() > deadline:
                 return False
             time.sleep(0.05)
