@@ -64,6 +64,21 @@ def status(who: str) -> dict[str, Any] | None:
         return None
 
 
+def log_path() -> str:
+    """Where the server writes its log, whether it runs or not."""
+    return str(state_folder() / "server.log")
+
+
+def end_of_log(path: str, size: int, lines: int) -> str:
+    """The last `lines` of what the last `size` bytes of a log hold; empty where it cannot be read from here."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - size))
+            return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
 def stop(who: str) -> bool:
     """End the server; whether there was one. Raises `InpaintError`."""
     try:

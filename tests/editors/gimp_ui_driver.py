@@ -20,6 +20,7 @@ from gimp_screen import window, xdo
 
 WORK = os.environ["WORK"]
 TOLD = {}
+CANCEL = ("985", "782")  # where the status bar has its button
 
 
 def shot(name):
@@ -121,6 +122,8 @@ def artist():
     wait(lambda: len(names(image)) > 2, "the second repetition")
     TOLD["repeated twice"] = [[each.get_name(), each.get_width()] for each in image.get_layers()]
     undo_of_scripts(image, layer, image_window, before)
+    server_window(image_window)
+    texture_map(image, image_window)
     cancel(image, image_window)
 
 
@@ -132,14 +135,48 @@ def undo_of_scripts(image, layer, image_window, before):
         assert succeeded, answer
         made = names(image)
         Gimp.displays_flush()
+        time.sleep(1)
+        shot(f"10-{output}")
         xdo("windowfocus", "--sync", image_window)
         xdo("key", "ctrl+z")
         wait(lambda there=there: names(image) == there, f"the undo of {output}", 30)
         TOLD[f"undo of {output}"] = len(made) == len(there) + 1 and digest(layer) == before
 
 
+def server_window(image_window):
+    """It shows status and log, and closes."""
+    open_menu(image_window)
+    xdo("key", "s")
+    found = window("DGFNet server")
+    time.sleep(2)
+    shot("11-server")
+    xdo("windowfocus", "--sync", found)
+    xdo("key", "Escape")
+    wait(lambda: not xdo("search", "--onlyvisible", "--name", "DGFNet server"), "the server window's end", 30)
+    TOLD["server window"] = True
+
+
+def texture_map(image, image_window):
+    """Its dialog, and its two layers; undone."""
+    there = names(image)
+    open_menu(image_window)
+    xdo("key", "t")
+    dialog = window("^Texture map")
+    time.sleep(2)
+    shot("12-texture-map-dialog")
+    press_ok(dialog)
+    wait(lambda: len(names(image)) > len(there), "the texture map")
+    time.sleep(1)
+    shot("13-texture-map")
+    xdo("windowfocus", "--sync", image_window)
+    xdo("key", "ctrl+z")
+    wait(lambda: names(image) == there, "the undo of the texture map", 30)
+    call("inpaint", image, [image.get_layers()[-1]], {})  # the last one again, for Ctrl+F
+    TOLD["texture map"] = True
+
+
 def cancel(image, image_window):
-    """Escape ends the plug-in while a server works that never gets done; nothing has changed."""
+    """The status bar's Cancel ends the plug-in while a server works at a job of a minute; nothing has changed."""
     connection = f"{os.environ['DGFNET_HOME']}/connection.json"
     os.rename(connection, connection + ".real")
     os.symlink(f"{WORK}/slow/connection.json", connection)
@@ -149,8 +186,10 @@ def cancel(image, image_window):
     wait(lambda: jobs() == 1, "the slow job", 60)
     time.sleep(2)
     shot("7-progress-and-cancel")
-    xdo("key", "Escape")
-    wait(lambda: jobs() == 0, "the end of the cancelled job", 60)
+    xdo("mousemove", "--window", image_window, *CANCEL)
+    time.sleep(0.5)
+    xdo("click", "1")
+    wait(lambda: jobs() == 0, "the end of the cancelled job", 20)
     shot("8-cancelled")
     TOLD["cancelled"] = names(image) == there
     os.replace(connection + ".real", connection)

@@ -114,3 +114,11 @@ def test_a_state_in_words(service) -> None:
     assert "Memory, process peak: 3 MiB" in lines
     assert service.describe(None) == ["Server: not running"]
     assert "Network: broken" in service.describe({**state, "weights": None, "problem": "broken"})
+
+
+def test_the_end_of_a_log(module, tmp_path) -> None:
+    service = module("service")
+    log = tmp_path / "server.log"
+    log.write_text("".join(f"line {number}\n" for number in range(1000)))
+    assert service.end_of_log(str(log), 4096, 3) == "line 997\nline 998\nline 999"
+    assert service.end_of_log(str(tmp_path / "none"), 4096, 3) == ""
