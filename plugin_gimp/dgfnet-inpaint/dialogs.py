@@ -90,7 +90,7 @@ class ServerWindow:
         try:
             state = service.status(self._who)
             text, running = "\n".join(service.describe(state)), state is not None
-            log = service.end_of_log((state or {}).get("log") or service.log_path(), LOG_BYTES, LOG_LINES)
+            log = service.end_of_log((state or {}).get("log"), LOG_BYTES, LOG_LINES)
         except InpaintError as error:
             text = str(error)
         if text != self._state.get_text():  # what is marked to be copied stays marked

@@ -64,19 +64,19 @@ def status(who: str) -> dict[str, Any] | None:
         return None
 
 
-def log_path() -> str:
-    """Where the server writes its log, whether it runs or not."""
-    return str(state_folder() / "server.log")
+def end_of_log(path: str | None, size: int, lines: int) -> str:
+    """The last `lines` of what the last `size` bytes of the server's log hold; empty where none can be read.
 
-
-def end_of_log(path: str, size: int, lines: int) -> str:
-    """The last `lines` of what the last `size` bytes of a log hold; empty where it cannot be read from here."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, file.seek(0, 2) - size))
-            return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
-    except OSError:
-        return ""
+    `path` is where the server says that it is; without one, or where a sandbox hides it, the usual place is tried.
+    """
+    for place in (path, state_folder() / "server.log"):
+        try:
+            with open(place or "", "rb") as file:
+                file.seek(max(0, file.seek(0, 2) - size))
+                return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+        except OSError:
+            continue
+    return ""
 
 
 def stop(who: str) -> bool:

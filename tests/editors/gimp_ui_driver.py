@@ -122,9 +122,9 @@ def artist():
     wait(lambda: len(names(image)) > 2, "the second repetition")
     TOLD["repeated twice"] = [[each.get_name(), each.get_width()] for each in image.get_layers()]
     undo_of_scripts(image, layer, image_window, before)
+    cancel(image, image_window)
     server_window(image_window)
     texture_map(image, image_window)
-    cancel(image, image_window)
 
 
 def undo_of_scripts(image, layer, image_window, before):
@@ -171,7 +171,6 @@ def texture_map(image, image_window):
     xdo("windowfocus", "--sync", image_window)
     xdo("key", "ctrl+z")
     wait(lambda: names(image) == there, "the undo of the texture map", 30)
-    call("inpaint", image, [image.get_layers()[-1]], {})  # the last one again, for Ctrl+F
     TOLD["texture map"] = True
 
 
@@ -200,6 +199,9 @@ def cancel(image, image_window):
     time.sleep(1)
     shot("9-error")
     TOLD["error"] = bool(message) and names(image) == there
+    xdo("windowfocus", "--sync", message)
+    xdo("key", "Escape")
+    time.sleep(1)
 
 
 def jobs():

@@ -116,9 +116,11 @@ def test_a_state_in_words(service) -> None:
     assert "Network: broken" in service.describe({**state, "weights": None, "problem": "broken"})
 
 
-def test_the_end_of_a_log(module, tmp_path) -> None:
+def test_the_end_of_a_log(module, tmp_path, monkeypatch) -> None:
     service = module("service")
+    monkeypatch.setattr(service, "state_folder", lambda: tmp_path)
+    assert service.end_of_log(None, 4096, 3) == ""
     log = tmp_path / "server.log"
     log.write_text("".join(f"line {number}\n" for number in range(1000)))
-    assert service.end_of_log(str(log), 4096, 3) == "line 997\nline 998\nline 999"
-    assert service.end_of_log(str(tmp_path / "none"), 4096, 3) == ""
+    for place in (str(log), None, str(tmp_path / "hidden by a sandbox")):
+        assert service.end_of_log(place, 4096, 3) == "line 997\nline 998\nline 999"
