@@ -191,7 +191,8 @@ class _Watch:
     """Seconds per stage."""
 
     def __init__(self) -> None:
-        self.began, self.seconds = time.time(), {}
+        self.began = time.time()
+        self.seconds: dict[str, float] = {}
         self._last = time.monotonic()
 
     def lap(self, stage: str) -> None:

@@ -122,6 +122,7 @@ def artist():
     wait(lambda: len(names(image)) > 2, "the second repetition")
     TOLD["repeated twice"] = [[each.get_name(), each.get_width()] for each in image.get_layers()]
     undo_of_scripts(image, layer, image_window, before)
+    first_use(image, image_window)
     cancel(image, image_window)
     server_window(image_window)
     texture_map(image, image_window)
@@ -172,6 +173,23 @@ def texture_map(image, image_window):
     xdo("key", "ctrl+z")
     wait(lambda: names(image) == there, "the undo of the texture map", 30)
     TOLD["texture map"] = True
+
+
+def first_use(image, image_window):
+    """No server runs: the progress bar says that one is started, and the fill comes."""
+    connection, launch = (f"{os.environ['DGFNET_HOME']}/{name}.json" for name in ("connection", "launch"))
+    os.rename(connection, connection + ".real")
+    starter = f"import os, time; time.sleep(6); os.rename({connection + '.real'!r}, {connection!r})"
+    with open(launch, "w") as file:
+        json.dump({"command": ["/usr/bin/python3", "-c", starter], "cwd": "/"}, file)
+    there = names(image)
+    xdo("windowfocus", "--sync", image_window)
+    xdo("key", "ctrl+f")
+    time.sleep(3)
+    shot("4-first-use")
+    wait(lambda: len(names(image)) > len(there), "the fill by a started server")
+    os.remove(launch)
+    TOLD["first use"] = True
 
 
 def cancel(image, image_window):
