@@ -42,13 +42,15 @@ class GroupSum:
         self._correct(min(wrong, key=wrong.__getitem__))
 
     def _spaces(self) -> list[Gimp.LayerColorSpace]:
-        """Those like the image's own first, because a weaker texture is mixed in them; then the most exact ones."""
+        """What to try: those like the image's own first, as a weaker texture is mixed in them; then the most exact."""
         space = Gimp.LayerColorSpace
         first = next(self._stripes())
         wrong = {}
         for each in (self._own, space.RGB_PERCEPTUAL, space.RGB_NON_LINEAR, space.RGB_LINEAR):
             self._layers[1].set_composite_space(each)
             wrong[each] = self._pairs(first).wrong(self._shown(first))
+            if not wrong[each]:
+                break
         linear = space.RGB_LINEAR
         return sorted(wrong, key=lambda each: ((each == linear) != (self._own == linear), wrong[each]))
 
@@ -60,9 +62,8 @@ class GroupSum:
             self._write(part, pairs)
             while pairs.correct(self._shown(part)):
                 self._write(part, pairs)
-            wrong = pairs.wrong(self._shown(part))
-            if wrong:
-                return wrong
+            if pairs.left:
+                return pairs.left
         return 0
 
     def _stripes(self) -> Iterator[Bounds]:

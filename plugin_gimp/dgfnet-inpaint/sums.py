@@ -39,6 +39,11 @@ class Pairs:
         """The upper layer's pixels as they are now."""
         return self._now[1].tobytes()
 
+    @property
+    def left(self) -> int:
+        """How many values were wrong when `correct` looked last."""
+        return len(self._wrong or ())
+
     def wrong(self, shown: bytes) -> int:
         """How many values of the sum that GIMP shows are not the asked ones."""
         return len(self._find(array(self._code, shown)))

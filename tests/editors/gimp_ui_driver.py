@@ -167,7 +167,7 @@ def texture_map(image, image_window):
     shot("12-texture-map-dialog")
     press_ok(dialog)
     wait(lambda: len(names(image)) > len(there), "the texture map")
-    time.sleep(1)
+    time.sleep(5)  # the plug-in looks at the sum yet
     shot("13-texture-map")
     xdo("windowfocus", "--sync", image_window)
     xdo("key", "ctrl+z")
