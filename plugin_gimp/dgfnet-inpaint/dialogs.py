@@ -48,7 +48,7 @@ class ServerWindow:
 
     def __init__(self, who: str) -> None:
         GimpUi.init(BINARY)
-        self._who = who
+        self._who, self._watcher = who, service.Watcher(who)
         self._dialog = GimpUi.Dialog(title="DGFNet server", role=BINARY)
         self._start, self._stop = (
             self._dialog.add_button(text, answer) for text, answer in (("_Start", START), ("S_top", STOP))
@@ -71,11 +71,13 @@ class ServerWindow:
                 self._act(answer)
         finally:
             GLib.source_remove(timer)
+            self._watcher.close()
             self._dialog.destroy()
 
     def _act(self, answer: int) -> None:
         self._state.set_text("Starting the server ..." if answer == START else "Stopping the server ...")
         _settle()
+        self._watcher.close()
         try:
             if answer == START:
                 service.connect(self._who, _keep_alive).close()
@@ -88,7 +90,7 @@ class ServerWindow:
     def _refresh(self) -> bool:
         state, running, log = None, False, ""
         try:
-            state = service.status(self._who)
+            state = self._watcher.state()
             text, running = "\n".join(service.describe(state)), state is not None
             log = service.end_of_log((state or {}).get("log"), LOG_BYTES, LOG_LINES)
         except InpaintError as error:

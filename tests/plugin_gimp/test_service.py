@@ -116,6 +116,26 @@ def test_a_state_in_words(service) -> None:
     assert "Network: broken" in service.describe({**state, "weights": None, "problem": "broken"})
 
 
+def test_a_watcher_keeps_its_connection_and_looks_again_after_a_loss(service, line, monkeypatch) -> None:
+    monkeypatch.setattr(service, "read_launch_command", lambda folder: None)
+    watcher = service.Watcher("gimp 3")
+    assert watcher.state() is None
+    line.running = client = StandInClient(STATE)
+    assert [watcher.state(), watcher.state()] == [STATE, STATE]
+    assert client.ended == []
+
+    def lose(on_poll: object = None) -> None:
+        raise service.InpaintError("connection_lost", "It is gone.", "Start it.")
+
+    client.status = lose
+    assert watcher.state() is None
+    assert client.ended == ["close"]
+    line.running = StandInClient(STATE)
+    assert watcher.state() == STATE
+    watcher.close()
+    assert line.running.ended == ["close"]
+
+
 def test_the_end_of_a_log(module, tmp_path, monkeypatch) -> None:
     service = module("service")
     monkeypatch.setattr(service, "state_folder", lambda: tmp_path)
