@@ -24,7 +24,8 @@ ROOT = HERE.parent.parent
 THREADS = "1"  # the same sums in the same order on both sides
 SECONDS = 1500
 MARKER = "DRIVER_OK"
-SCREEN = ["xvfb-run", "-a", "-s", "-screen 0 1280x800x24 -nolisten tcp", "dbus-run-session", "--"]
+NUMBER = str(100 + os.getpid() % 800)  # sessions share abstract sockets: each needs a screen of its own number
+SCREEN = ["xvfb-run", "-n", NUMBER, "-s", "-screen 0 1280x800x24 -nolisten tcp", "dbus-run-session", "--"]
 
 
 class Session:
