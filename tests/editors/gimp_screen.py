@@ -6,7 +6,7 @@ import time
 from gi.repository import Gimp
 from gimp_looks import state
 
-WINDOW = "GIMP|GNU Image Manipulation Program"
+WINDOW = "GIMP$"  # not "GIMP Message"
 SECONDS = 20
 
 
