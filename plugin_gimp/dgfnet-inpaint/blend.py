@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 CODES = {"u1": "B", "u2": "H", "f4": "f"}
 FULL = {"u1": 255, "u2": 65535, "f4": 1.0}
-ITEM_BYTES = {"u1": 1, "u2": 2, "f4": 4}
+ITEM_BYTES = {"u1": 1, "u2": 2, "f2": 2, "f4": 4}
 _PAINTED = re.compile(rb"[^\0]+")
 
 

@@ -63,17 +63,23 @@ def _inpaint(plug_in, name):
         ("visible", "Visible picture", "All layers as they are seen"),
     )
     procedure.add_double_argument(
-        "context", "Conte_xt", "Margin around the selection that is looked at, times its thickness", 0, 16, 1, READWRITE
+        "context",
+        "Conte_xt (times the hole)",
+        "Margin around the selection that is looked at, times its thickness",
+        0,
+        16,
+        1,
+        READWRITE,
     )
-    procedure.add_int_argument("grow", "_Grow", "Pixels by which the selection grows first", 0, 1000, 0, READWRITE)
+    procedure.add_int_argument("grow", "_Grow (px)", "Pixels by which the selection grows first", 0, 1000, 0, READWRITE)
     procedure.add_double_argument(
-        "feather", "_Feather", "Pixels over which the edge fades, inward", 0, 1000, 0, READWRITE
+        "feather", "_Feather (px)", "Pixels over which the edge fades, inward", 0, 1000, 0, READWRITE
     )
     procedure.add_double_argument(
         "texture-strength", "_Texture strength", "0 smooth, 1 the whole texture", 0, 1, 1, READWRITE
     )
     procedure.add_channel_argument(
-        "exclude", "_Leave out", "A channel: nothing that it marks is looked at", True, READWRITE
+        "exclude", "_Leave out (channel)", "A channel: nothing that it marks is looked at", True, READWRITE
     )
     procedure.add_string_argument(
         "weights", "_Weights", "Name or path of weights; empty: whatever the server runs with", "", READWRITE

@@ -46,9 +46,10 @@ def selection_bounds(image: Gimp.Image) -> Bounds | None:
     return Bounds.between(x, y, right, bottom) if some else None
 
 
-def encoding_of(drawable: Gimp.Drawable) -> Encoding:
+def encoding_of(drawable: Gimp.Drawable, with_curve: bool = False) -> Encoding:
     """How the pixels of a drawable travel."""
-    return precision.encoding(int(drawable.get_image().get_precision()), drawable.is_gray(), drawable.has_alpha())
+    value = int(drawable.get_image().get_precision())
+    return precision.encoding(value, drawable.is_gray(), drawable.has_alpha(), with_curve)
 
 
 def find_hole(image: Gimp.Image, layer: Gimp.Layer) -> Hole:
@@ -136,17 +137,22 @@ def new_layer(image: Gimp.Image, name: str, bounds: Bounds, encoding: Encoding, 
     return layer
 
 
+def own_space(image: Gimp.Image) -> Gimp.LayerColorSpace:
+    """In which values the image keeps its pixels."""
+    space, value = Gimp.LayerColorSpace, int(image.get_precision())
+    if precision.is_linear(value):
+        return space.RGB_LINEAR
+    return space.RGB_NON_LINEAR if precision.has_profile_curve(value) else space.RGB_PERCEPTUAL
+
+
 def blend_as_sent(layer: Gimp.Layer, image: Gimp.Image) -> None:
     """Let a layer blend in the values that travel: fill and texture were computed in those.
 
-    Layers are put on top of each other in the image's own values: any other way would change the last bits of floats
-    under a layer that shows nothing there. In linear images that is linear light.
+    Those are the image's own values, in linear images linear light: any other way would change the last bits of the
+    sum, and of floats under a layer that shows nothing there.
     """
-    space, value = Gimp.LayerColorSpace, int(image.get_precision())
-    own = space.RGB_NON_LINEAR if precision.has_profile_curve(value) else space.RGB_PERCEPTUAL
-    layer.set_composite_space(space.RGB_LINEAR if precision.is_linear(value) else own)
-    # Grain merge in sRGB's own curve rounds better in 16 bits; another profile's curve needs its own.
-    layer.set_blend_space(own if image.get_color_profile() else space.RGB_PERCEPTUAL)
+    layer.set_composite_space(own_space(image))
+    layer.set_blend_space(own_space(image))
 
 
 def visible(image: Gimp.Image) -> Gimp.Layer:
@@ -168,6 +174,6 @@ def _format(drawable: Gimp.Drawable, encoding: Encoding) -> str:
 
     Only formats of `precision` come here: babl ends the process on a name that it does not know.
     """
-    if encoding.babl.startswith(("Y ", "A ")):
-        return encoding.babl
+    if isinstance(drawable, Gimp.Channel) or encoding.babl.startswith("A "):
+        return encoding.babl  # masks and transparency have no colour space
     return Babl.get_name(Babl.format_with_space(encoding.babl, drawable.get_format()))

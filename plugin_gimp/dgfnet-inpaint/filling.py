@@ -1,19 +1,18 @@
-"""From a hole in a document to layers in it: what is sent, what is made of the answer. One undo step, or nothing."""
+"""From a hole in a document to layers in it: what is asked of the server, and what is kept of the run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import assembly
 import blend
 import document
 import gi
 import precision
 import service
 from client.errors import InpaintError
-from client.events import Layer, Result
+from client.events import Result
 from client.geometry import Bounds, request_bounds
 from client.requests import InpaintRequest, TextureRequest
 from client.wire import Array
@@ -55,6 +54,7 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
     array, encoding = _picture(image, layer, crop, wish)
     request = InpaintRequest(
         image=array,
+        space=encoding.space,
         mask=_array("mask", document.read_hole(image, hole, crop), crop, _mask_encoding(image)),
         output="group" if settings.output == "group" and not refusal else "layer",
         context=float(settings.context),
@@ -65,13 +65,14 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
     watch.lap("read")
     result = service.run(request, who(), say, wish.weights, wish.device)
     watch.lap("server")
-    with _one_undo_step(image, layer):
+    say("Making the layers", 1.0)
+    with assembly.one_undo_step(image):
         if settings.output == "copy":
-            made = _copy(image, layer, result.layers[0], crop, encoding, hole)
+            made = assembly.copy(image, layer, result.layers[0], crop, encoding, hole)
         elif len(result.layers) > 1:
-            made = _group(image, NAME, result, crop, encoding.with_alpha(), layer)
+            made = assembly.group(image, NAME, result.layers, crop, encoding, layer)
         else:
-            made = _insert(image, _layer(image, result.layers[0], crop, encoding.with_alpha()), layer)
+            made = assembly.single(image, result.layers[0], crop, encoding, layer)
         watch.lap("layers")
         tattoos = layer.get_tattoo(), _tattoo(wish.exclude)
         record = Record(settings, *tattoos, hole.kind, dict(result.report), watch.began, watch.seconds)
@@ -96,9 +97,10 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
         raise InpaintError("empty_mask", "The selection does not touch the layer.", "Select a part of this layer.")
     say("Reading the picture", 0.0)
     array, encoding = _picture(image, layer, part, Wish(Settings()))
-    result = service.run(TextureRequest(array, lambda_=lambda_, sigma=sigma), who(), say)
-    with _one_undo_step(image, layer):
-        return _group(image, TEXTURE_NAME, result, part, encoding.with_alpha(), layer)
+    result = service.run(TextureRequest(array, encoding.space, lambda_=lambda_, sigma=sigma), who(), say)
+    say("Making the layers", 1.0)
+    with assembly.one_undo_step(image):
+        return assembly.group(image, TEXTURE_NAME, result.layers, part, encoding, layer)
 
 
 def rerun(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Layer:
@@ -147,8 +149,9 @@ def _recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer]:
 def _picture(image: Gimp.Image, layer: Gimp.Layer, crop: Bounds, wish: Wish) -> tuple[Array, Encoding]:
     """The pixels to send, and how those of `layer` travel; what is left out is sent as transparent."""
     source = document.visible(image) if wish.settings.sample == "visible" else layer
+    to_be_mixed = wish.settings.output == "copy"
     try:
-        own = document.encoding_of(source)
+        own = document.encoding_of(source, to_be_mixed)
         sent = own.with_alpha() if wish.exclude else own
         pixels = document.read(source, crop, sent)
     finally:
@@ -157,7 +160,7 @@ def _picture(image: Gimp.Image, layer: Gimp.Layer, crop: Bounds, wish: Wish) -> 
     if wish.exclude:
         excluded = document.channel_mask(wish.exclude, crop)
         pixels = blend.hide(pixels, sent.dtype, sent.channels, excluded)
-    return _array("image", pixels, crop, sent), document.encoding_of(layer)
+    return _array("image", pixels, crop, sent), document.encoding_of(layer, to_be_mixed)
 
 
 def _array(name: str, data: bytes, bounds: Bounds, encoding: Encoding) -> Array:
@@ -167,79 +170,6 @@ def _array(name: str, data: bytes, bounds: Bounds, encoding: Encoding) -> Array:
 
 def _mask_encoding(image: Gimp.Image) -> Encoding:
     return precision.mask_encoding(int(image.get_precision()))
-
-
-def _layer(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding) -> Gimp.Layer:
-    bounds = answer.bounds.from_relative(crop)
-    layer = document.new_layer(image, answer.name, bounds, encoding, bytes(answer.pixels))
-    if answer.blend == "grain_merge":
-        layer.set_mode(Gimp.LayerMode.GRAIN_MERGE)
-    layer.set_opacity(answer.opacity * 100)
-    document.blend_as_sent(layer, image)
-    return layer
-
-
-def _insert(image: Gimp.Image, made: Gimp.Layer, source: Gimp.Layer) -> Gimp.Layer:
-    """Put a layer right above the source, in its group."""
-    image.insert_layer(made, source.get_parent(), image.get_item_position(source))
-    return made
-
-
-def _group(
-    image: Gimp.Image, name: str, result: Result, crop: Bounds, encoding: Encoding, source: Gimp.Layer
-) -> Gimp.Layer:
-    """The answer's layers in a group of their own, the first at the bottom."""
-    group = _insert(image, Gimp.GroupLayer.new(image, name), source)
-    document.blend_as_sent(group, image)
-    for answer in result.layers:
-        image.insert_layer(_layer(image, answer, crop, encoding), group, 0)
-    return group
-
-
-def _copy(
-    image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, encoding: Encoding, hole: Hole
-) -> Gimp.Layer:
-    """A copy of the source with the fill in it, in the source's place; only selected pixels are written."""
-    lies = document.bounds_of(source)
-    copy = _plain_copy(image, source)
-    if hole.kind == document.LAYER_MASK:
-        copy.remove_mask(Gimp.MaskApplyMode.DISCARD)
-    where = answer.bounds.from_relative(crop)
-    part = where.intersection(lies)
-    fill_encoding = encoding.with_alpha()
-    fill_pixel = fill_encoding.channels * blend.ITEM_BYTES[encoding.dtype]
-    fill = document.cut(bytes(answer.pixels), fill_pixel, where, part)
-    colours, own_pixel = fill_encoding.channels - 1, encoding.channels * blend.ITEM_BYTES[encoding.dtype]
-    pixels = blend.over(document.read(source, part, encoding), fill, encoding.dtype, colours, encoding.has_alpha)
-    for span in blend.spans(blend.painted(fill, encoding.dtype, fill_encoding.channels), part.width):
-        run = Bounds(part.x + span.start, part.y + span.row, span.end - span.start, 1)
-        start = span.row * part.width + span.start
-        document.write(copy, run, encoding, pixels[start * own_pixel : (start + run.width) * own_pixel], lies)
-    copy.set_name(f"{source.get_name()} {NAME}")
-    source.set_visible(False)
-    return _insert(image, copy, source)
-
-
-def _plain_copy(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:
-    """A layer like the source; groups and text layers become pixels."""
-    if not (source.is_group() or source.is_text_layer()):
-        return source.copy()
-    bounds = document.bounds_of(source)
-    own = document.encoding_of(source).with_alpha()
-    plain = document.new_layer(image, source.get_name(), bounds, own, document.read(source, bounds, own))
-    plain.set_opacity(source.get_opacity())
-    return plain
-
-
-@contextmanager
-def _one_undo_step(image: Gimp.Image, layer: Gimp.Layer) -> Iterator[None]:
-    """What happens inside is undone in one go, and `layer` stays the selected one: Ctrl+F then fills it again."""
-    image.undo_group_start()
-    try:
-        yield
-        image.set_selected_layers([layer])
-    finally:
-        image.undo_group_end()
 
 
 def _notes(image: Gimp.Image, refusal: str, result: Result) -> list[str]:
@@ -261,7 +191,8 @@ class _Watch:
     """Seconds per stage."""
 
     def __init__(self) -> None:
-        self.began, self.seconds = time.time(), {}
+        self.began = time.time()
+        self.seconds: dict[str, float] = {}
         self._last = time.monotonic()
 
     def lap(self, stage: str) -> None:

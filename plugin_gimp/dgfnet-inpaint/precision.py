@@ -1,8 +1,8 @@
 """How the pixels of a GIMP image travel: by its precision and base type, as plain data.
 
 `Gimp.Precision` counts in hundreds for the component type (100: 8 bit ... 700: double) and within a hundred for the
-curve (0: linear light, 50: the profile's own curve, 75: sRGB's curve). Integers of 8 and 16 bit with a curve travel as
-they are; everything else travels as float with a curve, because linear integers would lose their dark tones.
+curve (0: linear light, 50: the profile's own curve, 75: sRGB's curve). Pixels travel as the image keeps them; 32-bit
+integers and doubles as single floats, which is what GIMP computes its layers in.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 U8, U16, HALF = 1, 2, 5
 LINEAR, PROFILE_CURVE = 0, 50
+DTYPES = {U8: ("u1", "u8"), U16: ("u2", "u16"), HALF: ("f2", "half")}
+SINGLE = ("f4", "float")
 
 
 class Encoding(NamedTuple):
@@ -25,6 +27,11 @@ class Encoding(NamedTuple):
     channels: int
     has_alpha: bool
 
+    @property
+    def space(self) -> str:
+        """What the server is told of the values: ``linear`` light or, with any curve, ``srgb``."""
+        return "srgb" if set("'~") & set(self.babl) else "linear"
+
     def with_alpha(self) -> Encoding:
         """The same colours and an alpha channel."""
         if self.has_alpha:
@@ -33,13 +40,17 @@ class Encoding(NamedTuple):
         return Encoding(self.dtype, f"{model}A {component}", self.channels + 1, True)
 
 
-def encoding(precision: int, is_grey: bool, has_alpha: bool) -> Encoding:
-    """The encoding for an image of `precision` (the value of a `Gimp.Precision`); indexed images count as colour."""
+def encoding(precision: int, is_grey: bool, has_alpha: bool, with_curve: bool = False) -> Encoding:
+    """The encoding for an image of `precision` (the value of a `Gimp.Precision`); indexed images count as colour.
+
+    `with_curve` asks for values that pixels can be mixed in as the server mixes them: with a curve in linear images
+    too, and no half floats.
+    """
     kind, curve = divmod(int(precision), 100)
-    dtype, component = "f4", "float"
-    if curve != LINEAR and kind in (U8, U16):
-        dtype, component = ("u1", "u8") if kind == U8 else ("u2", "u16")
-    prime = "'" if has_profile_curve(precision) else "~"
+    dtype, component = DTYPES.get(kind, SINGLE)
+    if with_curve and (curve == LINEAR or kind == HALF):
+        dtype, component = SINGLE
+    prime = "'" if curve == PROFILE_CURVE else "~" if curve or with_curve else ""
     model = f"Y{prime}" if is_grey else f"R{prime}G{prime}B{prime}"
     plain = Encoding(dtype, f"{model} {component}", 1 if is_grey else 3, False)
     return plain.with_alpha() if has_alpha else plain

@@ -73,7 +73,7 @@ def _serve(
     if interactive:
         import dialogs
 
-        dialogs.show_server(who)
+        dialogs.ServerWindow(who).run()
     elif action == "stop":
         service.stop(who)
     elif action == "start":

@@ -52,16 +52,55 @@ def connect(who: str, say: Say, weights: str = "", device: str = "") -> transpor
     return transport.connect(who, on_poll=pulse.beat, arguments=wanted)
 
 
+class Watcher:
+    """Asks the server how it is, over one connection: every new one would be a line in its log."""
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+        self._session: transport.Client | None = None
+
+    def state(self) -> dict[str, Any] | None:
+        """What the server says of itself (docs/protocol.md, STATE); None where none runs. Raises `InpaintError`."""
+        try:
+            if self._session is None:
+                self._session = transport.connect(self._who, start=False)
+            return dict(self._session.status().fields)
+        except InpaintError as error:
+            self.close()
+            if error.code not in NOBODY:
+                raise
+            read_launch_command(state_folder())  # says so where nothing is installed
+            return None
+
+    def close(self) -> None:
+        """End the connection; the next question makes a new one."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
 def status(who: str) -> dict[str, Any] | None:
-    """What the server says of itself (docs/protocol.md, STATE); None where none runs. Raises `InpaintError`."""
+    """The server's state, asked once; see `Watcher.state`."""
+    watcher = Watcher(who)
     try:
-        with transport.connect(who, start=False) as session:
-            return dict(session.status().fields)
-    except InpaintError as error:
-        if error.code not in NOBODY:
-            raise
-        read_launch_command(state_folder())  # says so where nothing is installed
-        return None
+        return watcher.state()
+    finally:
+        watcher.close()
+
+
+def end_of_log(path: str | None, size: int, lines: int) -> str:
+    """The last `lines` of what the last `size` bytes of the server's log hold; empty where none can be read.
+
+    `path` is where the server says that it is; without one, or where a sandbox hides it, the usual place is tried.
+    """
+    for place in (path, state_folder() / "server.log"):
+        try:
+            with open(place or "", "rb") as file:
+                file.seek(max(0, file.seek(0, 2) - size))
+                return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+        except OSError:
+            continue
+    return ""
 
 
 def stop(who: str) -> bool:

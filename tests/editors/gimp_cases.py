@@ -53,18 +53,24 @@ CASES = (
     Case("editable group, strength 0.5", arguments={**GROUP, "texture-strength": 0.5}),
     Case("copy", arguments=COPY),
     Case("copy, feathered", soften=12.0, arguments=COPY),
+    Case("copy of a group layer", scene="group", arguments=COPY),
+    Case("copy of a text layer", scene="text", arguments=COPY),
     Case("copy, transparency", scene="translucent", soften=8.0, arguments=COPY),
     *(Case(f"layer, {name}", precision=value) for name, value in PRECISIONS.items()),
+    *(Case(f"group, {name}", precision=value, soften=6.0, arguments=GROUP) for name, value in PRECISIONS.items()),
     *(
-        Case(f"{output}, {name}", precision=PRECISIONS[name], soften=6.0, arguments={"output": output})
-        for output in ("group", "copy")
+        Case(f"copy, {name}", precision=PRECISIONS[name], soften=6.0, arguments=COPY)
         for name in ("u8 linear", "u16 non-linear", "u16 linear", "u32 non-linear", "half non-linear", "float linear")
     ),
     Case("layer, Adobe RGB", scene="adobe"),
     Case("group, Adobe RGB", scene="adobe", arguments=GROUP),
+    Case("group, Adobe RGB, 16 bit", scene="adobe", precision="U16_NON_LINEAR", arguments=GROUP),
+    Case("group, Adobe RGB, 16 bit linear", scene="adobe", precision="U16_LINEAR", arguments=GROUP),
+    Case("group, Adobe RGB, float", scene="adobe", precision="FLOAT_NON_LINEAR", arguments=GROUP),
     Case("copy, Adobe RGB, 16 bit", scene="adobe", precision="U16_NON_LINEAR", arguments=COPY),
     Case("grey", scene="grey"),
     Case("grey, group, 16 bit", scene="grey", precision="U16_NON_LINEAR", arguments=GROUP),
+    Case("grey, group, half linear", scene="grey", precision="HALF_LINEAR", arguments=GROUP),
     Case("grey, copy", scene="grey", soften=8.0, arguments=COPY),
     Case("indexed", scene="indexed"),
     Case("indexed, group asked", scene="indexed", arguments=GROUP),
@@ -86,6 +92,8 @@ CASES = (
     Case("area left out", scene="photo", arguments={"exclude": ("rectangle", 40, 30, 45, 90)}),
     Case("texture map", procedure="texture-map", select=()),
     Case("texture map, 16 bit, selection", procedure="texture-map", precision="U16_NON_LINEAR"),
+    Case("texture map, 16 bit linear", procedure="texture-map", precision="U16_LINEAR"),
+    Case("texture map, half", procedure="texture-map", precision="HALF_NON_LINEAR"),
     Case("texture map, float linear", procedure="texture-map", precision="FLOAT_LINEAR"),
     Case("re-run", procedure="rerun", scene="filled"),
     Case("re-run without a selection", procedure="rerun", scene="filled_deselected"),

@@ -18,9 +18,13 @@ from gimp_session import Session
 from dgfnet import model
 from dgfnet.inpainting import Fill, FillOptions, Inpainter
 from dgfnet.pictures import from_float, full_scale, split_alpha, to_float
+from server.colour import linear_to_srgb, srgb_to_linear
 from server.layers import match_channels
+from server.options import GRAIN_MERGE_OFFSETS
+from server.sums import lattice
 
 GRAIN_MERGE = 47  # Gimp.LayerMode
+SUM_OF_SINGLES = 1.2e-7  # any picture and texture near 0.5, added in single floats: one step of those below 1
 OPTIONS = {"context": "context", "grow": "grow", "feather": "feather", "texture-strength": "texture_strength"}
 
 
@@ -41,9 +45,11 @@ def check(case: Case, session: Session, result: dict[str, Any], engine: Inpainte
         assert case.says in after["message"], f"it says: {after['message']}"
         assert after["tree"] == before["tree"], "a failed call left layers"
         assert _bytes(session, after["canvas"]) == _bytes(session, before["canvas"]), "a failed call changed pixels"
+        assert after["untouched"], "a failed call changed the image, or left a step to undo"
         return
     assert after["above"] == 1, "the result is not right above the source"
-    assert after["selected"] == [after["source_name"]], f"selected: {after['selected']}"
+    assert after["selected"] == before["selected"], f"selected: {after['selected']}"
+    assert after["undo"] == {"undone": True, "one step": True, "redone": True}, f"undo and redo: {after['undo']}"
     if case.procedure == "texture-map":
         _check_texture(session, before, after)
     else:
@@ -66,8 +72,8 @@ def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dic
     else:
         _check_layer(case, session, after["made"], fill, picture, area)
     _check_outside(case, session, before, after, fill, area)
-    in_linear_light = case.precision.endswith("_LINEAR") and "NON" not in case.precision  # soft edges blend there
-    if case.scene in ("photo", "large", "grey") and options.texture_strength == 1 and not in_linear_light:
+    mixed_in_linear_light = case.precision.endswith("_LINEAR") and "NON" not in case.precision
+    if case.scene in ("photo", "large", "grey") and options.texture_strength == 1 and not mixed_in_linear_light:
         _check_seen(case, session, before, after, fill)
 
 
@@ -96,7 +102,20 @@ def _asked(case: Case, session: Session, before: dict[str, Any]) -> tuple[tuple[
         opacity = np.full((height, width, 1), full_scale(picture.dtype), picture.dtype)
         opacity[top : top + high, left : left + wide] = 0
         picture = np.concatenate([picture, opacity], axis=2)
-    return (x, y), picture, mask
+    return (x, y), _to_srgb(picture) if in_linear_light(case) else picture, mask
+
+
+def _to_srgb(pixels: np.ndarray) -> np.ndarray:
+    """What the server makes of linear light."""
+    colour, alpha = split_alpha(pixels)
+    curved = linear_to_srgb(to_float(colour))
+    return curved if alpha is None else np.concatenate([curved, to_float(alpha)[..., None]], axis=2)
+
+
+def in_linear_light(case: Case) -> bool:
+    """Whether the pixels of the case travel in linear light; those of copies never do."""
+    linear = case.precision.endswith("_LINEAR") and "NON" not in case.precision
+    return linear and case.arguments.get("output") != "copy"
 
 
 def _scaled_inverse(pixels: np.ndarray) -> np.ndarray:
@@ -118,9 +137,14 @@ def _falls_back(case: Case) -> bool:
 
 
 def tolerance(case: Case) -> float:
-    """How far a stored value may be from the engine's, full scale 1: what the image's own precision cannot hold."""
+    """How far a stored value may be from the engine's, full scale 1.
+
+    New layers and groups are exact. Copies are mixed in values with a curve, which linear and half-float images round.
+    """
     if case.scene == "indexed":
         return 1.0  # reduced to a palette
+    if case.arguments.get("output") != "copy":
+        return 0.0
     kind, _, curve = case.precision.partition("_")
     if kind == "U8" and curve == "LINEAR":
         return 0.0265  # half of the darkest step of 8 linear bits
@@ -131,8 +155,10 @@ def tolerance(case: Case) -> float:
     return 1e-5 if kind in ("U32", "FLOAT", "DOUBLE") else 0.0
 
 
-def _colours(values: np.ndarray, channels: int) -> np.ndarray:
-    return match_channels(values, channels)
+def _stored(case: Case, values: np.ndarray, channels: int, dtype: np.dtype) -> np.ndarray:
+    """Colours of a fill as the image keeps them."""
+    matched = match_channels(values, channels)
+    return lattice(from_float(srgb_to_linear(matched) if in_linear_light(case) else matched, dtype))
 
 
 def _check_layer(
@@ -145,13 +171,11 @@ def _check_layer(
     colour, alpha = split_alpha(pixels)
     assert alpha is not None
     shown = fill.alpha > 0
-    expected = from_float(_colours(fill.fill, colour.shape[2]), pixels.dtype)
+    expected = _stored(case, fill.fill, colour.shape[2], pixels.dtype)
     limit = tolerance(case)
     _close("colour", colour[shown], expected[shown], limit)
     if case.scene != "indexed":
-        _close(
-            "alpha", alpha, from_float(fill.alpha, pixels.dtype), 1 / 255 if case.precision == "U8_LINEAR" else limit
-        )
+        _close("alpha", alpha, from_float(fill.alpha, pixels.dtype), limit)
 
 
 def _check_group(
@@ -169,12 +193,16 @@ def _check_group(
     box = fill.bounds
     for layer in (texture, coarse):
         assert layer["offset"] == [box.x + area[0], box.y + area[1]], f"{layer['name']} is at {layer['offset']}"
-    if options.texture_strength < 1:
-        return
     seen = session.array(after["made"]["pixels"])[..., :-1]
     shown = fill.alpha > 0
-    expected = from_float(_colours(fill.fill, seen.shape[2]), seen.dtype)
-    _close("sum of coarse and texture", seen[shown], expected[shown], max(tolerance(case), _sum_step(seen.dtype)))
+    expected = _stored(case, fill.fill, seen.shape[2], seen.dtype)
+    if options.texture_strength < 1:
+        full, base = full_scale(seen.dtype), session.array(coarse["pixels"])[..., :-1].astype(float)
+        added = session.array(texture["pixels"])[..., :-1] - GRAIN_MERGE_OFFSETS[seen.dtype.str[1:]]
+        weaker = (base + options.texture_strength * added) / full
+        _close("weaker sum", seen[shown], from_float(weaker, seen.dtype)[shown], _step(seen.dtype))
+    else:
+        _close("sum of coarse and texture", seen[shown], expected[shown], tolerance(case))
 
 
 def _check_copy(
@@ -188,6 +216,7 @@ def _check_copy(
 ) -> None:
     copy = session.array(after["made"]["pixels"])
     assert after["made"]["offset"] == before["offset"], "the copy is not where the source is"
+    assert case.scene != "masked" or not after["made"]["masked"], "the mask still hides the fill"
     expected = fill.compose(session.array(before["source"]))
     x, y, width, height = fill.bounds
     changed = np.zeros(copy.shape[:2], bool)
@@ -203,17 +232,16 @@ def _check_seen(case: Case, session: Session, before: dict[str, Any], after: dic
     """Soft edges included, the picture that is seen is the engine's own composition; the source is the only layer."""
     old, new = (session.array(each["canvas"]["values"]) for each in (before, after))
     expected = fill.compose(old)
+    x, y, width, height = fill.bounds
+    whole = np.zeros(new.shape[:2], bool)
+    whole[y : y + height, x : x + width] = fill.alpha == 1
+    _close("what is seen inside", new[whole], lattice(expected[whole]), tolerance(case))
     _close("what is seen", new, expected, max(tolerance(case), 1.01 * _step(new.dtype)))
 
 
-def _sum_step(dtype: np.dtype) -> float:
-    """How exact GIMP's grain merge is; in 16 bits its sum ends halfway between two values."""
-    return {"uint8": 0.0, "uint16": 1.001 / 65535}.get(dtype.name, 1e-5)
-
-
 def _step(dtype: np.dtype) -> float:
-    """One step of an integer depth, full scale 1."""
-    return 1.001 / full_scale(dtype) if dtype.kind == "u" else 1e-5
+    """One step of an integer depth or a half float, full scale 1."""
+    return 1.001 / full_scale(dtype) if dtype.kind == "u" else 2**-11 if dtype.itemsize == 2 else 1e-5
 
 
 def _check_outside(
@@ -243,7 +271,8 @@ def _check_texture(session: Session, before: dict[str, Any], after: dict[str, An
     source, seen = session.array(before["source"]), session.array(after["made"]["pixels"])
     x, y = (at - start for at, start in zip(after["made"]["offset"], before["offset"], strict=True))
     part = source[y : y + seen.shape[0], x : x + seen.shape[1]]
-    _close("sum of structure and texture", seen[..., :3], part[..., :3], _sum_step(seen.dtype))
+    limit = SUM_OF_SINGLES if seen.dtype == np.float32 else 0.0
+    _close("sum of structure and texture", seen[..., :3], part[..., :3], limit)
     flat = session.array(structure["pixels"])[..., :3]
     assert to_float(flat).std() < to_float(part[..., :3]).std(), "the structure is not smoother than the picture"
 

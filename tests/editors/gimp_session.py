@@ -24,6 +24,8 @@ ROOT = HERE.parent.parent
 THREADS = "1"  # the same sums in the same order on both sides
 SECONDS = 1500
 MARKER = "DRIVER_OK"
+NUMBER = str(100 + os.getpid() % 800)  # sessions share abstract sockets: each needs a screen of its own number
+SCREEN = ["xvfb-run", "-n", NUMBER, "-s", "-screen 0 1280x800x24 -nolisten tcp", "dbus-run-session", "--"]
 
 
 class Session:
@@ -35,6 +37,7 @@ class Session:
         for folder in (self.state, work / "slow", work / "results"):
             folder.mkdir(parents=True, exist_ok=True)
         installation.install(work / "profile")
+        (work / "profile" / "gimprc").write_text("(check-updates no)\n(show-welcome-dialog no)\n")
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start_server(self, *command: str, home: Path) -> None:
@@ -90,12 +93,17 @@ class Session:
             sealed += ["--setenv", name, inside]
         return [*sealed, *words]
 
-    def drive(self, task: dict[str, object], profile: str = "profile") -> subprocess.Popen[str]:
-        """Begin a batch session of GIMP; `task` is read by gimp_driver.py."""
-        code = "exec(compile(open('/mnt/cases/gimp_driver.py').read(), 'gimp_driver.py', 'exec'))"
-        words = ["gimp-console", "-i", "--batch-interpreter=python-fu-eval", "-b", code, "--quit"]
+    def drive(self, task: dict[str, object], profile: str = "profile", screen: bool = False) -> subprocess.Popen[str]:
+        """Begin a batch session of GIMP; `task` is read by gimp_driver.py. With a `screen`, it is the full GIMP."""
+        return self.begin("gimp_driver.py", profile, screen, TASK=json.dumps(task))
+
+    def begin(self, script: str, profile: str, screen: bool, **environment: str) -> subprocess.Popen[str]:
+        """Begin a GIMP that runs a script of this folder and ends."""
+        words = [*SCREEN, "gimp", "--no-splash", "--new-instance"] if screen else ["gimp-console", "-i"]
+        code = f"exec(compile(open('/mnt/cases/{script}').read(), '{script}', 'exec'))"
+        words += ["--batch-interpreter=python-fu-eval", "-b", code, "--quit"]
         return subprocess.Popen(
-            self.command(*words, profile=profile, TASK=json.dumps(task)),
+            self.command(*words, profile=profile, **environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -162,5 +170,5 @@ def write_pictures(work: Path) -> None:
 
 
 def run_cases(session: Session, names: Sequence[str] = (), failures: bool = False) -> str:
-    """Do some cases (all unless named) in one GIMP; its output."""
-    return finish(session.drive({"cases": list(names), "failures": failures}))
+    """Do some cases (all unless named) in one GIMP, which has a screen, so that they can be undone; its output."""
+    return finish(session.drive({"cases": list(names), "failures": failures}, screen=True))

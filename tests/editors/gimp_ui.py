@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -30,18 +29,7 @@ def drive(session: Session) -> dict[str, object]:
 
     (session.work / "shots").mkdir(exist_ok=True)
     Image.fromarray(data.astronaut()).save(session.work / "picture.png")
-    (session.work / "profile" / "gimprc").write_text("(check-updates no)\n(show-welcome-dialog no)\n")
-    code = "exec(compile(open('/mnt/cases/gimp_ui_driver.py').read(), 'gimp_ui_driver.py', 'exec'))"
-    words = ["xvfb-run", "-a", "-s", "-screen 0 1280x800x24 -nolisten tcp", "dbus-run-session", "--"]
-    words += ["gimp", "--no-splash", "--new-instance", "--batch-interpreter=python-fu-eval", "-b", code, "--quit"]
-    process = subprocess.Popen(
-        session.command(*words, HOLE=json.dumps(HOLE)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
+    process = session.begin("gimp_ui_driver.py", "profile", screen=True, HOLE=json.dumps(HOLE))
     finish(process)
     return json.loads((session.work / "results" / "ui.json").read_text())
 

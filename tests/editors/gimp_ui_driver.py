@@ -4,36 +4,27 @@ Started by gimp_ui.py. The script is itself a plug-in of that GIMP: while it sle
 image that the window shows.
 """
 
-import hashlib
 import json
 import os
 import subprocess
+import sys
 import time
 import traceback
 
-from gi.repository import Gegl, Gimp, Gio
+from gi.repository import Gimp, Gio
+
+sys.path.insert(0, os.environ["CASES"])
+from gimp_calls import call
+from gimp_looks import digest
+from gimp_screen import window, xdo
 
 WORK = os.environ["WORK"]
 TOLD = {}
-
-
-def xdo(*words):
-    return subprocess.run(["xdotool", *words], capture_output=True, text=True).stdout.strip()
+CANCEL = ("985", "782")  # where the status bar has its button
 
 
 def shot(name):
     subprocess.run(["import", "-window", "root", f"{WORK}/shots/{name}.png"], check=True)
-
-
-def window(name, seconds=60):
-    """The window with this in its title, as soon as it is seen."""
-    deadline = time.time() + seconds
-    while time.time() < deadline:
-        found = xdo("search", "--onlyvisible", "--name", name).split()
-        if found:
-            return found[-1]
-        time.sleep(0.3)
-    raise RuntimeError(f"no window is called {name!r}")
 
 
 def focus(name):
@@ -50,11 +41,6 @@ def wait(condition, what, seconds=180):
         if time.time() > deadline:
             raise RuntimeError(f"{what} did not happen within {seconds} s")
         time.sleep(0.2)
-
-
-def pixels(layer):
-    rectangle = Gegl.Rectangle.new(0, 0, layer.get_width(), layer.get_height())
-    return hashlib.sha256(layer.get_buffer().get(rectangle, 1.0, None, Gegl.AbyssPolicy.NONE)).hexdigest()
 
 
 def names(image):
@@ -96,7 +82,7 @@ def artist():
     layer = image.get_layers()[0]
     hole = json.loads(os.environ["HOLE"])
     image.select_ellipse(Gimp.ChannelOps.REPLACE, *hole)
-    before = pixels(layer)
+    before = digest(layer)
     Gimp.Display.new(image)
     Gimp.displays_flush()
     image_window = window("RGB color", 240)
@@ -127,7 +113,7 @@ def artist():
     time.sleep(2)
     shot("6-undo")
     TOLD["undone"] = names(image)
-    TOLD["same pixels"] = pixels(layer) == before
+    TOLD["same pixels"] = digest(layer) == before
     TOLD["still selected"] = [int(value) for value in Gimp.Selection.bounds(image)[2:]]
     xdo("key", "ctrl+f")  # repeat the last one, no dialog
     wait(lambda: len(names(image)) > 1, "the repetition")
@@ -136,35 +122,78 @@ def artist():
     wait(lambda: len(names(image)) > 2, "the second repetition")
     TOLD["repeated twice"] = [[each.get_name(), each.get_width()] for each in image.get_layers()]
     undo_of_scripts(image, layer, image_window, before)
+    first_use(image, image_window)
     cancel(image, image_window)
-
-
-def call(procedure, image, layer, **arguments):
-    found = Gimp.get_pdb().lookup_procedure(procedure)
-    config = found.create_config()
-    config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
-    config.set_property("image", image)
-    config.set_core_object_array("drawables", [layer])
-    for name, value in arguments.items():
-        config.set_property(name, value)
-    return found.run(config).index(0) == Gimp.PDBStatusType.SUCCESS
+    server_window(image_window)
+    texture_map(image, image_window)
 
 
 def undo_of_scripts(image, layer, image_window, before):
     """Every output is one undo step."""
     for output in ("group", "copy"):
         there = names(image)
-        assert call("dgfnet-inpaint", image, layer, output=output), Gimp.get_pdb().get_last_error()
+        succeeded, answer = call("inpaint", image, [layer], {"output": output})
+        assert succeeded, answer
         made = names(image)
         Gimp.displays_flush()
+        time.sleep(1)
+        shot(f"10-{output}")
         xdo("windowfocus", "--sync", image_window)
         xdo("key", "ctrl+z")
         wait(lambda there=there: names(image) == there, f"the undo of {output}", 30)
-        TOLD[f"undo of {output}"] = len(made) == len(there) + 1 and pixels(layer) == before
+        TOLD[f"undo of {output}"] = len(made) == len(there) + 1 and digest(layer) == before
+
+
+def server_window(image_window):
+    """It shows status and log, and closes."""
+    open_menu(image_window)
+    xdo("key", "s")
+    found = window("DGFNet server")
+    time.sleep(2)
+    shot("11-server")
+    xdo("windowfocus", "--sync", found)
+    xdo("key", "Escape")
+    wait(lambda: not xdo("search", "--onlyvisible", "--name", "DGFNet server"), "the server window's end", 30)
+    TOLD["server window"] = True
+
+
+def texture_map(image, image_window):
+    """Its dialog, and its two layers; undone."""
+    there = names(image)
+    open_menu(image_window)
+    xdo("key", "t")
+    dialog = window("^Texture map")
+    time.sleep(2)
+    shot("12-texture-map-dialog")
+    press_ok(dialog)
+    wait(lambda: len(names(image)) > len(there), "the texture map")
+    time.sleep(5)  # the plug-in looks at the sum yet
+    shot("13-texture-map")
+    xdo("windowfocus", "--sync", image_window)
+    xdo("key", "ctrl+z")
+    wait(lambda: names(image) == there, "the undo of the texture map", 30)
+    TOLD["texture map"] = True
+
+
+def first_use(image, image_window):
+    """No server runs: the progress bar says that one is started, and the fill comes."""
+    connection, launch = (f"{os.environ['DGFNET_HOME']}/{name}.json" for name in ("connection", "launch"))
+    os.rename(connection, connection + ".real")
+    starter = f"import os, time; time.sleep(6); os.rename({connection + '.real'!r}, {connection!r})"
+    with open(launch, "w") as file:
+        json.dump({"command": ["/usr/bin/python3", "-c", starter], "cwd": "/"}, file)
+    there = names(image)
+    xdo("windowfocus", "--sync", image_window)
+    xdo("key", "ctrl+f")
+    time.sleep(3)
+    shot("4-first-use")
+    wait(lambda: len(names(image)) > len(there), "the fill by a started server")
+    os.remove(launch)
+    TOLD["first use"] = True
 
 
 def cancel(image, image_window):
-    """Escape ends the plug-in while a server works that never gets done; nothing has changed."""
+    """The status bar's Cancel ends the plug-in while a server works at a job of a minute; nothing has changed."""
     connection = f"{os.environ['DGFNET_HOME']}/connection.json"
     os.rename(connection, connection + ".real")
     os.symlink(f"{WORK}/slow/connection.json", connection)
@@ -174,8 +203,10 @@ def cancel(image, image_window):
     wait(lambda: jobs() == 1, "the slow job", 60)
     time.sleep(2)
     shot("7-progress-and-cancel")
-    xdo("key", "Escape")
-    wait(lambda: jobs() == 0, "the end of the cancelled job", 60)
+    xdo("mousemove", "--window", image_window, *CANCEL)
+    time.sleep(0.5)
+    xdo("click", "1")
+    wait(lambda: jobs() == 0, "the end of the cancelled job", 20)
     shot("8-cancelled")
     TOLD["cancelled"] = names(image) == there
     os.replace(connection + ".real", connection)
@@ -186,6 +217,9 @@ def cancel(image, image_window):
     time.sleep(1)
     shot("9-error")
     TOLD["error"] = bool(message) and names(image) == there
+    xdo("windowfocus", "--sync", message)
+    xdo("key", "Escape")
+    time.sleep(1)
 
 
 def jobs():

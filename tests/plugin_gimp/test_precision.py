@@ -13,14 +13,16 @@ def precision(module):
 @pytest.mark.parametrize(
     ("value", "dtype", "babl"),
     [
-        (100, "f4", "R~G~B~ float"),
+        (100, "u1", "RGB u8"),
         (150, "u1", "R'G'B' u8"),
         (175, "u1", "R~G~B~ u8"),
-        (200, "f4", "R~G~B~ float"),
+        (200, "u2", "RGB u16"),
         (250, "u2", "R'G'B' u16"),
         (275, "u2", "R~G~B~ u16"),
         (350, "f4", "R'G'B' float"),
-        (500, "f4", "R~G~B~ float"),
+        (500, "f2", "RGB half"),
+        (550, "f2", "R'G'B' half"),
+        (600, "f4", "RGB float"),
         (650, "f4", "R'G'B' float"),
         (775, "f4", "R~G~B~ float"),
     ],
@@ -30,6 +32,18 @@ def test_colour(precision, value, dtype, babl) -> None:
     assert found == (dtype, babl, 3, False)
     model, component = babl.split()
     assert precision.encoding(value, False, True) == (dtype, f"{model}A {component}", 4, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "babl"),
+    [(100, "f4", "R~G~B~ float"), (250, "u2", "R'G'B' u16"), (500, "f4", "R~G~B~ float"), (550, "f4", "R'G'B' float")],
+)
+def test_what_is_mixed_has_a_curve_and_no_half_floats(precision, value, dtype, babl) -> None:
+    assert precision.encoding(value, False, False, with_curve=True) == (dtype, babl, 3, False)
+
+
+def test_the_server_is_told_of_linear_light(precision) -> None:
+    assert [precision.encoding(value, False, True).space for value in (200, 250, 275)] == ["linear", "srgb", "srgb"]
 
 
 def test_grey_and_alpha(precision) -> None:

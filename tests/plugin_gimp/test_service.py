@@ -114,3 +114,33 @@ def test_a_state_in_words(service) -> None:
     assert "Memory, process peak: 3 MiB" in lines
     assert service.describe(None) == ["Server: not running"]
     assert "Network: broken" in service.describe({**state, "weights": None, "problem": "broken"})
+
+
+def test_a_watcher_keeps_its_connection_and_looks_again_after_a_loss(service, line, monkeypatch) -> None:
+    monkeypatch.setattr(service, "read_launch_command", lambda folder: None)
+    watcher = service.Watcher("gimp 3")
+    assert watcher.state() is None
+    line.running = client = StandInClient(STATE)
+    assert [watcher.state(), watcher.state()] == [STATE, STATE]
+    assert client.ended == []
+
+    def lose(on_poll: object = None) -> None:
+        raise service.InpaintError("connection_lost", "It is gone.", "Start it.")
+
+    client.status = lose
+    assert watcher.state() is None
+    assert client.ended == ["close"]
+    line.running = StandInClient(STATE)
+    assert watcher.state() == STATE
+    watcher.close()
+    assert line.running.ended == ["close"]
+
+
+def test_the_end_of_a_log(module, tmp_path, monkeypatch) -> None:
+    service = module("service")
+    monkeypatch.setattr(service, "state_folder", lambda: tmp_path)
+    assert service.end_of_log(None, 4096, 3) == ""
+    log = tmp_path / "server.log"
+    log.write_text("".join(f"line {number}\n" for number in range(1000)))
+    for place in (str(log), None, str(tmp_path / "hidden by a sandbox")):
+        assert service.end_of_log(place, 4096, 3) == "line 997\nline 998\nline 999"

@@ -86,3 +86,30 @@ def test_the_srgb_curve_has_its_known_values_and_inverts():
     np.testing.assert_allclose(linear_to_srgb(np.array([0, 0.0031308, 0.21404114, 1])), [0, 0.04045, 0.5, 1], atol=1e-5)
     values = np.linspace(-0.5, 4, 1000, dtype=np.float32)
     np.testing.assert_allclose(srgb_to_linear(linear_to_srgb(values)), values, atol=2e-6)
+
+
+def in_single_floats(base, texture):
+    """What GIMP computes for float pictures."""
+    return (base.astype(np.float32) + texture.astype(np.float32)) - np.float32(0.5)
+
+
+@pytest.mark.parametrize("code", ["f2", "f4"])
+def test_the_float_group_is_the_float_fill_bit_for_bit(code):
+    fill, coarse = pixels("f4", 1, (30, 20, 3)) ** 3, pixels("f4", 2, (30, 20, 3))
+    fill[0], fill[1], coarse[2] = 0, 1, 0
+    alpha = np.ones(fill.shape[:2], np.float32)
+    (single,) = layers.fill_layer(fill, alpha, 0, 0, np.dtype(code))
+    base, texture = layers.fill_group(fill, coarse, alpha, 0, 0, np.dtype(code), 0.5, 1.0)
+    shown = in_single_floats(base.pixels[..., :3], texture.pixels[..., :3])
+    np.testing.assert_array_equal(shown, single.pixels[..., :3].astype(np.float32))
+    np.testing.assert_allclose(single.pixels[..., :3], fill, atol=6e-8 if code == "f4" else 2.5e-4)
+    assert texture.pixels.min() >= 0
+    assert texture.pixels.max() <= 1
+
+
+def test_half_floats_keep_the_coarse_layer_but_in_the_dark():
+    fill, coarse = pixels("f4", 1), np.clip(pixels("f4", 1) + pixels("f4", 3) / 5 - 0.1, 0, 1)
+    base, _ = layers.split(fill.astype(np.float16), coarse.astype(np.float16), 0.5)
+    moved = np.abs(base.astype(np.float32) - coarse) > 1e-3
+    assert moved.mean() < 0.1
+    assert (fill[moved] < 0.25).all()

@@ -1,0 +1,92 @@
+"""Runs inside GIMP: the server is down, started by the plug-in, loses a cancelled job, is killed."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+from gimp_calls import call
+from gimp_cases import ELLIPSE
+from gimp_looks import digest, tree
+from gimp_scenes import WORK, load, select
+
+
+def plug_in_process():
+    """The process of this GIMP's plug-in; this script is another one of the same GIMP. There may be other GIMPs."""
+    needle = os.environ["GIMP3_DIRECTORY"].encode() + b"/plug-ins/dgfnet-inpaint/dgfnet-inpaint.py"
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as file, open(f"/proc/{entry}/stat") as stat:
+                    if needle in file.read() and int(stat.read().rpartition(")")[2].split()[1]) == os.getppid():
+                        return int(entry)
+            except OSError:
+                pass
+    raise RuntimeError("the plug-in does not run")
+
+
+def during_call(image, layer, act):
+    """What the call says when `act` runs a moment after the server took the job."""
+
+    def later():
+        deadline = time.time() + 60
+        while jobs() != 1 and time.time() < deadline:
+            time.sleep(0.2)
+        act()
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    answer = call("inpaint", image, [layer], {})
+    thread.join()
+    return [answer[0], str(answer[1])]
+
+
+def jobs():
+    """Jobs of the slow server; it writes them down."""
+    try:
+        with open(f"{WORK}/slow/jobs") as file:
+            return int(file.read() or 0)
+    except (OSError, ValueError):
+        return -1
+
+
+def run_failures():
+    """Server down, server started by the plug-in, job cancelled, server killed."""
+    state = os.environ["DGFNET_HOME"]
+    connection, launch = f"{state}/connection.json", f"{state}/launch.json"
+    image, layer = load()
+    select(image, ELLIPSE)
+    pixels, seen = digest(layer), tree(image.get_layers())
+    told = {}
+    os.rename(connection, connection + ".real")
+    told["down"] = call("inpaint", image, [layer], {})
+    told["status down"] = call("server", None, [], {"action": "status"})
+    starter = f"import os, time; time.sleep(1); os.rename({connection + '.real'!r}, {connection!r})"
+    with open(launch, "w") as file:
+        json.dump({"command": ["/usr/bin/python3", "-c", starter], "cwd": "/"}, file)
+    succeeded, value = call("inpaint", image, [layer], {})
+    told["started"] = [succeeded, value.get_name() if succeeded else str(value)]
+    if succeeded:
+        image.remove_layer(value)
+    os.rename(connection, connection + ".real")
+    os.remove(launch)
+    with open(f"{WORK}/slow/connection.json") as file:
+        slow = file.read()
+    descriptor = os.open(connection, os.O_WRONLY | os.O_CREAT, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(slow)
+    told["cancelled"] = during_call(image, layer, lambda: os.kill(plug_in_process(), signal.SIGKILL))
+    deadline = time.time() + 30
+    while jobs() and time.time() < deadline:
+        time.sleep(0.2)
+    told["jobs after cancel"] = jobs()
+    told["killed"] = during_call(image, layer, lambda: os.kill(json.loads(slow)["pid"], signal.SIGKILL))
+    os.rename(connection + ".real", connection)
+    succeeded, value = call("inpaint", image, [layer], {})
+    told["afterwards"] = [succeeded, value.get_name() if succeeded else str(value)]
+    if succeeded:
+        image.remove_layer(value)
+    told["untouched"] = pixels == digest(layer) and seen == tree(image.get_layers())
+    with open(f"{WORK}/results/failures.json", "w") as file:
+        json.dump(told, file, default=str)

@@ -1,0 +1,166 @@
+"""Runs inside GIMP: the documents of the cases. Each function takes the case and returns (image, layer to fill)."""
+
+import os
+
+import gi
+
+gi.require_version("Babl", "0.1")
+from gi.repository import Gegl, Gimp, Gio  # noqa: E402
+from gimp_calls import call  # noqa: E402
+from gimp_cases import ELLIPSE  # noqa: E402
+
+WORK = os.environ["WORK"]
+
+
+def select(image, *pieces):
+    for number, (kind, *box) in enumerate(pieces):
+        operation = Gimp.ChannelOps.ADD if number else Gimp.ChannelOps.REPLACE
+        (image.select_ellipse if kind == "ellipse" else image.select_rectangle)(operation, *box)
+
+
+def load(name="photo"):
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(f"{WORK}/{name}.png"))
+    return image, image.get_layers()[0]
+
+
+def photo(case):
+    return load()
+
+
+def large(case):
+    return load("large")
+
+
+def adobe(case):
+    image, _ = load()
+    image.convert_color_profile(
+        Gimp.ColorProfile.new_rgb_adobe(), Gimp.ColorRenderingIntent.RELATIVE_COLORIMETRIC, True
+    )
+    return image, image.get_layers()[0]
+
+
+def grey(case):
+    image, layer = load()
+    image.convert_grayscale()
+    return image, layer
+
+
+def indexed(case):
+    image, layer = load()
+    image.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 64, False, False, "")
+    return image, layer
+
+
+def over_base(x, y):
+    """A second, smaller layer of other content above the photograph."""
+    image, base = load()
+    layer = base.copy()
+    image.insert_layer(layer, None, 0)
+    layer.scale(150, 120, False)
+    layer.set_offsets(x, y)
+    return image, layer
+
+
+def offset(case):
+    return over_base(30, 25)
+
+
+def outside(case):
+    return over_base(-60, 20)
+
+
+def grouped(case):
+    image, layer = load()
+    group = Gimp.GroupLayer.new(image, "group")
+    image.insert_layer(group, None, 0)
+    image.reorder_item(layer, group, 0)
+    return image, layer
+
+
+def group(case):
+    image, layer = grouped(case)
+    return image, layer.get_parent()
+
+
+def text(case):
+    image, _ = load()
+    layer = Gimp.TextLayer.new(image, "WWWWW", Gimp.context_get_font(), 70.0, Gimp.Unit.pixel())
+    image.insert_layer(layer, None, 0)
+    layer.set_offsets(40, 30)
+    return image, layer
+
+
+def locked(case):
+    image, layer = load()
+    layer.set_lock_content(True)
+    return image, layer
+
+
+def translucent(case):
+    image, layer = load()
+    layer.add_alpha()
+    rectangle = Gegl.Rectangle.new(0, 0, layer.get_width(), layer.get_height())
+    pixels = bytearray(layer.get_buffer().get(rectangle, 1.0, "R'G'B'A u8", Gegl.AbyssPolicy.NONE))
+    for number in range(3, len(pixels), 4):
+        pixels[number] = 120 + number // 4 % 192 // 2
+    layer.get_buffer().set(rectangle, "R'G'B'A u8", bytes(pixels))
+    layer.get_buffer().flush()
+    return image, layer
+
+
+def masked(case):
+    image, layer = load()
+    layer.add_alpha()
+    image.select_ellipse(Gimp.ChannelOps.REPLACE, 80, 50, 50, 40)
+    Gimp.Selection.invert(image)
+    layer.add_mask(layer.create_mask(Gimp.AddMaskType.SELECTION))
+    Gimp.Selection.none(image)
+    return image, layer
+
+
+def mask_edited(case):
+    image, layer = masked(case)
+    layer.set_edit_mask(True)
+    return image, layer
+
+
+def holed(case):
+    image, layer = load()
+    layer.add_alpha()
+    image.select_ellipse(Gimp.ChannelOps.REPLACE, 80, 50, 50, 40)
+    layer.edit_clear()
+    Gimp.Selection.none(image)
+    return image, layer
+
+
+def covered(case):
+    """The photograph under a half-transparent layer of another colour."""
+    image, layer = load()
+    veil = Gimp.Layer.new(image, "veil", 192, 160, Gimp.ImageType.RGBA_IMAGE, 50.0, Gimp.LayerMode.NORMAL)
+    veil.fill(Gimp.FillType.WHITE)
+    image.insert_layer(veil, None, 0)
+    return image, layer
+
+
+def channel(case):
+    image, _ = load()
+    made = Gimp.Channel.new(image, "channel", 192, 160, 50.0, Gegl.Color.new("red"))
+    image.insert_channel(made, None, 0)
+    return image, made
+
+
+def two_layers(case):
+    image, layer = load()
+    image.insert_layer(layer.copy(), None, 0)
+    return image, layer
+
+
+def filled(case):
+    image, layer = load()
+    select(image, ELLIPSE)
+    call("inpaint", image, [layer], {"output": "group", "context": 1.5})
+    return image, layer
+
+
+def filled_deselected(case):
+    return filled(case)
