@@ -104,6 +104,17 @@ PAPER = Recipe(
 )
 """Section 4.1 of the paper. How long it trained is not printed; RFR's own number of steps stands in."""
 
+_FUSED = LossWeights(50, 50, 15, 2000, 0.1)
+"""Perceptual x 150 and style x 11: chosen by measurement, docs/training-log.md."""
+_VARIED = Variation(zoom=(0.85, 1.25), aspect=1.2, colour=0.2, darken=0.85)
+_OURS = (
+    "the coarse branch adds to a membrane over the hole",
+    "the fused picture's perceptual loss x 150, its style loss x 11",
+    "a random number of recurrences",
+    "crops varied in scale, aspect and colour",
+    "moving average of weights",
+)
+
 FULL = replace(
     PAPER,
     name="full",
@@ -114,75 +125,64 @@ FULL = replace(
         Stage(share=0.2, size=256, batch=32, rate=5e-5, adversarial=True, frozen_norm=True),
     ),
     steps=40_000,
+    fused=_FUSED,
     recurrences=(2, 6),
     refine=True,
     mask_kinds=("irregular", "square", "object"),
     scales=3,
-    variation=Variation(zoom=(0.85, 1.25), aspect=1.2, colour=0.2, darken=0.85),
+    variation=_VARIED,
     average=0.999,
     clip=1.0,
     deviations=(
-        "the coarse branch adds to a membrane over the hole",
+        *_OURS,
         "crops of 128 px first",
         "batch 32 and more",
-        "crops varied in scale, aspect and colour",
-        "a random number of recurrences",
         "texture branch and fusion trained at a finer scale too",
-        "moving average of weights",
     ),
 )
 
 NARROW = replace(
     FULL,
     name="narrow",
-    network=DGFNetConfig(width=0.5, detail_width=0.5, recurrences=4, membrane=True),
+    network=DGFNetConfig(width=0.5, detail_width=0.5, membrane=True),
     stages=(
         Stage(share=0.45, size=128, batch=8, rate=1e-3, features=False),
-        Stage(share=0.35, size=128, batch=8, rate=5e-4, features=False, frozen_norm=True),
-        Stage(share=0.20, size=128, batch=8, rate=1e-4, frozen_norm=True),
+        Stage(share=0.35, size=128, batch=8, rate=5e-4, frozen_norm=True),
+        Stage(share=0.20, size=192, batch=4, rate=1e-4, frozen_norm=True),
     ),
-    steps=1_900,
+    steps=4_000,
+    coarse=LossWeights(6, 1),
     texture=LossWeights(50, 50),
-    fused=LossWeights(50, 50, 0.1, 180),
-    recurrences=(2, 4),
     refine=False,
-    short_sides=(224, 384),
+    short_sides=(224, 448),
     scales=1,
-    average=0.995,
+    average=0.998,
     deviations=(
+        *_OURS,
         "half the channels",
-        "the coarse branch adds to a membrane over the hole",
-        "crops varied in scale, aspect and colour",
-        "crops of 128 px",
-        "a random number of recurrences",
+        "crops of 128 and 192 px",
         "no discriminator",
-        "no feature losses for the texture branch, and none at all in the first stages",
-        "moving average of weights",
+        "feature losses for the fused picture only, and none in the first stage",
     ),
 )
-"""For machines without a GPU, and trainable on one in an afternoon."""
+"""For machines without a GPU, and trainable on one in a night."""
 
 FINETUNE = replace(
     NARROW,
     name="finetune",
     start=DEFAULT,
     stages=(
-        Stage(share=0.55, size=128, batch=4, rate=3e-4, final_rate=1e-4, frozen_norm=True),
-        Stage(share=0.45, size=128, batch=4, rate=1e-4, final_rate=2e-5, frozen_norm=True, adversarial=True),
+        Stage(share=0.45, size=128, batch=4, rate=3e-4, final_rate=1e-4, frozen_norm=True),
+        Stage(share=0.55, size=192, batch=2, rate=1e-4, final_rate=2e-5, frozen_norm=True),
     ),
     steps=1_000,
-    coarse=LossWeights(6, 1),
-    fused=LossWeights(50, 50, 15, 2000, 3),
-    short_sides=(224, 448),
-    average=0.998,
     deviations=(
+        *_OURS,
         "training goes on from other weights",
-        "crops of 128 px, varied in scale, aspect and colour",
-        "a random number of recurrences",
-        "feature losses for the fused picture only, perceptual x 150 and style x 11",
-        "adversarial loss x 30, in the last part only",
+        "crops of 128 and 192 px, batches of 4 and 2",
+        "no discriminator",
+        "feature losses for the fused picture only",
         "a learning rate that falls steadily",
-        "moving average of weights",
     ),
 )
 """On one's own pictures, from the shipped weights (or `--start`); BatchNorm stays as it was."""

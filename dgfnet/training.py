@@ -130,9 +130,11 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     given = ("steps", "seed", "start")
     changes = {name: getattr(arguments, name) for name in given if getattr(arguments, name) is not None}
     recipe = dataclasses.replace(recipe.slower(arguments.rate_factor), **changes)
-    if recipe.start:
-        recipe = dataclasses.replace(recipe, network=load_info(recipe.start).config)
-    return recipe
+    if not recipe.start:
+        return recipe
+    network = load_info(recipe.start).config
+    most = max(network.recurrences, recipe.recurrences[1])
+    return dataclasses.replace(recipe, network=dataclasses.replace(network, recurrences=most))
 
 
 def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
