@@ -86,7 +86,7 @@ def krita(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray, tiny_weig
         setup = harness.Setup(Path(earlier), Path(), Path(), only="earlier")
         yield Session(setup, harness.read_reports(Path(earlier) / "out"), tiny_weights)
         return
-    root = Path(os.environ["DGFNET_KRITA_ROOT"]) if os.environ.get("DGFNET_KRITA_ROOT") else None
+    root = harness.other_root()
     reason = harness.missing(root)
     if reason:
         pytest.skip(reason)

@@ -64,6 +64,12 @@ def case_names() -> list[str]:
     return names
 
 
+def other_root() -> Path | None:
+    """The folder with another Debian's Krita that the tests are to use; None: this machine's Krita."""
+    path = os.environ.get("DGFNET_KRITA_ROOT")
+    return Path(path) if path else None
+
+
 def missing(root: Path | None = None) -> str:
     """Why Krita cannot be run here; empty if it can."""
     lacking = [program for program in ("bwrap" if root else "krita", "Xvfb") if not shutil.which(program)]
