@@ -13,10 +13,11 @@ def fill_in(space, output):
         doc, node = yield from stage.new_document(*space)
         used = document.space_of(doc)
         canvas, working = stage.canvas(doc), colour.working_space(used)
+        yield from stage.select(doc, (120, 80, 60, 40), feather=4)
         own = doc.createNode("own", "paintlayer")
         doc.rootNode().addChildNode(own, node)
         doc.setActiveNode(node)
-        yield from stage.select(doc, (120, 80, 60, 40), feather=4)
+        yield 0.2
         before = bytes(node.pixelData(*canvas))
         stage.choose(output=output)
         yield from stage.run()

@@ -1,5 +1,6 @@
 """Cases are generators: they yield seconds to wait. One JSON line per case says how it went."""
 
+import faulthandler
 import importlib
 import json
 import os
@@ -83,6 +84,7 @@ class Heartbeat:
 class Runner:
     def __init__(self):
         self.out = Path(os.environ["DGFNET_KRITA_OUT"])
+        faulthandler.enable()  # where Krita crashes: into krita.log
         for module in os.environ["DGFNET_KRITA_MODULES"].split(","):
             importlib.import_module(f".{module}", __package__)
         only = os.environ.get("DGFNET_KRITA_ONLY")
