@@ -41,6 +41,7 @@ def docker_button_makes_a_group(stage):
     stage.paint(doc, own)
     doc.rootNode().addChildNode(own, None)
     doc.waitForDone()
+    yield 0.1
     doc.setActiveNode(own)
     yield 0.2
     shown = stage.picture(doc)

@@ -16,6 +16,8 @@ def fill_in(space, output):
         yield from stage.select(doc, (120, 80, 60, 40), feather=4)
         own = doc.createNode("own", "paintlayer")
         doc.rootNode().addChildNode(own, node)
+        doc.waitForDone()
+        yield 0.1  # Krita makes it the active one
         doc.setActiveNode(node)
         yield 0.2
         before = bytes(node.pixelData(*canvas))
