@@ -90,6 +90,9 @@ def make_layer(document: Any, bench: Bench, made: MadeLayer) -> Steps:
 def _group(document: Any, name: str, nodes: Sequence[Any]) -> Any:
     """A group of layers, from the bottom, that is not attached to anything."""
     group = document.createGroupLayer(name)
+    for node in nodes:  # the layer list is narrow: "Coarse" in the group, not the group's name once more
+        if node.name().startswith(f"{name} "):
+            node.setName(node.name()[len(name) + 1 :].capitalize())
     group.setChildNodes(list(nodes))  # addChildNode would make an undo step of each, though nothing is attached yet
     return group
 

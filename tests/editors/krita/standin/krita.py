@@ -28,6 +28,9 @@ class Node:
     def name(self):
         return self._name
 
+    def setName(self, name):
+        self._name = name
+
     def type(self):
         return self._kind
 

@@ -64,8 +64,8 @@ def docker_button_makes_a_group(stage):
     assert "weights" in panel.device.text(), panel.device.text()
     assert stage.layers(doc.rootNode())[-1] == [
         "Inpaint (DGFNet)",
-        ["Inpaint (DGFNet) coarse"],
-        ["Inpaint (DGFNet) texture"],
+        ["Coarse"],
+        ["Texture"],
     ]
     filled, whole = stage.picture(doc), stage.layers(doc.rootNode())
     assert filled != shown
