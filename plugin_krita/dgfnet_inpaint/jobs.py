@@ -195,8 +195,9 @@ class Job:
                 yield None
                 document.require_open(scene.document)
             converted.append(parts)
+        whole, under = converted
         lower, upper = yield self._line.call(
-            lambda: colour.split(*map(payloads.joined, converted), scene.space, inverted)
+            lambda: colour.split(payloads.joined(whole), payloads.joined(under), scene.space, inverted)
         )
         return [
             coarse._replace(pixels=lower, space=scene.space),
