@@ -75,6 +75,7 @@ def make_layer(document: Any, bench: Bench, made: MadeLayer) -> Steps:
         node = document.createNode(made.name, "paintlayer")
     else:  # setting these would be an undo step of the document's own layers
         node = bench.new_layer(made.name)
+        yield None  # the bench takes Krita a while
         node.setColorSpace(*space)
         node.setBlendingMode(made.blend)
     for band, stripe in colour.stripes(made.pixels, made.bounds, made.space):
