@@ -42,12 +42,12 @@ class Heartbeat:
         turn = tasks.Task._turn
 
         def timed(task):
-            self._apart = (0.0, 0.0)
+            outer, self._apart = self._apart, (0.0, 0.0)  # Krita may run the event loop inside a call
             wall, own = time.perf_counter(), time.thread_time()  # CPU time: other programs do not count
             turn(task)
             self.turn = max(self.turn, time.perf_counter() - wall - self._apart[0])
             self.own = max(self.own, time.thread_time() - own - self._apart[1])
-            self._apart = None
+            self._apart = outer
 
         tasks.Task._turn = timed
 
