@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 from .client import pixels
 from .client.geometry import Bounds
@@ -14,7 +14,7 @@ DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
 CHANNELS = {"RGBA": 4, "GRAYA": 2, "CMYKA": 5, "LABA": 4, "XYZA": 4, "YCbCrA": 4}
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 NAMES = {"CMYKA": "CMYK", "LABA": "L*a*b*", "XYZA": "XYZ", "YCbCrA": "YCbCr"}
-BAND_PIXELS = 1 << 18  # read or written in one go, so that the window stays live
+BAND_PIXELS = 1 << 17  # read or written in one go, so that the window stays live
 
 
 class Space(NamedTuple):
@@ -102,6 +102,15 @@ def bands(bounds: Bounds) -> list[Bounds]:
         Bounds(bounds.x, top, bounds.width, min(rows, bounds.bottom - top))
         for top in range(bounds.y, bounds.bottom, rows)
     ]
+
+
+def stripes(data: Buffer, bounds: Bounds, space: Space) -> Iterator[tuple[Bounds, memoryview]]:
+    """Pixels that cover `bounds`, as the parts that lie in each of its `bands`."""
+    view, start = memoryview(data).cast("B"), 0
+    for band in bands(bounds):
+        end = start + band.area * space.pixel_bytes
+        yield band, view[start:end]
+        start = end
 
 
 def alpha_of(data: Buffer, space: Space) -> bytes:

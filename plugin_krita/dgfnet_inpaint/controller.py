@@ -116,6 +116,7 @@ class Controller(QObject):
     def _end(self, job: Job, notes: list[str] | None, error: BaseException | None) -> None:
         self.jobs.remove(job)
         self._tasks.pop(job).deleteLater()
+        QTimer.singleShot(0, job.close)  # in a turn of its own: closing a document takes Krita a while
         self.last = job
         self.jobs_changed.emit()
         if isinstance(error, Cancelled):

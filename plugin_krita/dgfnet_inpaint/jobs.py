@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import time
-import zlib
 from typing import Any, Callable, Mapping
 
-from . import colour, document, settings
+from . import colour, document, payloads, reading, records, settings
 from .client import events as ev
 from .client import pixels
 from .client.errors import InpaintError
 from .client.geometry import Bounds, request_bounds
 from .client.requests import InpaintRequest, TextureRequest
 from .client.wire import Array
-from .colour import CHANNELS, Space
-from .document import MadeLayer, Scene
+from .conversion import Bench
+from .layers import MadeLayer, attach
+from .reading import Scene
 from .settings import Settings
 from .tasks import Steps
 from .transport import Line
@@ -36,6 +35,7 @@ class Job:
         self.stage, self.fraction = "Reading the picture", 0.0
         self.seconds: dict[str, float] = {}
         self._line = line
+        self._bench = Bench()
         self._on_progress = on_progress
         self._ticket: int | None = None
         self._began = time.perf_counter()
@@ -50,12 +50,16 @@ class Job:
         self.stage, self.fraction = stage, fraction
         self._on_progress(self)
 
+    def close(self) -> None:
+        """The story is over."""
+        self._bench.close()
+
     # The stories
 
     def inpaint(self, wanted: Settings) -> Steps:
         """Fill the hole; returns the sentences for the artist."""
         yield from document.settle(self.document)
-        scene = document.look_at(self.document, wanted.source, self._original(wanted.source))
+        scene = reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
         bounds, mask = yield from self._read_hole(scene, wanted)
         notes = yield from self._fill(scene, wanted, bounds, mask)
         return notes
@@ -63,7 +67,7 @@ class Job:
     def again(self) -> Steps:
         """Fill the hole of the active result layer once more, as it was filled."""
         yield from document.settle(self.document)
-        record = document.recall(self.document)
+        record = records.recall(self.document, self.document.activeNode())
         if record is None or record.get("task") != "inpaint":
             raise InpaintError(
                 "no_record",
@@ -75,8 +79,8 @@ class Job:
         if wanted.source == "layer" and document.find_node(self.document, source_id) is None:
             notes.append("The layer that was filled is gone; the visible picture was filled instead.")
             wanted = settings.from_map({**wanted.as_map(), "source": "visible"})
-        scene = document.look_at(self.document, wanted.source, source_id)
-        bounds, mask = yield self._line.call(lambda: _stored_hole(record, scene.canvas))
+        scene = reading.look_at(self.document, self._bench, wanted.source, source_id)
+        bounds, mask = yield self._line.call(lambda: payloads.unpacked(record, scene.canvas))
         if bounds.is_empty:
             raise InpaintError("empty_mask", "The filled region lies outside of the canvas now.", "Select it anew.")
         return notes + (yield from self._fill(scene, wanted, bounds, mask))
@@ -84,15 +88,15 @@ class Job:
     def texture(self, wanted: Settings) -> Steps:
         """Split the selection's rectangle, or the whole canvas, into structure and texture."""
         yield from document.settle(self.document)
-        scene = document.look_at(self.document, wanted.source, self._original(wanted.source))
-        selected = document.selected_bounds(self.document)
+        scene = reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
+        selected = reading.selected_bounds(self.document)
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
             raise _outside()
-        image = yield from document.read_pixels(scene, bounds)
+        stripes = yield from reading.read_pixels(scene, bounds)
 
         def make() -> TextureRequest:
-            return TextureRequest(_image(image, scene.working, bounds), _wire_space(scene))
+            return TextureRequest(payloads.image(stripes, scene.working, bounds), _wire_space(scene))
 
         made, report = yield from self._ask(make, scene, bounds)
         record = _record("texture", wanted, scene, report)
@@ -102,31 +106,32 @@ class Job:
 
     def _original(self, source: str) -> str:
         """The id of the layer that the active one was made from, where that is a result; else empty."""
-        record = document.recall(self.document) if source == "layer" else None
+        record = records.recall(self.document, self.document.activeNode()) if source == "layer" else None
         identity = str(record.get("source_id", "")) if record else ""
         return identity if identity and document.find_node(self.document, identity) else ""
 
     def _read_hole(self, scene: Scene, wanted: Settings) -> Steps:
         """Bounds of the picture to send, and the mask over them: the selection, else what is not opaque."""
-        selected = document.selected_bounds(self.document)
+        selected = reading.selected_bounds(self.document)
         if selected is not None:
             covered = selected.intersection(scene.canvas)
             if covered.is_empty:
                 raise _outside()
-            mask = yield from document.read_selection(self.document, covered)
+            stripes = yield from reading.read_selection(self.document, covered)
+            mask = yield self._line.call(lambda: payloads.joined(stripes))
         else:
             covered = scene.canvas
-            alpha = yield from document.read_opacity(scene)
-            mask = yield self._line.call(lambda: colour.holes(alpha))
+            stripes = yield from reading.read_opacity(scene)
+            mask = yield self._line.call(lambda: payloads.holes(stripes))
         hole = yield self._line.call(lambda: pixels.mask_bounds(mask, covered))
         if hole.is_empty:
             raise _nothing_to_fill(scene) if selected is None else _outside()
         widened = hole.pad(wanted.grow + math.ceil(wanted.feather))
         bounds = request_bounds(widened, scene.canvas, wanted.context)
-        return bounds, (yield self._line.call(lambda: _mask_over(bounds, mask, covered)))
+        return bounds, (yield self._line.call(lambda: payloads.mask_over(bounds, mask, covered)))
 
     def _fill(self, scene: Scene, wanted: Settings, bounds: Bounds, mask: bytes) -> Steps:
-        image = yield from document.read_pixels(scene, bounds)
+        stripes = yield from reading.read_pixels(scene, bounds)
         wants_group = wanted.output == "group"
         is_split_here = wants_group and scene.working != scene.space
         notes = []
@@ -136,14 +141,14 @@ class Job:
             wants_group = is_split_here = False
 
         def make() -> InpaintRequest:
-            if colour.is_transparent(image, scene.working):
+            if payloads.is_transparent(stripes, scene.working):
                 raise InpaintError(
                     "empty_layer",
                     f"“{scene.target_name or 'The picture'}” is empty around the region to fill.",
                     "Choose another layer, or the visible picture as the source.",
                 )
             return InpaintRequest(
-                _image(image, scene.working, bounds),
+                payloads.image(stripes, scene.working, bounds),
                 Array("mask", "u1", (bounds.height, bounds.width), mask),
                 _wire_space(scene),
                 output="group" if wants_group else "layer",
@@ -157,14 +162,14 @@ class Job:
         if is_split_here:
             made = yield from self._split_in(scene, made)
         record = _record("inpaint", wanted, scene, report)
-        record["hole"] = yield self._line.call(lambda: _packed(bounds, mask))
+        record["hole"] = yield self._line.call(lambda: payloads.packed(bounds, mask))
         return notes + (yield from self._finish(scene, NAME, made, record))
 
     def _ask(self, make: Callable[[], Any], scene: Scene, bounds: Bounds) -> Steps:
         """Send a request; what came back as layers on the canvas, and the server's report."""
 
         def read(result: ev.Result) -> tuple[list[MadeLayer], Mapping[str, Any]]:
-            return [_made(layer, scene.working, bounds) for layer in result.layers], result.report
+            return [payloads.made_layer(layer, scene.working, bounds) for layer in result.layers], result.report
 
         self._mark("read")
         self.tell("Sending", 0.0)
@@ -184,22 +189,23 @@ class Job:
         final = yield self._line.call(lambda: colour.merge(coarse.pixels, texture.pixels, coarse.space))
         converted = []
         for data in (final, coarse.pixels):
-            view, parts, start = memoryview(data), [], 0
-            for band in colour.bands(coarse.bounds):
-                end = start + band.area * coarse.space.pixel_bytes
-                parts.append(document.convert(scene.document, view[start:end], band, coarse.space, scene.space))
-                start = end
+            parts = []
+            for band, stripe in colour.stripes(data, coarse.bounds, coarse.space):
+                parts.append(scene.bench.convert(stripe, band, coarse.space, scene.space))
                 yield None
                 document.require_open(scene.document)
-            converted.append(b"".join(parts))
-        lower, upper = yield self._line.call(lambda: colour.split(*converted, scene.space, inverted))
+            converted.append(parts)
+        whole, under = converted
+        lower, upper = yield self._line.call(
+            lambda: colour.split(payloads.joined(whole), payloads.joined(under), scene.space, inverted)
+        )
         return [
             coarse._replace(pixels=lower, space=scene.space),
             texture._replace(pixels=upper, space=scene.space),
         ]
 
     def _finish(self, scene: Scene, name: str, made: list[MadeLayer], record: dict[str, Any]) -> Steps:
-        notes = yield from document.attach(scene, name, made, record, name)
+        notes = yield from attach(scene, name, made, record, name)
         self._mark("layer")
         lost = colour.loss(scene.space)
         return [*notes, *record["report"].get("notes", []), *([lost] if lost else [])]
@@ -208,48 +214,6 @@ class Job:
         now = time.perf_counter()
         self.seconds[stage] = now - self._began
         self._began = now
-
-
-# Bytes: called in the line's thread
-
-
-def _image(data: bytes, space: Space, bounds: Bounds) -> Array:
-    shape = (bounds.height, bounds.width, CHANNELS[space.model])
-    return Array("image", space.dtype, shape, colour.to_wire(data, space))
-
-
-def _made(layer: ev.Layer, space: Space, origin: Bounds) -> MadeLayer:
-    if layer.dtype != space.dtype or layer.channels != CHANNELS[space.model]:
-        raise InpaintError("bad_array", "The server's layer has another depth than the picture.", "Please report this.")
-    data = colour.from_wire(layer.pixels, space)
-    return MadeLayer(layer.name, layer.bounds.from_relative(origin), layer.blend, layer.opacity, space, bytes(data))
-
-
-def _mask_over(bounds: Bounds, mask: bytes, covered: Bounds) -> bytes:
-    """The mask over `bounds`, 0 where it was not read."""
-    common = bounds.intersection(covered)
-    part = pixels.crop(mask, 1, covered, common)
-    left, right = bytes(common.x - bounds.x), bytes(bounds.right - common.right)
-    rows = (part[start : start + common.width] for start in range(0, len(part), common.width))
-    above, below = common.y - bounds.y, bounds.bottom - common.bottom
-    return bytes(bounds.width * above) + b"".join(left + row + right for row in rows) + bytes(bounds.width * below)
-
-
-def _packed(bounds: Bounds, mask: bytes) -> dict[str, Any]:
-    return {"bounds": list(bounds), "mask": base64.b64encode(zlib.compress(mask, 6)).decode()}
-
-
-def _stored_hole(record: Mapping[str, Any], canvas: Bounds) -> tuple[Bounds, bytes]:
-    try:
-        hole = record["hole"]
-        bounds = Bounds(*hole["bounds"])
-        mask = zlib.decompress(base64.b64decode(hole["mask"]))
-        common = bounds.intersection(canvas)
-        return common, pixels.crop(mask, 1, bounds, common)
-    except (KeyError, TypeError, ValueError, zlib.error):
-        raise InpaintError(
-            "no_record", "What is remembered about this layer is damaged.", "Select the region, then run Inpaint."
-        ) from None
 
 
 # Sentences and small change

@@ -50,7 +50,7 @@ class Task(QObject):
         super().__init__()
         self._steps = steps
         self._ended = ended
-        self._over = False
+        self._over = self._is_running = False
         self._awaited: Promise | None = None
         self._value: Any = None  # what the generator's `yield` returns next
         self._error: BaseException | None = None  # or raises
@@ -68,6 +68,15 @@ class Task(QObject):
 
     def _turn(self) -> None:
         """Run the generator until it waits or the budget is spent. Never raises."""
+        if self._is_running:  # Krita ran the event loop inside a call of the generator's
+            return
+        self._is_running = True
+        try:
+            self._run()
+        finally:
+            self._is_running = False
+
+    def _run(self) -> None:
         deadline = time.perf_counter() + BUDGET_SECONDS
         while time.perf_counter() < deadline:
             value, error = self._value, self._error
@@ -78,6 +87,8 @@ class Task(QObject):
                 return self._end(stop.value, None)
             except Exception as failure:
                 return self._end(None, failure)
+            if self._error is not None:  # stopped meanwhile
+                continue
             if isinstance(wanted, Promise):
                 self._awaited = wanted
                 return wanted.when_kept(partial(self._go_on, wanted))

@@ -80,7 +80,7 @@ assert krita.settings["dgfnet_inpaint", "output"] == "group"
 krita.window.actions["dgfnet_inpaint"].trigger()
 wait_for(lambda: not controller.jobs)
 group = document.rootNode().childNodes()[1]
-assert [child.name() for child in group.childNodes()] == ["Inpaint (DGFNet) coarse", "Inpaint (DGFNet) texture"]
+assert [child.name() for child in group.childNodes()] == ["Coarse", "Texture"]
 texture = group.childNodes()[1]
 assert (texture.blend, texture.opacity, texture.inherits) == ("grain_merge", 102, True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator
@@ -85,7 +86,7 @@ def krita(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray, tiny_weig
         setup = harness.Setup(Path(earlier), Path(), Path(), only="earlier")
         yield Session(setup, harness.read_reports(Path(earlier) / "out"), tiny_weights)
         return
-    root = Path(os.environ["DGFNET_KRITA_ROOT"]) if os.environ.get("DGFNET_KRITA_ROOT") else None
+    root = harness.other_root()
     reason = harness.missing(root)
     if reason:
         pytest.skip(reason)
@@ -94,7 +95,8 @@ def krita(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray, tiny_weig
         folder = tmp_path_factory.mktemp("krita")
         (folder / "photo").write_bytes(raw.tobytes())
         state = folder / "state"
-        harness.write_launch(state, tiny_weights)
+        weights = shutil.copy(tiny_weights, folder)  # another Debian sees nothing but this folder
+        harness.write_launch(state, weights)
         setup = harness.Setup(folder, folder / "photo", state, root, os.environ.get("DGFNET_KRITA_ONLY", ""))
         try:
             reports = harness.run(setup, SESSION_SECONDS)

@@ -18,6 +18,7 @@ from typing import Any
 
 INSIDE = Path(__file__).with_name("inside")
 ROOT = Path(__file__).resolve().parents[3]
+DISPLAY_TRIES = 3
 MODULES = ("basics", "selections", "trees", "waiting", "colours", "large")
 
 
@@ -62,6 +63,12 @@ def case_names() -> list[str]:
         if module == "colours":
             names += [spaces.case_name(space, output) for space in spaces.SPACES for output in ("layer", "group")]
     return names
+
+
+def other_root() -> Path | None:
+    """The folder with another Debian's Krita that the tests are to use; None: this machine's Krita."""
+    path = os.environ.get("DGFNET_KRITA_ROOT")
+    return Path(path) if path else None
 
 
 def missing(root: Path | None = None) -> str:
@@ -132,6 +139,22 @@ def entry(setup: Setup) -> list[str]:
 @contextlib.contextmanager
 def display(size: str = "1400x900x24") -> Iterator[str]:
     """An X server on a free display."""
+    for _ in range(DISPLAY_TRIES):
+        process, number = _start_display(size)
+        # Where two start at a time, one may take away the other's socket.
+        time.sleep(0.5)
+        if process.poll() is None and Path(f"/tmp/.X11-unix/X{number}").exists():
+            break
+        process.kill()
+        process.wait()
+    try:
+        yield f":{number}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _start_display(size: str) -> tuple[subprocess.Popen[bytes], str]:
     read, write = os.pipe()
     process = subprocess.Popen(
         ["Xvfb", "-displayfd", str(write), "-screen", "0", size, "-nolisten", "tcp"],
@@ -140,12 +163,8 @@ def display(size: str = "1400x900x24") -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     os.close(write)
-    try:
-        with os.fdopen(read) as pipe:
-            yield f":{pipe.readline().strip()}"
-    finally:
-        process.terminate()
-        process.wait(10)
+    with os.fdopen(read) as pipe:
+        return process, pipe.readline().strip()
 
 
 def run(setup: Setup, seconds: float) -> dict[str, Any]:
@@ -173,7 +192,10 @@ def run(setup: Setup, seconds: float) -> dict[str, Any]:
             code = process.wait()
     reports = read_reports(out)
     failure = "" if (out / "done").exists() else f"Krita ended with {code}: {log.read_text(errors='replace')[-2000:]}"
-    ending = {"error": failure or (f"code {code}" if code else ""), "crashed": bool(failure) and code < 0}
+    ending = {
+        "error": failure or (f"code {code}" if code else ""),
+        "crashed": bool(failure) and (code < 0 or code > 128),
+    }
     reports["krita_ends_well"] = {"case": "krita_ends_well", **ending}
     return reports
 

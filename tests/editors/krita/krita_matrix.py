@@ -10,6 +10,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -36,9 +37,9 @@ def run_tests(suite: str | None, arguments: list[str]) -> Path:
 
         variables["DGFNET_KRITA_ROOT"] = str(krita_root.krita_root(suite))
     path = KEPT / f"{suite or 'here'}.xml"
-    subprocess.run(
-        [sys.executable, "-m", "pytest", str(HERE), f"--junitxml={path}", *arguments], cwd=ROOT, env=variables
-    )
+    with tempfile.TemporaryDirectory(prefix="krita-") as scratch:  # pytest's own place is emptied by later runs
+        words = ["-m", "pytest", str(HERE), f"--junitxml={path}", f"--basetemp={scratch}/tests", *arguments]
+        subprocess.run([sys.executable, *words], cwd=ROOT, env=variables)
     return path
 
 

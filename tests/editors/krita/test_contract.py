@@ -27,7 +27,8 @@ WORST = {
 
 @pytest.fixture(scope="module")
 def contract(tmp_path_factory):
-    if not shutil.which("kritarunner"):
+    root = harness.other_root()
+    if root is None and not shutil.which("kritarunner"):
         pytest.skip("not installed: kritarunner (Debian: krita python3-pyqt5)")
     from plugin_krita import installation
 
@@ -50,7 +51,8 @@ def contract(tmp_path_factory):
         "DGFNET_HOME": str(folder / "state"),
         "DGFNET_KRITA_OUT": str(folder / "report.json"),
     }
-    command = ["kritarunner", "-s", "dgfnet_contract", "-f", "go"]
+    setup = harness.Setup(folder, Path(), Path(), root)
+    command = [*harness.entry(setup), "kritarunner", "-s", "dgfnet_contract", "-f", "go"]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300)
     assert (folder / "report.json").exists(), done.stdout + done.stderr
     return json.loads((folder / "report.json").read_text())

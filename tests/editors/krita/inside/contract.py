@@ -1,4 +1,4 @@
-"""Run by kritarunner, without a window and without X: what `dgfnet_inpaint.document` relies on in Krita."""
+"""Run by kritarunner, without a window and without X: what the plug-in relies on in Krita."""
 
 import json
 import os
@@ -8,8 +8,10 @@ from dgfnet_driver_spaces import LINEAR, SPACES
 from dgfnet_inpaint import colour, document
 from dgfnet_inpaint.client.geometry import Bounds
 from dgfnet_inpaint.colour import SRGB, Space
-from dgfnet_inpaint.document import MadeLayer
+from dgfnet_inpaint.conversion import Bench
+from dgfnet_inpaint.layers import MadeLayer, attach
 from dgfnet_inpaint.qt import QByteArray
+from dgfnet_inpaint.reading import Scene
 from krita import Krita
 
 WIDTH = HEIGHT = 64
@@ -36,15 +38,16 @@ def try_space(model, depth, profile):
     space = document.space_of(doc)
     working = colour.working_space(space)
     assert document.is_open(doc)
-    assert document._is_linear(doc, working) == (profile == LINEAR)
+    bench = Bench()
+    assert bench.is_linear(working) == (profile == LINEAR)
 
-    worked = document.convert(doc, pattern(), CANVAS, PHOTO, working)
-    data = document.convert(doc, worked, CANVAS, working, space)
+    worked = bench.convert(pattern(), CANVAS, PHOTO, working)
+    data = bench.convert(worked, CANVAS, working, space)
     assert len(data) == CANVAS.area * space.pixel_bytes
     children = len(doc.rootNode().childNodes())
-    before = document.convert(doc, worked, CANVAS, working, PHOTO)
-    returned = document.convert(doc, data, CANVAS, space, working)
-    after = document.convert(doc, returned, CANVAS, working, PHOTO)
+    before = bench.convert(worked, CANVAS, working, PHOTO)
+    returned = bench.convert(data, CANVAS, space, working)
+    after = bench.convert(returned, CANVAS, working, PHOTO)
     error = max(abs(value - wanted) for value, wanted in zip(after, before, strict=True))
     assert children == len(doc.rootNode().childNodes()), "a conversion left a layer behind"
 
@@ -59,12 +62,13 @@ def try_space(model, depth, profile):
     if colour.can_split(space):
         # Coarse: a darker picture. Their sum in Krita must be the fill.
         dark = bytes(value * 3 // 4 if index % 4 < 3 else value for index, value in enumerate(pattern()))
-        darker = document.convert(doc, dark, CANVAS, PHOTO, space)
+        darker = bench.convert(dark, CANVAS, PHOTO, space)
         coarse, texture = colour.split(
             data, darker, space, model == "CMYKA" and colour.inverts_ink(document.krita_version())
         )
-        scene = document.Scene(
+        scene = Scene(
             document=doc,
+            bench=bench,
             canvas=CANVAS,
             space=space,
             working=working,
@@ -80,11 +84,12 @@ def try_space(model, depth, profile):
             MadeLayer("coarse", CANVAS, "normal", 1.0, space, coarse),
             MadeLayer("texture", CANVAS, "grain_merge", 1.0, space, texture),
         ]
-        notes = run(document.attach(scene, "group", made, {"task": "contract"}, "group"))
+        notes = run(attach(scene, "group", made, {"task": "contract"}, "group"))
         assert notes == [], notes
         doc.refreshProjection()
         doc.waitForDone()
         assert bytes(doc.pixelData(*CANVAS)) == data, "coarse and texture do not add up"
+    bench.close()
     doc.setModified(False)
     doc.close()
     assert not document.is_open(doc)

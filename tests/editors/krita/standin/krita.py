@@ -28,6 +28,9 @@ class Node:
     def name(self):
         return self._name
 
+    def setName(self, name):
+        self._name = name
+
     def type(self):
         return self._kind
 
@@ -48,6 +51,11 @@ class Node:
             node.document = self.document
             self.document.active = node
         return True
+
+    def setChildNodes(self, nodes):
+        self._children = list(nodes)
+        for node in nodes:
+            node._parent = self
 
     def colorModel(self):
         return MODEL
@@ -74,7 +82,15 @@ class Node:
 
     projectionPixelData = pixelData
 
+    def _reach(self, columns, rows):
+        """Layers are as large as what is on them: one may come from a smaller document."""
+        if columns > self._size[0] or rows > self._size[1]:
+            assert not any(self._pixels)
+            self._size = max(columns, self._size[0]), max(rows, self._size[1])
+            self._pixels = bytearray(4 * self._size[0] * self._size[1])
+
     def setPixelData(self, data, x, y, width, height):
+        self._reach(x + width, y + height)
         data, columns = bytes(data), self._size[0]
         for row in range(height):
             start = 4 * ((row + y) * columns + x)
@@ -163,6 +179,12 @@ class Document:
 
     def createNode(self, name, kind):
         return Node(name, kind, *self._size)
+
+    def setModified(self, is_modified):
+        self.modified = is_modified
+
+    def close(self):
+        Krita.instance().open.remove(self)
 
     def createGroupLayer(self, name):
         return Node(name, "grouplayer", *self._size)
@@ -257,6 +279,11 @@ class Krita:
 
     def documents(self):
         return list(self.open)
+
+    def createDocument(self, width, height, *_space):
+        document = Document(width, height)
+        self.open.insert(0, document)  # behind the one in front
+        return document
 
 
 class Extension(QObject):

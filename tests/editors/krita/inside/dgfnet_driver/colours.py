@@ -14,18 +14,25 @@ def fill_in(space, output):
         used = document.space_of(doc)
         canvas, working = stage.canvas(doc), colour.working_space(used)
         yield from stage.select(doc, (120, 80, 60, 40), feather=4)
+        own = doc.createNode("own", "paintlayer")
+        doc.rootNode().addChildNode(own, node)
+        doc.waitForDone()
+        yield 0.1  # Krita makes it the active one
+        doc.setActiveNode(node)
+        yield 0.2
         before = bytes(node.pixelData(*canvas))
         stage.choose(output=output)
         yield from stage.run()
         assert not any(is_failure for _, is_failure in stage.messages), stage.messages
-        result, filled = stage.top(doc), stage.picture(doc)
-        mask, source = stage.selection(doc), document.convert(doc, before, canvas, used, working)
-        stage.facts["linear"] = document._is_linear(doc, working)
+        filled = stage.picture(doc)
+        result = next(child for child in doc.rootNode().childNodes() if child.name() == "Inpaint (DGFNet)")
+        mask, source = stage.selection(doc), stage.bench.convert(before, canvas, used, working)
+        stage.facts["linear"] = stage.bench.is_linear(working)
         stage.facts["working"] = list(working)
         assert bool(colour.loss(used)) == any("sRGB" in text for text, _ in stage.messages), stage.messages
         is_group = result.type() == "grouplayer"
         assert is_group == (output == "group" and (used == working or colour.can_split(used)))
-        srgb = document.convert(doc, filled, canvas, used, PHOTO)
+        srgb = stage.bench.convert(filled, canvas, used, PHOTO)
         if is_group:
             parts = {}
             for name, child in zip(("coarse", "texture"), result.childNodes(), strict=False):
@@ -37,6 +44,10 @@ def fill_in(space, output):
             stage.check_layer(doc, node, result, before)
             pixels = bytes(result.pixelData(*canvas))
             stage.keep(doc, used, source=source, mask=mask, result=pixels, filled=filled, before=before, srgb=srgb)
+        yield from stage.step("edit_undo")
+        assert stage.layers(doc.rootNode()) == [[node.name()], ["own"]], "one undo is not enough"
+        yield from stage.step("edit_undo")
+        assert stage.layers(doc.rootNode()) == [[node.name()]], "the second undo is not the artist's own last step"
 
     return run
 

@@ -11,6 +11,7 @@ from dgfnet_inpaint import colour, document, extension
 from dgfnet_inpaint.client.discovery import state_folder
 from dgfnet_inpaint.client.geometry import Bounds
 from dgfnet_inpaint.colour import SRGB, Space
+from dgfnet_inpaint.conversion import Bench
 from dgfnet_inpaint.qt import QByteArray
 from dgfnet_inpaint.settings import Settings
 from krita import Krita, Selection
@@ -37,6 +38,7 @@ class Stage:
         self.messages = []
         self.controller.message.connect(self._listen)
         self.stopped = []
+        self.bench = Bench()
 
     def _listen(self, text, is_failure):
         if text:
@@ -49,10 +51,7 @@ class Stage:
                 os.kill(pid, signal.SIGCONT)
         self.controller.cancel_all()
         self.controller.choose(Settings())
-        for doc in self.krita.documents():
-            doc.setBatchmode(True)
-            doc.setModified(False)
-            doc.close()
+        self.bench.close()
 
     # Documents
 
@@ -77,7 +76,7 @@ class Stage:
         """The photograph into a layer."""
         bounds = Bounds(dx, dy, WIDTH, HEIGHT)
         space = document.space_of(node)
-        node.setPixelData(QByteArray(document.convert(doc, self.photo(), bounds, PHOTO, space)), *bounds)
+        node.setPixelData(QByteArray(self.bench.convert(self.photo(), bounds, PHOTO, space)), *bounds)
 
     def select(self, doc, *rectangles, feather=0, invert=False):
         """Select rectangles (x, y, width, height)."""
@@ -114,11 +113,11 @@ class Stage:
     def choose(self, **values):
         self.controller.choose(Settings(**values))
 
-    def run(self, action="dgfnet_inpaint"):
+    def run(self, action="dgfnet_inpaint", seconds=60):
         """Trigger an action and wait until no job is left."""
         self.heartbeat.reset()
         self.krita.action(action).trigger()
-        yield from self.finish()
+        yield from self.finish(seconds=seconds)
 
     def finish(self, jobs=0, seconds=60):
         """Wait until at most so many jobs are left."""
@@ -127,12 +126,17 @@ class Stage:
             assert time.monotonic() < deadline, f"still {[job.stage for job in self.controller.jobs]}"
             yield 0.01
         yield 0.02
-        self.facts["largest_gap_ms"] = round(self.heartbeat.gap * 1000)
-        self.facts["own_turn_ms"] = round(self.heartbeat.own * 1000)
+        self.facts.update(self.heartbeat.facts())
         self.facts["stages"] = {
             k: round(v, 3) for k, v in (self.controller.last.seconds if self.controller.last else {}).items()
         }
         self.facts["messages"] = [text for text, _ in self.messages]
+
+    def step(self, action):
+        """Undo or redo one step."""
+        self.krita.action(action).trigger()
+        self.krita.activeDocument().waitForDone()
+        yield 0.2
 
     def wait_for(self, what, seconds=30):
         deadline = time.monotonic() + seconds

@@ -1,0 +1,151 @@
+"""What is written: new layers, made while they belong to nobody and attached once they are complete.
+
+So one undo step takes a result away, and the artist's own layers and selection are never written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, NamedTuple, Sequence
+
+from . import colour
+from .client.errors import Cancelled, InpaintError
+from .client.geometry import Bounds
+from .colour import Space
+from .conversion import Bench
+from .document import LOOK_SECONDS, is_open, node_id, require_open, settle, space_of
+from .qt import QByteArray
+from .reading import Scene
+from .records import remember
+from .tasks import Steps
+
+ACTIVE_LOOKS = 25  # times that we look whether Krita has made our layer the active one
+
+
+class MadeLayer(NamedTuple):
+    """One layer to attach: pixels in Krita's order for `space`, at `bounds` of the canvas."""
+
+    name: str
+    bounds: Bounds
+    blend: str
+    opacity: float  # 0 to 1
+    space: Space
+    pixels: Any
+
+
+def attach(scene: Scene, name: str, layers: Sequence[MadeLayer], record: dict[str, Any], describe: str) -> Steps:
+    """Add one layer, or a group of several, in one undo step; returns what the artist should know.
+
+    `record` is kept in the document under the new layer's id. The active node stays what it was.
+    """
+    document = scene.document
+    yield from settle(document)
+    nodes = []
+    for made in layers:
+        nodes.append((yield from make_layer(document, scene.bench, made)))
+    yield None  # attaching takes Krita a while: in a turn of its own
+    require_open(document)
+    top = nodes[0] if len(nodes) == 1 else _group(document, name, nodes)
+    notes: list[str] = []
+    parent, above = _place(scene, notes)
+    active = document.activeNode()
+    parent.addChildNode(top, above)
+    if top.parentNode() is None:  # addChildNode says True in any case
+        raise InpaintError("not_added", "Krita did not take the new layer.", "Click another layer, then try again.")
+    if len(nodes) > 1:
+        # Krita puts a new group's layers together only when it is told to, and whatever makes a single layer be looked
+        # at again (blending mode, opacity) is an undo step of its own. In the same turn as the group's arrival, so that
+        # the canvas is painted once.
+        document.refreshProjection()
+    with contextlib.suppress(Cancelled):  # too late: the layer is there
+        yield None
+    require_open(document)
+    remember(document, top, record, describe)
+    with contextlib.suppress(Cancelled):
+        yield from _put_back(document, active, top)
+    return notes + _changes(scene)
+
+
+def make_layer(document: Any, bench: Bench, made: MadeLayer) -> Steps:
+    """A complete layer in the document's colour space that is not attached to anything."""
+    if len(made.pixels) != made.bounds.area * made.space.pixel_bytes:
+        raise InpaintError("bad_array", "The server's layer has the wrong size.", "Please report this.")
+    space = space_of(document)
+    if made.blend == "normal":
+        node = document.createNode(made.name, "paintlayer")
+    else:  # setting these would be an undo step of the document's own layers
+        node = bench.new_layer(made.name)
+        yield None  # the bench takes Krita a while
+        node.setColorSpace(*space)
+        node.setBlendingMode(made.blend)
+    for band, stripe in colour.stripes(made.pixels, made.bounds, made.space):
+        # Krita does not check the length before 5.3: `stripes` and the check above make it right.
+        node.setPixelData(QByteArray(bench.convert(stripe, band, made.space, space)), *band)
+        yield None
+        require_open(document)
+    node.setOpacity(round(made.opacity * 255))
+    node.setInheritAlpha(made.blend == "grain_merge")  # clipped to the layer below: docs/protocol.md
+    return node
+
+
+def _group(document: Any, name: str, nodes: Sequence[Any]) -> Any:
+    """A group of layers, from the bottom, that is not attached to anything."""
+    group = document.createGroupLayer(name)
+    for node in nodes:  # the layer list is narrow: "Coarse" in the group, not the group's name once more
+        if node.name().startswith(f"{name} "):
+            node.setName(node.name()[len(name) + 1 :].capitalize())
+    group.setChildNodes(list(nodes))  # addChildNode would make an undo step of each, though nothing is attached yet
+    return group
+
+
+def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
+    """The parent and the layer below the new one. Locked groups are left alone."""
+    root, node = scene.document.rootNode(), scene.target
+    if node is None:
+        return root, None
+    if node.parentNode() is None:
+        notes.append(f"The layer “{scene.target_name}” was deleted meanwhile; the fill is on top of the other layers.")
+        return root, None
+    above, group = node, node.parentNode()
+    while group.parentNode() is not None:
+        if group.locked():
+            notes.append(f"The group “{group.name()}” is locked; the fill is above it.")
+            above = group
+        group = group.parentNode()
+    return above.parentNode(), above
+
+
+def _put_back(document: Any, active: Any, new: Any) -> Steps:
+    """Krita makes a new layer the active one a moment later; the artist's own comes back."""
+    if active is None:
+        return
+    wanted, own = node_id(active), node_id(new)
+    was_moved = False
+    for _ in range(ACTIVE_LOOKS):
+        yield LOOK_SECONDS
+        if not is_open(document):
+            return
+        now = document.activeNode()
+        if now is not None and node_id(now) == own and active.parentNode() is not None:
+            document.setActiveNode(active)
+            was_moved = True
+        elif was_moved or now is None or node_id(now) != wanted:
+            return  # it is back, or the artist went elsewhere
+
+
+def _changes(scene: Scene) -> list[str]:
+    """What happened to the document while the fill was made."""
+    document, notes = scene.document, []
+    if not is_open(document):
+        return []
+    width, height = document.width(), document.height()
+    if (width, height) != (scene.canvas.width, scene.canvas.height):
+        was = f"{scene.canvas.width} x {scene.canvas.height}"
+        notes.append(f"The canvas went from {was} to {width} x {height} meanwhile; check where the fill lies.")
+    if space_of(document) != scene.space:
+        notes.append("The picture's colour space was changed meanwhile; the fill was converted.")
+    if scene.animated and document.currentTime() != scene.frame:
+        notes.append(f"The fill was made for frame {scene.frame}, and another one is shown now.")
+    elif scene.animated:
+        notes.append(f"The fill was made for frame {scene.frame}; its layer shows on all frames.")
+    return notes

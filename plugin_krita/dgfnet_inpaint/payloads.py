@@ -1,0 +1,83 @@
+"""Bytes between Krita and the wire: called in the line's thread, and never touching Krita.
+
+Long data is worked on stripe by stripe here too: Python lets the window's thread in only between two operations.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import Any, Iterable, Mapping, Sequence
+
+from . import colour
+from .client import events as ev
+from .client import pixels
+from .client.errors import InpaintError
+from .client.geometry import Bounds
+from .client.wire import Array
+from .client.zmtp import Buffer
+from .colour import CHANNELS, Space
+from .layers import MadeLayer
+
+
+def joined(stripes: Iterable[Buffer]) -> bytearray:
+    """Stripes as one run of bytes."""
+    whole = bytearray()
+    for stripe in stripes:
+        whole += stripe
+    return whole
+
+
+def image(stripes: Sequence[Buffer], space: Space, bounds: Bounds) -> Array:
+    """What was read over `bounds`, in Krita's order for a working space, as the wire's picture."""
+    data = joined(colour.to_wire(stripe, space) for stripe in stripes)
+    return Array("image", space.dtype, (bounds.height, bounds.width, CHANNELS[space.model]), data)
+
+
+def made_layer(layer: ev.Layer, space: Space, origin: Bounds) -> MadeLayer:
+    """A layer of the server's on the canvas; `origin`: the bounds of the picture that was sent."""
+    if layer.dtype != space.dtype or layer.channels != CHANNELS[space.model]:
+        raise InpaintError("bad_array", "The server's layer has another depth than the picture.", "Please report this.")
+    bounds = layer.bounds.from_relative(origin)
+    stripes = colour.stripes(layer.pixels, bounds, space)
+    data = joined(colour.from_wire(stripe, space) for _band, stripe in stripes)
+    return MadeLayer(layer.name, bounds, layer.blend, layer.opacity, space, data)
+
+
+def is_transparent(stripes: Sequence[Buffer], space: Space) -> bool:
+    """Whether no pixel of a working space shows anything."""
+    return all(colour.is_transparent(stripe, space) for stripe in stripes)
+
+
+def holes(stripes: Sequence[Buffer]) -> bytearray:
+    """A mask of everything that is not fully opaque, from stripes of 8-bit alpha: 255 to fill, 0 to keep."""
+    return joined(colour.holes(stripe) for stripe in stripes)
+
+
+def mask_over(bounds: Bounds, mask: Buffer, covered: Bounds) -> bytes:
+    """A mask that covers `covered`, over `bounds`: 0 where it was not read."""
+    common = bounds.intersection(covered)
+    part = pixels.crop(mask, 1, covered, common)
+    left, right = bytes(common.x - bounds.x), bytes(bounds.right - common.right)
+    rows = (part[start : start + common.width] for start in range(0, len(part), common.width))
+    above, below = common.y - bounds.y, bounds.bottom - common.bottom
+    return bytes(bounds.width * above) + b"".join(left + row + right for row in rows) + bytes(bounds.width * below)
+
+
+def packed(bounds: Bounds, mask: Buffer) -> dict[str, Any]:
+    """A mask for the record of a layer."""
+    return {"bounds": list(bounds), "mask": base64.b64encode(zlib.compress(mask, 6)).decode()}
+
+
+def unpacked(record: Mapping[str, Any], canvas: Bounds) -> tuple[Bounds, bytes]:
+    """Bounds and mask out of a record, as far as they lie on the canvas."""
+    try:
+        hole = record["hole"]
+        bounds = Bounds(*hole["bounds"])
+        mask = zlib.decompress(base64.b64decode(hole["mask"]))
+        common = bounds.intersection(canvas)
+        return common, pixels.crop(mask, 1, bounds, common)
+    except (KeyError, TypeError, ValueError, zlib.error):
+        raise InpaintError(
+            "no_record", "What is remembered about this layer is damaged.", "Select the region, then run Inpaint."
+        ) from None
