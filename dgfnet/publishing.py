@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", default="none", help="where the feature network's weights came from, in words")
     parser.add_argument("--evaluation", type=pathlib.Path, help="folder that `dgfnet evaluate` wrote")
     parser.add_argument("--pictures", default="", help="the evaluation's photographs, in words")
+    parser.add_argument(
+        "--failure", action="append", default=[], help="a kind of picture filled badly; may be repeated"
+    )
     parser.add_argument("--interim", action="store_true", help="say that better weights will follow")
     parser.add_argument("--out", type=pathlib.Path, default=model.SHIPPED, help="folder of the weights")
 
@@ -52,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         features=arguments.features,
         table=table,
         pictures=arguments.pictures,
+        failures=arguments.failure,
         interim=arguments.interim,
     )
     (out / "MODEL_CARD.md").write_text(card, encoding="utf-8")
@@ -70,6 +74,7 @@ def model_card(
     features: str,
     table: str,
     pictures: str,
+    failures: list[str],
     interim: bool,
 ) -> str:
     """Markdown: what the weights are, how they came to be, what they can and cannot do."""
@@ -131,6 +136,8 @@ Deviations from the paper: {"; ".join(recipe["deviations"]) or "none"}.
 - It continues what surrounds a hole. It does not invent objects, faces or text.
 - It fills at most {reach(config.recurrences)} px inwards from a hole's border at network scale; deeper holes are
   scaled down first.
+{"".join(f"- {failure}{chr(10)}" for failure in failures)}
+How the weights came about is in docs/training-log.md, how to go on from them with pictures of one's own in docs/training.md.
 
 ## Licence
 The weights are under the project's MIT licence. The photographs keep theirs.
