@@ -137,7 +137,8 @@ Deviations from the paper: {"; ".join(recipe["deviations"]) or "none"}.
 - It fills at most {reach(config.recurrences)} px inwards from a hole's border at network scale; deeper holes are
   scaled down first.
 {"".join(f"- {failure}{chr(10)}" for failure in failures)}
-How the weights came about is in docs/training-log.md, how to go on from them with pictures of one's own in docs/training.md.
+How the weights came about is in docs/training-log.md; how to go on from them with pictures of one's own, in
+docs/training.md.
 
 ## Licence
 The weights are under the project's MIT licence. The photographs keep theirs.
