@@ -72,13 +72,14 @@ def test_a_rate_falls_within_its_stage(recipe):
 
 def test_training_goes_on_from_weights(folder, network):
     """A rate of next to nothing leaves what was begun with; the records say what that was."""
-    notes = {"step": "9", "hours": "0.50"}
+    notes = {"step": "9", "hours": "0.50", "origin": "others, 3 steps"}
     model.save(network, folder / "begun.safetensors", notes)
     words = ["--no-features", "--steps", "2", "--sheet-every", "0", "--rate-factor", "1e-12"]
     assert train(folder, *words, "--start", str(folder / "begun.safetensors")) == 0
     info = model.load_info(folder / "run" / "weights.safetensors")
     assert info.config == network.config
     assert info.notes["origin"].startswith("begun, 9 steps, 0.50 hours, sha256 ")
+    assert info.notes["origin"].endswith(", begun with others, 3 steps")
     trained = model.load(folder / "run" / "weights.safetensors").state_dict()
     begun = dict(network.named_parameters())
     assert all(torch.allclose(trained[name], value, atol=1e-6) for name, value in begun.items())
