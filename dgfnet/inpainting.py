@@ -83,8 +83,13 @@ class Inpainter:
     """Fills holes with a network that stays in memory. Deterministic: the same input gives the same bytes."""
 
     def __init__(self, network: Network, device: str | torch.device = "cpu", max_side: int = MAX_SIDE) -> None:
-        self.network = network.to(device) if isinstance(network, torch.nn.Module) else network
         self.device = torch.device(device)
+        self.bfloat16 = has_bfloat16(self.device)
+        if isinstance(network, torch.nn.Module):
+            network = network.to(self.device)
+            if self.bfloat16:
+                network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network
         self.max_side = max_side
 
     def fill(
@@ -127,6 +132,14 @@ class Inpainter:
             raise PictureError("empty_mask", "Nothing is selected.", "Select the region to fill (white in a mask).")
         report("Filled", 1.0)
         return Fill(tuple(patches), scales, watch.seconds)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Can the device multiply bfloat16 numbers at full speed? Networks are trained with such convolutions."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    tests = [getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")]
+    return device.type == "cpu" and any(test() for test in tests if test)
 
 
 @dataclass(frozen=True)
@@ -209,7 +222,7 @@ class _CropJob:
         is_known = torch.zeros(1, 1, *shape)
         is_known[0, 0, :height, :width] = torch.from_numpy(known.astype(np.float32))
         network, device = self.inpainter.network, self.inpainter.device
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.inpainter.bfloat16):
             output = network(image.to(device), is_known.to(device), network.recurrences_for(_depth(known)))
         coarse, fused = (
             part[0, :, :height, :width].float().cpu().numpy().transpose(1, 2, 0)
