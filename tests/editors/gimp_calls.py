@@ -23,7 +23,7 @@ def call(procedure, image, drawables, arguments):
 
 
 def plug_in_process():
-    """The process of this GIMP's plug-in, None where it has ended; this script is another, and there may be more GIMPs."""
+    """The process of this GIMP's plug-in, None where it has ended. This script is another; there may be other GIMPs."""
     needle = os.environ["GIMP3_DIRECTORY"].encode() + b"/plug-ins/dgfnet-inpaint/dgfnet-inpaint.py"
     for entry in os.listdir("/proc"):
         if entry.isdigit():
