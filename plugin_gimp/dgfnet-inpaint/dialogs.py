@@ -56,6 +56,8 @@ class ServerWindow:
         self._dialog.add_button("_Close", Gtk.ResponseType.CLOSE)
         self._state = Gtk.Label(selectable=True, xalign=0, margin=12, width_chars=60, wrap=True)
         self._log = Gtk.TextView(editable=False, cursor_visible=False, monospace=True)
+        text = self._log.get_buffer()
+        self._end = text.create_mark(None, text.get_end_iter(), False)
         scrolled = Gtk.ScrolledWindow(min_content_height=180, min_content_width=640, margin=12, shadow_type=1)
         scrolled.add(self._log)
         for part in (self._state, scrolled):
@@ -100,7 +102,7 @@ class ServerWindow:
         buffer = self._log.get_buffer()
         if log != buffer.get_text(buffer.get_start_iter(), buffer.get_end_iter(), False):
             buffer.set_text(log)
-            self._log.scroll_to_iter(buffer.get_end_iter(), 0, False, 0, 0)
+            self._log.scroll_to_mark(self._end, 0, False, 0, 0)  # an iterator's line may have no height yet
         self._start.set_sensitive(not running)
         self._stop.set_sensitive(running)
         return True

@@ -26,6 +26,8 @@ from gi.repository import Gimp  # noqa: E402
 NAME = "Inpaint (DGFNet)"
 TEXTURE_NAME = "Texture map (DGFNet)"
 PERSISTENT, UNDOABLE = 1, 2  # flags of a parasite
+"""GIMP writes "gimp_image_undo_group_end: assertion ..." to the terminal whenever an undoable one is redone. That is
+GIMP's own slip, and harmless; without the flag the record would not go and come with its layer."""
 
 
 class Wish(NamedTuple):

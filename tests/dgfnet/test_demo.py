@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dgfnet import demo
-from server.client.events import Layer
+from server.client.errors import InpaintError
+from server.client.events import Layer, Result
 from server.client.geometry import Bounds
 
 
@@ -63,3 +64,46 @@ def test_without_an_installation_one_sentence_says_what_to_do(tmp_path, monkeypa
     assert "is not installed for this user" in told
     assert "python3 install.py" in told
     assert not (tmp_path / "out").exists()
+
+
+class Servers:
+    """What the proof finds: one server after the other, each of which fills or fails with a code."""
+
+    def __init__(self, *codes: str) -> None:
+        self._codes, self.ended = list(codes), 0
+
+    def open_client(self) -> tuple[Servers, bool]:
+        return self, False
+
+    def close(self) -> None:
+        self.ended += 1
+
+    def fill(self, client: object, picture: np.ndarray, mask: np.ndarray, on_progress: object) -> Result:
+        code = self._codes.pop(0)
+        if code:
+            raise InpaintError(code, "It failed.", "Do something.")
+        pixels = np.dstack([255 - picture, mask])
+        return Result("job", (layer_of(pixels, 0, 0),), {"device": "cpu"})
+
+    def stand_in(self, monkeypatch: pytest.MonkeyPatch) -> Servers:
+        monkeypatch.setattr(demo, "open_client", self.open_client)
+        monkeypatch.setattr(demo, "fill", self.fill)
+        return self
+
+
+def test_a_server_that_is_just_ending_is_not_the_end_of_the_proof(tmp_path, monkeypatch, capsys) -> None:
+    pytest.importorskip("skimage", reason="scikit-image holds the photograph")
+    servers = Servers("shutting_down", "").stand_in(monkeypatch)
+    assert demo.main(["-o", str(tmp_path)]) == 0
+    assert "once more" in capsys.readouterr().out
+    assert servers.ended == 2
+    assert (tmp_path / "result.png").exists()
+
+
+@pytest.mark.parametrize("codes", [("shutting_down", "shutting_down"), ("bad_space",)])
+def test_it_asks_again_only_once_and_only_then(codes, tmp_path, monkeypatch, capsys) -> None:
+    pytest.importorskip("skimage", reason="scikit-image holds the photograph")
+    servers = Servers(*codes).stand_in(monkeypatch)
+    assert demo.main(["-o", str(tmp_path)]) == 1
+    assert servers.ended == len(codes)
+    assert "It failed. Do something." in capsys.readouterr().err

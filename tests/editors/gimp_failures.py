@@ -6,24 +6,10 @@ import signal
 import threading
 import time
 
-from gimp_calls import call
+from gimp_calls import call, plug_in_process
 from gimp_cases import ELLIPSE
 from gimp_looks import digest, tree
 from gimp_scenes import WORK, load, select
-
-
-def plug_in_process():
-    """The process of this GIMP's plug-in; this script is another one of the same GIMP. There may be other GIMPs."""
-    needle = os.environ["GIMP3_DIRECTORY"].encode() + b"/plug-ins/dgfnet-inpaint/dgfnet-inpaint.py"
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/cmdline", "rb") as file, open(f"/proc/{entry}/stat") as stat:
-                    if needle in file.read() and int(stat.read().rpartition(")")[2].split()[1]) == os.getppid():
-                        return int(entry)
-            except OSError:
-                pass
-    raise RuntimeError("the plug-in does not run")
 
 
 def during_call(image, layer, act):

@@ -14,7 +14,7 @@ import traceback
 from gi.repository import Gimp, Gio
 
 sys.path.insert(0, os.environ["CASES"])
-from gimp_calls import call
+from gimp_calls import call, plug_in_process
 from gimp_looks import digest
 from gimp_screen import window, xdo
 
@@ -167,7 +167,8 @@ def texture_map(image, image_window):
     shot("12-texture-map-dialog")
     press_ok(dialog)
     wait(lambda: len(names(image)) > len(there), "the texture map")
-    time.sleep(5)  # the plug-in looks at the sum yet
+    wait(lambda: plug_in_process() is None, "the end of the plug-in, which looks at the sum first")
+    time.sleep(1)
     shot("13-texture-map")
     xdo("windowfocus", "--sync", image_window)
     xdo("key", "ctrl+z")
