@@ -89,8 +89,12 @@ class Controller(QObject):
             self._watch.stop()
 
     def close(self) -> None:
-        """Krita ends."""
+        """Krita ends; it crashes where a hidden document is still open then."""
         self._watch.stop()
+        for job in self.jobs:
+            self._tasks.pop(job).abandon()
+            job.close()
+        self.jobs.clear()
         self._line.close()
 
     # What becomes of it

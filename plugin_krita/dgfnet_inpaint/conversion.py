@@ -12,6 +12,7 @@ from .client.geometry import Bounds
 from .colour import SRGB, Space
 from .document import is_open
 from .qt import QByteArray
+from .tasks import Steps
 
 NAME = "Inpaint (DGFNet)"
 _linear: dict[Space, bool] = {}  # what has been found out
@@ -22,17 +23,25 @@ class Bench:
 
     Where a layer's colour space or blending mode is set, Krita makes an undo step and waits until the document is
     idle, even for a layer that is attached to nothing. Done here, none of it reaches the artist's document; a layer
-    that was made here can be attached there.
+    that was made here can be attached there. Making it and closing it take Krita a while each: in turns of their own.
     """
 
     def __init__(self) -> None:
         self._document: Any = None
 
-    def new_layer(self, name: str) -> Any:
+    def new_layer(self, name: str) -> Steps:
         """A paint layer that is attached to nothing."""
         if self._document is None or not is_open(self._document):
+            yield 0.0
             self._document = Krita.instance().createDocument(1, 1, NAME, "RGBA", "U8", SRGB, 72.0)
+            self._document.setBatchmode(True)
+            yield 0.0
         return self._document.createNode(name, "paintlayer")
+
+    def keep_quiet(self) -> None:
+        """There is nothing to save: Krita would do so after some minutes if the server works for that long."""
+        if self._document is not None and is_open(self._document):
+            self._document.setModified(False)
 
     def close(self) -> None:
         """Throw it away; layers that were made here stay."""
@@ -41,13 +50,14 @@ class Bench:
             self._document.close()
         self._document = None
 
-    def convert(self, data: Any, bounds: Bounds, old: Space, new: Space) -> bytes:
+    def convert(self, data: Any, bounds: Bounds, old: Space, new: Space) -> Steps:
         """Pixels over `bounds` in another colour space."""
         if old == new:
             return bytes(data)
-        scratch = self.new_layer("conversion")
+        scratch = yield from self.new_layer("conversion")
         scratch.setColorSpace(*old)
         scratch.setPixelData(QByteArray(bytes(data)), *bounds)
+        yield None  # the first conversion between two spaces takes Krita longer than the others
         scratch.setColorSpace(*new)
         converted = bytes(scratch.pixelData(*bounds))
         if len(converted) != bounds.area * new.pixel_bytes:
@@ -58,9 +68,10 @@ class Bench:
             )
         return converted
 
-    def is_linear(self, working: Space) -> bool:
+    def is_linear(self, working: Space) -> Steps:
         """Whether a working space's values are linear light: Krita is asked what middle grey looks like."""
         if working not in _linear:
             grey, pixel = colour.middle_grey(working), Bounds(0, 0, 1, 1)
-            _linear[working] = colour.is_linear(self.convert(grey, pixel, working, Space("RGBA", "U8", SRGB))[1])
+            shown = yield from self.convert(grey, pixel, working, Space("RGBA", "U8", SRGB))
+            _linear[working] = colour.is_linear(shown[1])
         return _linear[working]

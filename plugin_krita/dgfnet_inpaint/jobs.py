@@ -59,7 +59,7 @@ class Job:
     def inpaint(self, wanted: Settings) -> Steps:
         """Fill the hole; returns the sentences for the artist."""
         yield from document.settle(self.document)
-        scene = reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
+        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
         bounds, mask = yield from self._read_hole(scene, wanted)
         notes = yield from self._fill(scene, wanted, bounds, mask)
         return notes
@@ -79,7 +79,7 @@ class Job:
         if wanted.source == "layer" and document.find_node(self.document, source_id) is None:
             notes.append("The layer that was filled is gone; the visible picture was filled instead.")
             wanted = settings.from_map({**wanted.as_map(), "source": "visible"})
-        scene = reading.look_at(self.document, self._bench, wanted.source, source_id)
+        scene = yield from reading.look_at(self.document, self._bench, wanted.source, source_id)
         bounds, mask = yield self._line.call(lambda: payloads.unpacked(record, scene.canvas))
         if bounds.is_empty:
             raise InpaintError("empty_mask", "The filled region lies outside of the canvas now.", "Select it anew.")
@@ -88,7 +88,7 @@ class Job:
     def texture(self, wanted: Settings) -> Steps:
         """Split the selection's rectangle, or the whole canvas, into structure and texture."""
         yield from document.settle(self.document)
-        scene = reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
+        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
         selected = reading.selected_bounds(self.document)
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
@@ -173,6 +173,8 @@ class Job:
 
         self._mark("read")
         self.tell("Sending", 0.0)
+        yield 0.0  # Krita notes a change a turn later
+        self._bench.keep_quiet()
         self._ticket, promise = self._line.submit(make, read, self.tell)
         try:
             answer = yield promise
@@ -191,7 +193,7 @@ class Job:
         for data in (final, coarse.pixels):
             parts = []
             for band, stripe in colour.stripes(data, coarse.bounds, coarse.space):
-                parts.append(scene.bench.convert(stripe, band, coarse.space, scene.space))
+                parts.append((yield from scene.bench.convert(stripe, band, coarse.space, scene.space)))
                 yield None
                 document.require_open(scene.document)
             converted.append(parts)

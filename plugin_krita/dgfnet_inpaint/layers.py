@@ -74,13 +74,15 @@ def make_layer(document: Any, bench: Bench, made: MadeLayer) -> Steps:
     if made.blend == "normal":
         node = document.createNode(made.name, "paintlayer")
     else:  # setting these would be an undo step of the document's own layers
-        node = bench.new_layer(made.name)
-        yield None  # the bench takes Krita a while
+        node = yield from bench.new_layer(made.name)
+        require_open(document)
         node.setColorSpace(*space)
         node.setBlendingMode(made.blend)
     for band, stripe in colour.stripes(made.pixels, made.bounds, made.space):
         # Krita does not check the length before 5.3: `stripes` and the check above make it right.
-        node.setPixelData(QByteArray(bench.convert(stripe, band, made.space, space)), *band)
+        converted = yield from bench.convert(stripe, band, made.space, space)
+        require_open(document)
+        node.setPixelData(QByteArray(converted), *band)
         yield None
         require_open(document)
     node.setOpacity(round(made.opacity * 255))

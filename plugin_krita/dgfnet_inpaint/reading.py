@@ -6,7 +6,7 @@ Long reads go stripe by stripe and stay stripes: putting them together is work f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 from . import colour
 from .client.errors import InpaintError
@@ -37,8 +37,11 @@ class Scene:
     animated: bool
 
 
-def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> Scene:
-    """The document as it is now; `source` is ``layer`` (the active one, or the one of that id) or ``visible``."""
+def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> Steps:
+    """The document as it is now, a `Scene`.
+
+    `source` is ``layer`` (the active one, or the one of that id) or ``visible``.
+    """
     space = space_of(document)
     if not space.is_known:
         raise InpaintError(
@@ -61,13 +64,13 @@ def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> Sc
                 "Choose the visible picture as the source.",
             )
     working = colour.working_space(space)
-    return Scene(
+    scene = Scene(
         document=document,
         bench=bench,
         canvas=Bounds(0, 0, document.width(), document.height()),
         space=space,
         working=working,
-        linear=bench.is_linear(working),
+        linear=False,
         target=target if source == "layer" else None,
         target_name=target.name() if target else "",
         grab=grab,
@@ -75,6 +78,9 @@ def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> Sc
         frame=document.currentTime(),
         animated=bool(target is not None and target.animated()),
     )
+    scene.linear = yield from bench.is_linear(working)  # last: it may take a few turns
+    require_open(document)
+    return scene
 
 
 def selected_bounds(document: Any) -> Bounds | None:
@@ -88,39 +94,37 @@ def selected_bounds(document: Any) -> Bounds | None:
 def read_selection(document: Any, bounds: Bounds) -> Steps:
     """The selection over `bounds` as stripes, 0 to 255, one byte per pixel."""
     selection = document.selection()
-    return (yield from _stripes(document, (bytes(selection.pixelData(*band)) for band in colour.bands(bounds))))
-
-
-def read_pixels(scene: Scene, bounds: Bounds) -> Steps:
-    """The source's pixels over `bounds` as stripes, in Krita's order for the working space."""
-    bands = colour.bands(bounds)
-    return (yield from _stripes(scene.document, (_read_band(scene, band, scene.working) for band in bands)))
-
-
-def read_opacity(scene: Scene) -> Steps:
-    """The source's alpha over the canvas as stripes, 0 to 255, one byte per pixel."""
-    plain = Space("GRAYA" if scene.working.model == "GRAYA" else "RGBA", "U8", scene.working.profile)
-    bands = colour.bands(scene.canvas)
-    read = (colour.alpha_of(_read_band(scene, band, plain), plain) for band in bands)
-    return (yield from _stripes(scene.document, read))
-
-
-def _stripes(document: Any, reads: Iterator[bytes]) -> Steps:
-    """The values of an iterator that reads from the document, one after the other."""
     stripes = []
-    for stripe in reads:
-        stripes.append(stripe)
+    for band in colour.bands(bounds):
+        stripes.append(bytes(selection.pixelData(*band)))
         yield None
         require_open(document)
     return stripes
 
 
-def _read_band(scene: Scene, band: Bounds, wanted: Space) -> bytes:
-    data = bytes(scene.grab(*band))
-    if len(data) != band.area * scene.grab_space.pixel_bytes:
-        raise InpaintError(
-            "no_pixels",
-            f"The pixels of “{scene.target_name or 'the picture'}” cannot be read.",
-            "Choose the visible picture as the source.",
-        )
-    return scene.bench.convert(data, band, scene.grab_space, wanted)
+def read_pixels(scene: Scene, bounds: Bounds) -> Steps:
+    """The source's pixels over `bounds` as stripes, in Krita's order for the working space."""
+    return (yield from _read(scene, bounds, scene.working, bytes))
+
+
+def read_opacity(scene: Scene) -> Steps:
+    """The source's alpha over the canvas as stripes, 0 to 255, one byte per pixel."""
+    plain = Space("GRAYA" if scene.working.model == "GRAYA" else "RGBA", "U8", scene.working.profile)
+    return (yield from _read(scene, scene.canvas, plain, lambda data: colour.alpha_of(data, plain)))
+
+
+def _read(scene: Scene, bounds: Bounds, space: Space, part: Callable[[bytes], bytes]) -> Steps:
+    """A part of the source's pixels over `bounds` in a colour space, as stripes."""
+    stripes = []
+    for band in colour.bands(bounds):
+        data = bytes(scene.grab(*band))
+        if len(data) != band.area * scene.grab_space.pixel_bytes:
+            raise InpaintError(
+                "no_pixels",
+                f"The pixels of “{scene.target_name or 'the picture'}” cannot be read.",
+                "Choose the visible picture as the source.",
+            )
+        stripes.append(part((yield from scene.bench.convert(data, band, scene.grab_space, space))))
+        yield None
+        require_open(scene.document)
+    return stripes

@@ -66,6 +66,14 @@ class Task(QObject):
         if not self._over:
             self._timer.start(0)
 
+    def abandon(self) -> None:
+        """Let go of the generator and all that it holds; `ended` is not called."""
+        self._over = True
+        self._awaited = None
+        self._timer.stop()
+        if not self._is_running:
+            self._steps.close()
+
     def _turn(self) -> None:
         """Run the generator until it waits or the budget is spent. Never raises."""
         if self._is_running:  # Krita ran the event loop inside a call of the generator's

@@ -39,15 +39,15 @@ def try_space(model, depth, profile):
     working = colour.working_space(space)
     assert document.is_open(doc)
     bench = Bench()
-    assert bench.is_linear(working) == (profile == LINEAR)
+    assert run(bench.is_linear(working)) == (profile == LINEAR)
 
-    worked = bench.convert(pattern(), CANVAS, PHOTO, working)
-    data = bench.convert(worked, CANVAS, working, space)
+    worked = run(bench.convert(pattern(), CANVAS, PHOTO, working))
+    data = run(bench.convert(worked, CANVAS, working, space))
     assert len(data) == CANVAS.area * space.pixel_bytes
     children = len(doc.rootNode().childNodes())
-    before = bench.convert(worked, CANVAS, working, PHOTO)
-    returned = bench.convert(data, CANVAS, space, working)
-    after = bench.convert(returned, CANVAS, working, PHOTO)
+    before = run(bench.convert(worked, CANVAS, working, PHOTO))
+    returned = run(bench.convert(data, CANVAS, space, working))
+    after = run(bench.convert(returned, CANVAS, working, PHOTO))
     error = max(abs(value - wanted) for value, wanted in zip(after, before, strict=True))
     assert children == len(doc.rootNode().childNodes()), "a conversion left a layer behind"
 
@@ -62,7 +62,7 @@ def try_space(model, depth, profile):
     if colour.can_split(space):
         # Coarse: a darker picture. Their sum in Krita must be the fill.
         dark = bytes(value * 3 // 4 if index % 4 < 3 else value for index, value in enumerate(pattern()))
-        darker = bench.convert(dark, CANVAS, PHOTO, space)
+        darker = run(bench.convert(dark, CANVAS, PHOTO, space))
         coarse, texture = colour.split(
             data, darker, space, model == "CMYKA" and colour.inverts_ink(document.krita_version())
         )

@@ -180,6 +180,9 @@ class Document:
     def createNode(self, name, kind):
         return Node(name, kind, *self._size)
 
+    def setBatchmode(self, is_quiet):
+        pass
+
     def setModified(self, is_modified):
         self.modified = is_modified
 

@@ -4,7 +4,7 @@ from dgfnet_inpaint import colour, document
 from dgfnet_inpaint.colour import Space
 
 from .spaces import SPACES, case_name
-from .stage import CASES, PHOTO
+from .stage import CASES, PHOTO, at_once
 
 
 def fill_in(space, output):
@@ -26,13 +26,13 @@ def fill_in(space, output):
         assert not any(is_failure for _, is_failure in stage.messages), stage.messages
         filled = stage.picture(doc)
         result = next(child for child in doc.rootNode().childNodes() if child.name() == "Inpaint (DGFNet)")
-        mask, source = stage.selection(doc), stage.bench.convert(before, canvas, used, working)
-        stage.facts["linear"] = stage.bench.is_linear(working)
+        mask, source = stage.selection(doc), stage.convert(before, canvas, used, working)
+        stage.facts["linear"] = at_once(stage.bench.is_linear(working))
         stage.facts["working"] = list(working)
         assert bool(colour.loss(used)) == any("sRGB" in text for text, _ in stage.messages), stage.messages
         is_group = result.type() == "grouplayer"
         assert is_group == (output == "group" and (used == working or colour.can_split(used)))
-        srgb = stage.bench.convert(filled, canvas, used, PHOTO)
+        srgb = stage.convert(filled, canvas, used, PHOTO)
         if is_group:
             parts = {}
             for name, child in zip(("coarse", "texture"), result.childNodes(), strict=False):

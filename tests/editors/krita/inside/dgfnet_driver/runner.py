@@ -9,7 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
-from dgfnet_inpaint import tasks
+from dgfnet_inpaint import jobs, tasks
 from dgfnet_inpaint.qt import QTimer
 from krita import Document, Krita, Node
 
@@ -26,8 +26,8 @@ KRITAS_OWN = ((Node, "addChildNode"), (Document, "refreshProjection"))
 class Heartbeat:
     """How long the window's thread was away, and what of it was the plug-in's own steps. Seconds.
 
-    `turn`: the longest of the plug-in's turns on that thread, `own` the same in CPU time, both without the calls of
-    KRITAS_OWN; `calls`: the longest of each of those.
+    `turn`: the longest of the plug-in's turns on that thread (pieces of its jobs, and the end of each), `own`
+    the same in CPU time, both without the calls of KRITAS_OWN; `calls`: the longest of each of those.
     """
 
     def __init__(self):
@@ -39,17 +39,19 @@ class Heartbeat:
         self._timer = QTimer()
         self._timer.timeout.connect(self._beat)
         self._timer.start(4)
-        turn = tasks.Task._turn
+        tasks.Task._turn = self._timed(tasks.Task._turn)
+        jobs.Job.close = self._timed(jobs.Job.close)
 
-        def timed(task):
+    def _timed(self, turn):
+        def timed(owner):
             outer, self._apart = self._apart, (0.0, 0.0)  # Krita may run the event loop inside a call
             wall, own = time.perf_counter(), time.thread_time()  # CPU time: other programs do not count
-            turn(task)
+            turn(owner)
             self.turn = max(self.turn, time.perf_counter() - wall - self._apart[0])
             self.own = max(self.own, time.thread_time() - own - self._apart[1])
             self._apart = outer
 
-        tasks.Task._turn = timed
+        return timed
 
     def _clocked(self, name, call):
         def clocked(*arguments):
@@ -124,7 +126,7 @@ class Runner:
             error += "uncaught: " + "".join(self.faults)
             self.faults.clear()
         self.report(error)
-        QTimer.singleShot(CALM_MS, self.clean_up)
+        QTimer.singleShot(CALM_MS, self.finish if self.stage.is_leaving else self.clean_up)
 
     def report(self, error):
         run = self.runs[self.name] = self.runs.get(self.name, 0) + 1
@@ -157,3 +159,5 @@ class Runner:
     def finish(self):
         (self.out / "done").write_text("done", encoding="utf-8")
         Krita.instance().activeWindow().qwindow().close()
+        if self.stage.is_leaving:
+            self.stage.go_on()  # the server; the window goes when this returns

@@ -27,6 +27,15 @@ def case(function):
     return function
 
 
+def at_once(steps):
+    """The value of a story that waits for nothing but the window's next turn."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as stop:
+        return stop.value
+
+
 class Stage:
     """One case's view of Krita. `facts` go into the report."""
 
@@ -38,6 +47,7 @@ class Stage:
         self.messages = []
         self.controller.message.connect(self._listen)
         self.stopped = []
+        self.is_leaving = False  # Krita is to be closed as the case leaves it
         self.bench = Bench()
 
     def _listen(self, text, is_failure):
@@ -76,7 +86,11 @@ class Stage:
         """The photograph into a layer."""
         bounds = Bounds(dx, dy, WIDTH, HEIGHT)
         space = document.space_of(node)
-        node.setPixelData(QByteArray(self.bench.convert(self.photo(), bounds, PHOTO, space)), *bounds)
+        node.setPixelData(QByteArray(self.convert(self.photo(), bounds, PHOTO, space)), *bounds)
+
+    def convert(self, data, bounds, old, new):
+        """Pixels in another colour space."""
+        return at_once(self.bench.convert(data, bounds, old, new))
 
     def select(self, doc, *rectangles, feather=0, invert=False):
         """Select rectangles (x, y, width, height)."""
