@@ -144,15 +144,16 @@ class Panel(QWidget):
 
     def _make_progress(self) -> QWidget:
         self.progress = QWidget()
-        row = QHBoxLayout(self.progress)
-        row.setContentsMargins(0, 0, 0, 0)
-        self.bar = QProgressBar()
+        column, row = QVBoxLayout(self.progress), QHBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        self.bar = QProgressBar()  # in a row of its own: it says what is done
         self.bar.setRange(0, 100)
-        self.cancel_button, self.cancel_all_button = QPushButton("Cancel"), QPushButton("All")
+        self.cancel_button, self.cancel_all_button = QPushButton("Cancel"), QPushButton("Cancel all")
         self.cancel_all_button.setToolTip("Cancel this job and all that wait.")
         self.cancel_button.clicked.connect(lambda *_: self.cancel.emit())
         self.cancel_all_button.clicked.connect(lambda *_: self.cancel_all.emit())
-        row.addWidget(self.bar, 1)
+        column.addWidget(self.bar)
+        column.addLayout(row)
         row.addWidget(self.cancel_button)
         row.addWidget(self.cancel_all_button)
         return self.progress
@@ -161,6 +162,7 @@ class Panel(QWidget):
         row = QHBoxLayout()
         self.light, self.device = QLabel(), QLabel()
         self.device.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.device.setWordWrap(True)
         self.log_button, self.stop_button = QToolButton(), QToolButton()
         self.log_button.setText("Log")
         self.log_button.setToolTip("Open the server's log.")

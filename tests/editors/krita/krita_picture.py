@@ -1,4 +1,4 @@
-"""Take the picture of the docs in the real Krita: `python tests/editors/krita/krita_picture.py [--weights FILE]`."""
+"""Take the pictures of the docs in the real Krita: `python tests/editors/krita/krita_picture.py [--weights FILE]`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[2]), str(HERE)]
-PICTURE = HERE.parents[2] / "docs" / "pictures" / "krita.png"
+PICTURES = HERE.parents[2] / "docs" / "pictures"
+NAMES = {"after": "krita", "progress": "krita-progress", "error": "krita-error"}
 COLOURS = 128  # a small file
 
 
 def main() -> None:
-    """Run Krita and write the picture."""
+    """Run Krita and write the pictures."""
     import krita_harness as harness
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", help="a weights file, or the name of shipped weights (default: the shipped ones)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
         photo = skimage.data.astronaut()
         opaque = np.full(photo.shape[:2], 255, np.uint8)
         (folder / "photo.large").write_bytes(np.dstack([photo[..., ::-1], opaque]).tobytes())
@@ -38,10 +39,11 @@ def main() -> None:
         problems = [report["error"] for report in reports.values() if report["error"]]
         if problems:
             sys.exit(problems[0])
-        PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        taken = Image.open(folder / "out" / "after.png").convert("RGB")
-        taken.quantize(COLOURS).save(PICTURE, optimize=True)
-    print(PICTURE)
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        for taken, name in NAMES.items():
+            target = PICTURES / f"{name}.png"
+            Image.open(folder / "out" / f"{taken}.png").convert("RGB").quantize(COLOURS).save(target, optimize=True)
+            print(target)
 
 
 if __name__ == "__main__":

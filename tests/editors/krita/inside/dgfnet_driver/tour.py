@@ -1,4 +1,4 @@
-"""Not a test: takes the picture of the docs."""
+"""Not a test: takes the pictures of the docs."""
 
 import os
 
@@ -12,7 +12,7 @@ SIDE = 512
 
 
 @case
-def picture_of_the_docker_and_a_fill(stage):
+def pictures_of_the_docker(stage):
     window = stage.krita.activeWindow().qwindow()
     window.resize(1180, 760)
     doc = stage.krita.createDocument(SIDE, SIDE, "photograph", "RGBA", "U8", "", 72.0)
@@ -24,11 +24,27 @@ def picture_of_the_docker_and_a_fill(stage):
     doc.refreshProjection()
     for docker in stage.krita.dockers():
         docker.setVisible(docker.objectName() in (DOCKER, "KisLayerBox"))
+    (docker,) = [docker for docker in stage.krita.dockers() if docker.objectName() == DOCKER]
+
+    def take(name, widget=window):
+        widget.grab().save(str(stage.out / f"{name}.png"))
+
     yield 1.0
+    stage.krita.action("dgfnet_inpaint").trigger()  # nothing is selected
+    yield from stage.finish()
+    yield 0.5
+    stage.failed_with("Nothing is selected")
+    take("error", docker)
+    yield 8.0  # the sentence over the canvas goes
     yield from stage.select(doc, (300, 210, 70, 60), (330, 190, 40, 60), feather=2)
-    window.grab().save(str(stage.out / "before.png"))
+    take("before")
     stage.choose(output="group")
     yield from stage.run()
-    assert not any(is_failure for _, is_failure in stage.messages), stage.messages
+    assert not any(is_failure for _, is_failure in stage.messages[1:]), stage.messages
     yield 8.0  # the fill in the layer list, the device in the docker
-    window.grab().save(str(stage.out / "after.png"))
+    take("after")
+    for _ in range(3):
+        stage.krita.action("dgfnet_inpaint").trigger()
+    yield from stage.wait_for(lambda: docker.panel.bar.value() >= 40)
+    take("progress", docker)
+    yield from stage.finish()
