@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -52,6 +53,22 @@ def test_zip_has_what_kritas_importer_looks_for(tmp_path):
     assert "dgfnet_inpaint/__init__.py" in names
     assert "dgfnet_inpaint/client/session.py" in names
     assert "actions/dgfnet_inpaint.action" in names
+
+
+def test_kritas_own_importer_takes_the_zip(tmp_path):
+    root = os.environ.get("DGFNET_KRITA_ROOT", "/")
+    source = Path(root, "usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
+    if not source.is_file():
+        pytest.skip("needs Krita's plugin_importer.py (Debian: krita)")
+    importer = {"__name__": "plugin_importer", "i18n": str}
+    exec(compile(source.read_text(), source, "exec"), importer)
+    installation.write_zip(tmp_path / "plugin.zip")
+    resources = tmp_path / "krita"
+    resources.mkdir()
+    for _ in range(2):  # the second time over the first
+        taken = importer["PluginImporter"](tmp_path / "plugin.zip", resources, lambda _plugin: True).import_all()
+        assert [plugin["name"] for plugin in taken] == ["dgfnet_inpaint"]
+        assert installation.check(resources) == []
 
 
 @pytest.mark.parametrize(
