@@ -96,11 +96,12 @@ class DGFNet(nn.Module):
             raise ValueError(f"height and width must be multiples of {STRIDE}, not {height} x {width}")
         image = blank(image, known)
         structure = self.coarse(image, known, recurrences or self.config.recurrences)
-        if self.config.membrane:
-            structure = harmonic_fill(image, known) + structure
-        return self.refine(image, known, structure)
+        if not self.config.membrane:
+            return self.refine(image, known, structure)
+        membrane = harmonic_fill(image.float(), known)
+        return self.refine(image, known, membrane + structure, membrane)
 
-    def refine(self, image: Tensor, known: Tensor, structure: Tensor) -> Output:
+    def refine(self, image: Tensor, known: Tensor, structure: Tensor, membrane: Tensor | None = None) -> Output:
         """Texture branch and fusion on a structure: the network's second half, and its second role.
 
         At network scale the structure is the coarse branch's picture. One scale finer it is the final picture of the
@@ -111,6 +112,7 @@ class DGFNet(nn.Module):
             image: [B, 3, H, W], sRGB, 0 to 1; nothing under the hole is read. H and W multiples of 16.
             known: [B, 1, H, W], 1 = known, 0 = hole.
             structure: [B, 3, H, W], read in the hole only.
+            membrane: `harmonic_fill(image, known)` where the caller has it already.
 
         Returns:
             As `forward`; `coarse` is the structure.
@@ -118,7 +120,7 @@ class DGFNet(nn.Module):
         image = blank(image, known)
         if self.config.fusion == "none":
             return Output(structure, torch.zeros_like(structure), structure)
-        known_texture = masked_texture(image, known)
+        known_texture = masked_texture(image, known, membrane)
         texture = self.texture(known_texture, known)
         fused = self.fusion(composite(structure, image, known), composite(texture, known_texture, known), known)
         return Output(structure, texture, fused)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import pathlib
 import signal
@@ -86,11 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         for name in _models(arguments):
             out = folder / name
             out.mkdir(exist_ok=True)
-            one = (
-                dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, fusion=ABLATION[name]))
-                if name
-                else recipe
-            )
+            one = _variant(recipe, name)
             trainer = Trainer(one, bank, features, device, masks, arguments.compile, start, origin)
             if checkpoints.exists(out):
                 trainer.restore(checkpoints.read(out, trainer.device))
@@ -123,6 +120,13 @@ def _check(arguments: argparse.Namespace, folder: pathlib.Path) -> None:
 def _models(arguments: argparse.Namespace) -> list[str]:
     """Folders of the networks to train, below that of the run."""
     return list(ABLATION) if arguments.ablation else [""]
+
+
+def _variant(recipe: Recipe, name: str) -> Recipe:
+    """The recipe for one of `_models`."""
+    if not name:
+        return recipe
+    return dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, fusion=ABLATION[name]))
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
@@ -235,8 +239,12 @@ class _Speed:
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
-        self.peak = matrix_peak(trainer.device)
         self._operations: dict[Stage, float] = {}
+
+    @functools.cached_property
+    def peak(self) -> float:
+        """Operations per second, measured when it is first asked for: by the process that shows it alone."""
+        return matrix_peak(self.trainer.device)
 
     def text(self, rate: float) -> dict[str, str]:
         """Of `rate` steps per second, on all devices and on this one."""
