@@ -10,11 +10,13 @@ import numpy as np
 import torch
 
 from dgfnet.diffusion import harmonic_fill
-from dgfnet.holes import Box
+from dgfnet.holes import Box, around
 from dgfnet.pictures import from_float, split_alpha, to_float
 
 KNOWN_SHARE = 0.5
 """A reduced pixel is known where at least this share of its area is; its value comes from that share alone."""
+_NEAR = 16
+"""Pixels around a hole from which its seam takes colour."""
 
 
 def selection(mask: np.ndarray, box: Box, grow: int, feather: float) -> np.ndarray:
@@ -67,11 +69,11 @@ def reduced(values: np.ndarray, known: np.ndarray, width: int, height: int) -> t
     return np.where(small_known[..., None], sums / np.maximum(share, 1e-6)[..., None], np.float32(0)), small_known
 
 
-def enlarged(values: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Bicubic enlargement to a native size."""
+def enlarged(values: np.ndarray, width: int, height: int, smooth: bool = True) -> np.ndarray:
+    """Enlargement to a given size, bicubic, or bilinear where not `smooth`."""
     if values.shape[:2] == (height, width):
         return values
-    return cv2.resize(values, (width, height), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(values, (width, height), interpolation=cv2.INTER_CUBIC if smooth else cv2.INTER_LINEAR)
 
 
 def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -87,8 +89,15 @@ def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) 
         known: bool [H, W].
 
     Returns:
-        float32 [H, W, 3]; meant for the hole.
+        float32 [H, W, 3]; meant for the hole, zero beyond its neighbourhood.
     """
+    near = around(~known).grown(_NEAR).within(Box(0, 0, known.shape[1], known.shape[0])).slices
+    offset = np.zeros_like(prediction)
+    offset[near] = _seam_offset(picture[near], prediction[near], known[near])
+    return offset
+
+
+def _seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) -> np.ndarray:
     rim = ~known & (cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
     surroundings = _membrane(picture, known.astype(np.float32))
     return _membrane(surroundings - prediction, rim.astype(np.float32))

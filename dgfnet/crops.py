@@ -8,6 +8,7 @@ is cut into several crops that fade into each other. Near holes share a crop.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -32,22 +33,17 @@ class Fade(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Crop:
-    """One run of the network.
+class Window:
+    """A part of a region that is worked through in parts.
 
     Attributes:
-        hole: the hole that it fills, or a part of it.
-        core: the pixels that it fills; `fade` reaches beyond them into the neighbouring crops.
+        core: the pixels that it fills; `fade` reaches beyond them into the neighbouring windows.
         box: the pixels that it looks at.
-        scales: network pixels per picture pixel, coarsest first: the network runs at the first. (Finer ones are where a
-            refinement at native resolution will run.)
     """
 
-    hole: Hole
     core: Box
     fade: Fade
     box: Box
-    scales: tuple[float, ...]
 
     @property
     def target(self) -> Box:
@@ -55,7 +51,7 @@ class Crop:
         return self.core.grown(*self.fade).within(self.box)
 
     def share(self) -> np.ndarray:
-        """Weight of this crop at the pixels of `target`, float32 [height, width]; the crops of a hole sum to 1."""
+        """Weight of this window at the pixels of `target`, float32 [height, width]; those of a region sum to 1."""
         target = self.target
         x = np.arange(target.x, target.right, dtype=np.float32) + 0.5
         y = np.arange(target.y, target.bottom, dtype=np.float32) + 0.5
@@ -69,6 +65,19 @@ def _ramp(inside: np.ndarray, half_width: int) -> np.ndarray:
     if half_width == 0:
         return np.ones_like(inside)
     return np.clip(0.5 + inside / (2 * half_width), 0, 1)
+
+
+@dataclass(frozen=True)
+class Crop(Window):
+    """One run of the whole network: a window onto the picture.
+
+    Attributes:
+        hole: the hole that it fills, or a part of it.
+        scale: network pixels per picture pixel.
+    """
+
+    hole: Hole
+    scale: float
 
 
 def plan(hole_map: HoleMap, holes: list[Hole], picture: Box, context: float, reach: float, max_side: int) -> list[Crop]:
@@ -166,26 +175,49 @@ def _worth_joining(a: Hole, b: Hole, scales: _Scales) -> bool:
 def _crops_of(hole: Hole, hole_map: HoleMap, scales: _Scales) -> list[Crop]:
     scale = scales.one_crop(hole)
     if scale is not None:
-        return [Crop(hole, hole.box, Fade(), _widened_box(scales.box(hole), scale, scales), (scale,))]
+        return [Crop(hole.box, Fade(), _widened_box(scales.box(hole), scale, scales), hole, scale)]
     scale = scales.by_depth(hole)
     window = scales.max_side / scale
     margin = min(scales.margin(hole), int(window / 4))
-    xs = _cuts(hole.box.x, hole.box.width, window - 2 * margin)
-    ys = _cuts(hole.box.y, hole.box.height, window - 2 * margin)
-    half = margin // 2
     crops = []
+    for core, fade in _parts(hole.box, window, margin):
+        reached = core.grown(*fade)
+        pixels = hole_map.own(hole, reached)
+        if pixels.any():  # only as large as its part of the hole, which may be a line through a corner
+            box = around(pixels).moved(reached.x, reached.y).grown(margin).within(core.grown(margin))
+            box = _widened_box(box.within(scales.picture), scale, scales)
+            crops.append(Crop(core, fade, box, hole, scale))
+    return crops
+
+
+def windows(hole: np.ndarray, longest: int, margin: int) -> list[Window]:
+    """Windows of up to `longest` px onto an array, which together fill the hole (bool [H, W]) in it.
+
+    Each looks `margin` px beyond its part of the hole, where the array has room, and has sides that are multiples of
+    the network's stride where it has room for that too.
+    """
+    whole = Box(0, 0, hole.shape[1], hole.shape[0])
+    found = []
+    for core, fade in _parts(around(hole), longest, margin):
+        reached = core.grown(*fade).within(whole)
+        pixels = hole[reached.slices]
+        if pixels.any():
+            box = around(pixels).moved(reached.x, reached.y).grown(margin).within(core.grown(margin)).within(whole)
+            x, width = _widened(box.x, box.width, whole.width, 1.0)
+            y, height = _widened(box.y, box.height, whole.height, 1.0)
+            found.append(Window(core, fade, Box(x, y, width, height)))
+    return found
+
+
+def _parts(box: Box, longest: float, margin: int) -> Iterator[tuple[Box, Fade]]:
+    """Equal parts of a box, none longer than `longest` with its margins, that fade into each other over a margin."""
+    xs = _cuts(box.x, box.width, longest - 2 * margin)
+    ys = _cuts(box.y, box.height, longest - 2 * margin)
+    half = margin // 2
     for row, (top, bottom) in enumerate(pairwise(ys)):
         for column, (left, right) in enumerate(pairwise(xs)):
-            core = Box(left, top, right - left, bottom - top)
             sides = (column > 0, row > 0, column < len(xs) - 2, row < len(ys) - 2)
-            fade = Fade(*(half * side for side in sides))
-            reached = core.grown(*fade)
-            pixels = hole_map.own(hole, reached)
-            if pixels.any():  # only as large as its part of the hole, which may be a line through a corner
-                box = around(pixels).moved(reached.x, reached.y).grown(margin).within(core.grown(margin))
-                box = _widened_box(box.within(scales.picture), scale, scales)
-                crops.append(Crop(hole, core, fade, box, (scale,)))
-    return crops
+            yield Box(left, top, right - left, bottom - top), Fade(*(half * side for side in sides))
 
 
 def _cuts(start: int, length: int, longest: float) -> list[int]:

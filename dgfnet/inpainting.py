@@ -3,15 +3,19 @@
 What the network is shown of a crop: its known pixels. Unknown are the pixels of every hole in it (not only of the one
 being filled: no fill depends on another, so the order of the holes does not matter), transparent pixels, and padding
 beyond the picture. Nothing under a hole reaches the result. Memory grows with the crops, not with the picture.
+
+A hole too deep for the network is filled at a lower scale first; networks that were trained for it then refine the fill
+scale by scale, up to the picture's own, in windows.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -19,7 +23,7 @@ import torch
 from torch import Tensor
 
 from dgfnet.composition import enlarged, reduced, seam_offset, selection
-from dgfnet.crops import REACH_MARGIN, Crop, network_length, plan
+from dgfnet.crops import REACH_MARGIN, Crop, network_length, plan, windows
 from dgfnet.errors import Cancelled, PictureError, Progress, check_number
 from dgfnet.fills import Fill, Patch
 from dgfnet.holes import Box, HoleMap, find_holes
@@ -30,6 +34,10 @@ __all__ = ["Cancelled", "Fill", "FillOptions", "Inpainter", "Patch", "PictureErr
 
 MAX_SIDE = 512
 """Longest side of a crop in network pixels; attention grows with its fourth power."""
+MAX_REFINED = 16_000_000
+"""Most pixels of a crop at its finest scale; what is larger is enlarged from there."""
+REFINE_MARGIN = 64
+"""Pixels that refinement looks beyond its part of a hole."""
 MAX_PIXELS = 178_000_000
 
 
@@ -77,6 +85,19 @@ class Network(Protocol):
     def reach(self, recurrences: int | None = None) -> int: ...
 
     def recurrences_for(self, depth: float) -> int: ...
+
+    @property
+    def finer(self) -> bool: ...
+
+    def refine(self, image: Tensor, known: Tensor, structure: Tensor) -> Prediction: ...
+
+
+class Level(NamedTuple):
+    """A crop at one scale: picture [h, w, 3], zero in the hole, and where it is known (bool [h, w])."""
+
+    picture: np.ndarray
+    known: np.ndarray
+    scale: float
 
 
 class Inpainter:
@@ -133,6 +154,45 @@ class Inpainter:
         report("Filled", 1.0)
         return Fill(tuple(patches), scales, watch.seconds)
 
+    def predict(self, picture: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The whole network's coarse and fused prediction [h, w, 3] of a picture [h, w, 3], known bool [h, w]."""
+        output = self._run(self.network, picture, known, None, self.network.recurrences_for(_depth(known)))
+        return self._array(output.coarse, known), self._array(output.fused, known)
+
+    def refine(self, picture: np.ndarray, known: np.ndarray, structure: np.ndarray) -> np.ndarray:
+        """The network's second role: its fused prediction [h, w, 3] on a structure from the scale below."""
+        return self._array(self._run(self.network.refine, picture, known, structure).fused, known)
+
+    def _run(
+        self,
+        role: Callable[..., Prediction],
+        picture: np.ndarray,
+        known: np.ndarray,
+        structure: np.ndarray | None,
+        *more: int,
+    ) -> Prediction:
+        arrays = [picture, known[..., None].astype(np.float32), *([] if structure is None else [structure])]
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            return role(*(_padded(array).to(self.device) for array in arrays), *more)
+
+    @staticmethod
+    def _array(prediction: Tensor, known: np.ndarray) -> np.ndarray:
+        height, width = known.shape
+        values = prediction[0, :, :height, :width].float().cpu().numpy().transpose(1, 2, 0)
+        if not np.isfinite(values).all():
+            raise PictureError(
+                "internal", "The network answered with NaN.", "Run `dgfnet doctor`; other weights may help."
+            )
+        return np.ascontiguousarray(values)
+
+
+def _padded(array: np.ndarray) -> Tensor:
+    """[h, w, C] -> [1, C, H, W] with sides that the network takes; zero beyond the array."""
+    height, width, channels = array.shape
+    tensor = torch.zeros(1, channels, network_length(height), network_length(width))
+    tensor[0, :, :height, :width] = torch.from_numpy(array.transpose(2, 0, 1))
+    return tensor
+
 
 def has_bfloat16(device: torch.device) -> bool:
     """Can the device multiply bfloat16 numbers at full speed? Networks are trained with such convolutions."""
@@ -163,19 +223,22 @@ class _CropJob:
             alpha *= self.hole_map.own(crop.hole, target)
             if not alpha.any():
                 return None
-            small, known, scale = self._input()
+            values, known = self._pixels()
+            level = self._coarsest(values, known)
+            finer = self._finer_scales(level.scale)
         report(0.1)
         with self.watch("network"):
-            coarse, fused = self._predict(small, known)
+            coarse, fused = self.inpainter.predict(level.picture, level.known)
+        scale = level.scale
+        for done, step in enumerate(finer):
+            coarse, texture = self._corrected(level, coarse, fused, 1.0)
+            level = self._level(values, known, step)
+            coarse, fused = self._refined(level, coarse, texture, _between(report, done, len(finer)))
         report(0.9)
+        coarse, texture = self._corrected(level, coarse, fused, self.options.texture_strength)
         with self.watch("seam"):
-            texture = self.options.texture_strength * (fused - coarse)
-            coarse += seam_offset(small, coarse + texture, known)
-            coarse = np.where(
-                known[..., None], small - texture, coarse
-            )  # what enlarging mixes in at the border is true
-            coarse = enlarged(coarse, crop.box.width, crop.box.height)[target.relative_to(crop.box).slices]
-            texture = enlarged(texture, crop.box.width, crop.box.height)[target.relative_to(crop.box).slices]
+            inner = target.relative_to(crop.box).slices
+            coarse, texture = (enlarged(part, crop.box.width, crop.box.height)[inner] for part in (coarse, texture))
             fill = np.clip(coarse + texture, 0, 1)
             coarse = np.clip(coarse, 0, 1)
             if split_alpha(self.image)[0].shape[2] == 1:
@@ -183,8 +246,8 @@ class _CropJob:
             share = np.where(alpha > 0, crop.share(), np.float32(0))[..., None]
         return Patch(target, fill * share, coarse * share, alpha).trimmed(), scale
 
-    def _input(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """Reduced crop [h, w, 3], where it is known, and its scale: lowered further while the hole is out of reach."""
+    def _pixels(self) -> tuple[np.ndarray, np.ndarray]:
+        """The crop's colours [H, W, 3], float32, 0 to 1, and where they are known (bool [H, W])."""
         box = self.crop.box
         colour, opacity = split_alpha(self.image[box.slices])
         known = selection(self.mask, box, self.options.grow, 0) == 0
@@ -203,36 +266,63 @@ class _CropJob:
             values = np.clip(values, 0, 1)
         if values.shape[2] == 1:
             values = np.repeat(values, 3, axis=2)
+        return values, known
+
+    def _level(self, values: np.ndarray, known: np.ndarray, scale: float) -> Level:
+        width, height = (max(round(side * scale), 1) for side in (self.crop.box.width, self.crop.box.height))
+        return Level(*reduced(values, known, width, height), scale)
+
+    def _coarsest(self, values: np.ndarray, known: np.ndarray) -> Level:
+        """The crop at its scale, which is lowered while the hole is out of the network's reach."""
         reach = max(self.inpainter.network.reach() - REACH_MARGIN, 1)
-        scale = self.crop.scales[0]
+        scale = self.crop.scale
         while True:
-            width, height = (max(round(side * scale), 1) for side in (box.width, box.height))
-            small, small_known = reduced(values, known, width, height)
-            depth = _depth(small_known)
-            if depth <= reach or min(width, height) == 1:
-                return small, small_known, scale
+            level = self._level(values, known, scale)
+            depth = _depth(level.known)
+            if depth <= reach or min(level.known.shape) == 1:
+                return level
             scale *= 0.95 * reach / depth
 
-    def _predict(self, small: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Coarse and fused prediction [h, w, 3] of a reduced crop."""
-        height, width = known.shape
-        shape = (network_length(height), network_length(width))
-        image = torch.zeros(1, 3, *shape)
-        image[0, :, :height, :width] = torch.from_numpy(small.transpose(2, 0, 1))
-        is_known = torch.zeros(1, 1, *shape)
-        is_known[0, 0, :height, :width] = torch.from_numpy(known.astype(np.float32))
-        network, device = self.inpainter.network, self.inpainter.device
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.inpainter.bfloat16):
-            output = network(image.to(device), is_known.to(device), network.recurrences_for(_depth(known)))
-        coarse, fused = (
-            part[0, :, :height, :width].float().cpu().numpy().transpose(1, 2, 0)
-            for part in (output.coarse, output.fused)
-        )
-        if not np.isfinite(coarse).all() or not np.isfinite(fused).all():
-            raise PictureError(
-                "internal", "The network answered with NaN.", "Run `dgfnet doctor`; other weights may help."
-            )
-        return np.ascontiguousarray(coarse), np.ascontiguousarray(fused)
+    def _finer_scales(self, scale: float) -> list[float]:
+        """Scales at which the fill is refined, in equal steps of up to a factor of 2 (as trained), the finest last."""
+        finest = min(1.0, math.sqrt(MAX_REFINED / (self.crop.box.width * self.crop.box.height)))
+        if not self.inpainter.network.finer or self.options.texture_strength == 0 or finest <= scale:
+            return []
+        steps = math.ceil(math.log2(finest / scale) - 1e-6)
+        return [scale * (finest / scale) ** (step / steps) for step in range(1, steps + 1)]
+
+    def _corrected(
+        self, level: Level, coarse: np.ndarray, fused: np.ndarray, strength: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Coarse picture and texture, whose sum meets the picture at the hole's border and equals it outside."""
+        with self.watch("seam"):
+            texture = strength * (fused - coarse)
+            coarse = coarse + seam_offset(level.picture, coarse + texture, level.known)
+            # What enlarging mixes in at the border must be true.
+            return np.where(level.known[..., None], level.picture - texture, coarse), texture
+
+    def _refined(
+        self, level: Level, coarse: np.ndarray, texture: np.ndarray, report: Callable[[float], None]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Coarse and fused prediction at a level, from coarse picture and texture of the level below."""
+        height, width = level.known.shape
+        with self.watch("refine"):
+            structure = enlarged(coarse + texture, width, height, smooth=False)
+            coarse = enlarged(coarse, width, height)
+            fused = np.zeros_like(structure)
+            side = self.inpainter.max_side
+            parts = windows(~level.known, side, min(REFINE_MARGIN, side // 4))
+            for done, part in enumerate(parts):
+                report(done / len(parts))
+                seen = (array[part.box.slices] for array in (level.picture, level.known, structure))
+                inner = part.target.relative_to(part.box).slices
+                fused[part.target.slices] += part.share()[..., None] * self.inpainter.refine(*seen)[inner]
+        return coarse, np.where(level.known[..., None], level.picture, fused)
+
+
+def _between(report: Callable[[float], None], step: int, steps: int) -> Callable[[float], None]:
+    """The share of a crop's progress that refinement takes, 0.3 to 0.9."""
+    return lambda fraction: report(0.3 + 0.6 * (step + fraction) / steps)
 
 
 def _part_of(report: Progress, index: int, parts: int) -> Callable[[float], None]:

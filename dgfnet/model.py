@@ -39,7 +39,8 @@ class DGFNetConfig:
     `width` multiplies the channels of the coarse branch, `detail_width` those of texture branch and fusion network.
     `fusion` is the ablation of Table 2: `dpfm` the full model, `plain` without DPFM, `none` the coarse branch alone.
     `recurrences` is the most that the network was trained for. With `membrane` the coarse branch predicts what is to be
-    added to a membrane over the hole, instead of the picture itself.
+    added to a membrane over the hole, instead of the picture itself. `finer` says that texture branch and fusion were
+    trained in their second role too (`DGFNet.refine`).
     """
 
     width: float = 1.0
@@ -47,6 +48,7 @@ class DGFNetConfig:
     fusion: Fusion = "dpfm"
     recurrences: int = MAX_RECURRENCES
     membrane: bool = False
+    finer: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -105,8 +107,8 @@ class DGFNet(nn.Module):
         """Texture branch and fusion on a structure: the network's second half, and its second role.
 
         At network scale the structure is the coarse branch's picture. One scale finer it is the final picture of the
-        scale below, enlarged twofold (bilinear): blurred in the hole, where this puts detail in. Recipes with
-        `refine` train both roles.
+        scale below, enlarged twofold (bilinear): blurred in the hole, where this puts detail in. Networks whose
+        config says `finer` were trained in both roles.
 
         Args:
             image: [B, 3, H, W], sRGB, 0 to 1; nothing under the hole is read. H and W multiples of 16.
@@ -132,6 +134,11 @@ class DGFNet(nn.Module):
         """
         needed = math.ceil((depth - reach(0)) / (reach(1) - reach(0)))
         return min(max(needed, 1) + 1, self.config.recurrences)
+
+    @property
+    def finer(self) -> bool:
+        """Was the network trained in the second role of texture branch and fusion, `refine`?"""
+        return self.config.finer
 
     def reach(self, recurrences: int | None = None) -> int:
         """How far, in pixels, the network fills from a hole's border."""

@@ -34,9 +34,8 @@ class Stage:
 class Recipe:
     """A whole training run.
 
-    `recurrences` is the range that is drawn from at each step. `refine` also trains texture branch and fusion one scale
-    finer, on the picture that the network made at half the size (`DGFNet.refine`). `start` names the weights to begin
-    with; none: random ones.
+    `recurrences` is the range that is drawn from at each step. A `network.finer` is also trained one scale finer, on the
+    picture that it made at half the size. `start` names the weights to begin with; none: random ones.
     """
 
     name: str
@@ -47,7 +46,6 @@ class Recipe:
     texture: LossWeights
     fused: LossWeights
     recurrences: tuple[int, int] = (6, 6)
-    refine: bool = False
     mask_kinds: tuple[Kind, ...] = ("irregular", "square")
     hole_share: tuple[float, float] = (0.1, 0.6)
     short_sides: tuple[int, int] = (256, 512)
@@ -113,12 +111,13 @@ _OURS = (
     "a random number of recurrences",
     "crops varied in scale, aspect and colour",
     "moving average of weights",
+    "texture branch and fusion trained at a finer scale too",
 )
 
 FULL = replace(
     PAPER,
     name="full",
-    network=DGFNetConfig(membrane=True),
+    network=DGFNetConfig(membrane=True, finer=True),
     stages=(
         Stage(share=0.5, size=128, batch=64, rate=5e-4),
         Stage(share=0.3, size=256, batch=32, rate=3e-4, adversarial=True),
@@ -127,7 +126,6 @@ FULL = replace(
     steps=40_000,
     fused=_FUSED,
     recurrences=(2, 6),
-    refine=True,
     mask_kinds=("irregular", "square", "object"),
     scales=3,
     variation=_VARIED,
@@ -137,14 +135,13 @@ FULL = replace(
         *_OURS,
         "crops of 128 px first",
         "batch 32 and more",
-        "texture branch and fusion trained at a finer scale too",
     ),
 )
 
 NARROW = replace(
     FULL,
     name="narrow",
-    network=DGFNetConfig(width=0.5, detail_width=0.5, membrane=True),
+    network=DGFNetConfig(width=0.5, detail_width=0.5, membrane=True, finer=True),
     stages=(
         Stage(share=0.45, size=128, batch=8, rate=1e-3, features=False),
         Stage(share=0.35, size=128, batch=8, rate=5e-4, frozen_norm=True),
@@ -153,7 +150,6 @@ NARROW = replace(
     steps=4_000,
     coarse=LossWeights(6, 1),
     texture=LossWeights(50, 50),
-    refine=False,
     short_sides=(224, 448),
     scales=1,
     average=0.998,

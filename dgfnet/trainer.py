@@ -107,7 +107,7 @@ class Trainer:
             out = self.forward(crops.image, known, recurrences)
         total = self._generator_loss(stage, out, crops, known, terms, "")
         outputs = [out]
-        if self.recipe.refine:
+        if self.recipe.network.finer:
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
                 outputs.append(self.refine(crops.image, known, self._from_below(crops.image, known, recurrences)))
             total = total + self._generator_loss(stage, outputs[1], crops, known, terms, "finer ")

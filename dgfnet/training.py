@@ -123,10 +123,16 @@ def _models(arguments: argparse.Namespace) -> list[str]:
 
 
 def _variant(recipe: Recipe, name: str) -> Recipe:
-    """The recipe for one of `_models`."""
+    """The recipe for one of `_models`.
+
+    Those of the ablation are compared at one scale, and the baseline, whose last picture is the coarse one, gets the
+    last picture's losses: so that the networks differ and not what they are asked for.
+    """
     if not name:
         return recipe
-    return dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, fusion=ABLATION[name]))
+    network = dataclasses.replace(recipe.network, fusion=ABLATION[name], finer=False)
+    coarse = recipe.fused if network.fusion == "none" else recipe.coarse
+    return dataclasses.replace(recipe, network=network, coarse=coarse)
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
@@ -138,7 +144,8 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
         return recipe
     network = load_info(recipe.start).config
     most = max(network.recurrences, recipe.recurrences[1])
-    return dataclasses.replace(recipe, network=dataclasses.replace(network, recurrences=most))
+    finer = network.finer or recipe.network.finer
+    return dataclasses.replace(recipe, network=dataclasses.replace(network, recurrences=most, finer=finer))
 
 
 def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:

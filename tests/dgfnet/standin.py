@@ -17,10 +17,11 @@ class Answer(NamedTuple):
 class StandIn(torch.nn.Module):
     """Reads everything that it is given, holes too, so that a caller who shows it a hole is found out."""
 
-    def __init__(self, reach=80, error=0.1, amplitude=0.05):
+    def __init__(self, reach=80, error=0.1, amplitude=0.05, finer=False):
         super().__init__()
         self._reach, self.error, self.amplitude = reach, error, amplitude
-        self.seen = []
+        self.finer = finer
+        self.seen, self.refined = [], []
 
     def reach(self, recurrences=None):
         return self._reach
@@ -37,3 +38,9 @@ class StandIn(torch.nn.Module):
         x = torch.arange(image.shape[-1])
         texture = (self.amplitude * torch.sin(x * 1.3)).expand_as(image)
         return Answer(coarse, texture, coarse + texture)
+
+    def refine(self, image, known, structure):
+        self.refined.append((image.clone(), known.clone(), structure.clone()))
+        x = torch.arange(image.shape[-1])
+        texture = (self.amplitude * torch.sin(x * 2.1)).expand_as(image)
+        return Answer(structure, texture, structure + texture + 0.5 * image * (1 - known))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgfnet import holes as holes_module
-from dgfnet.crops import REACH_MARGIN, STRIDE, Crop, Fade, network_length, plan
+from dgfnet.crops import REACH_MARGIN, STRIDE, Fade, Window, network_length, plan, windows
 from dgfnet.errors import PictureError
 from dgfnet.holes import Box, find_holes
 
@@ -78,7 +78,7 @@ def one_hole(width, height, box, depth):
 
 def test_small_holes_at_scale_one_with_room_around():
     (crop,) = plan(*one_hole(400, 300, Box(200, 150, 20, 20), 10), Box(0, 0, 400, 300), 1.0, 80, 512)
-    assert crop.scales == (1.0,)
+    assert crop.scale == 1
     assert crop.core == Box(200, 150, 20, 20)
     assert crop.box.width % STRIDE == crop.box.height % STRIDE == 0
     assert crop.box.within(crop.core.grown(64)) == crop.core.grown(64)
@@ -87,15 +87,15 @@ def test_small_holes_at_scale_one_with_room_around():
 
 def test_deep_holes_go_down_in_scale():
     (crop,) = plan(*one_hole(3000, 3000, Box(1000, 1000, 801, 801), 401), Box(0, 0, 3000, 3000), 1.0, 84, 512)
-    assert crop.scales[0] == pytest.approx(80 / 401, rel=0.01)
-    assert max(crop.box.width, crop.box.height) * crop.scales[0] <= 512 + 1
+    assert crop.scale == pytest.approx(80 / 401, rel=0.01)
+    assert max(crop.box.width, crop.box.height) * crop.scale <= 512 + 1
 
 
 def test_thin_holes_are_cut_into_crops_that_fade():
     picture = Box(0, 0, 2000, 200)
     crops = plan(*one_hole(2000, 200, Box(0, 100, 2000, 8), 4), picture, 1.0, 80, 512)
     assert len(crops) > 4
-    assert {crop.scales for crop in crops} == {(1.0,)}
+    assert {crop.scale for crop in crops} == {1.0}
     total = np.zeros((200, 2000))
     for crop in crops:
         assert max(crop.box.width, crop.box.height) <= 512
@@ -123,8 +123,26 @@ def test_near_holes_share_a_crop_and_far_ones_do_not():
 
 
 def test_a_share_fades_across_its_own_border():
-    crop = Crop(None, Box(10, 0, 8, 2), Fade(left=2), Box(0, 0, 30, 2), (1.0,))
+    crop = Window(Box(10, 0, 8, 2), Fade(left=2), Box(0, 0, 30, 2))
     np.testing.assert_allclose(crop.share()[0], [0.125, 0.375, 0.625, 0.875] + [1] * 6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(8, 400), st.integers(8, 400), st.integers(0, 2**31))
+def test_windows_cover_a_hole_once(width, height, seed):
+    rng = np.random.default_rng(seed)
+    hole = np.zeros((height, width), bool)
+    for _ in range(rng.integers(1, 4)):
+        x, y = rng.integers(width), rng.integers(height)
+        hole[y : y + rng.integers(1, height), x : x + rng.integers(1, width)] = True
+    whole = Box(0, 0, width, height)
+    total = np.zeros(hole.shape)
+    for window in windows(hole, 128, 24):
+        assert window.box.within(whole) == window.box
+        assert window.target.within(window.box) == window.target
+        assert max(window.box.width, window.box.height) <= 128 + STRIDE
+        total[window.target.slices] += window.share()
+    np.testing.assert_allclose(total[hole], 1, atol=1e-5)
 
 
 @settings(max_examples=60, deadline=None)
@@ -149,7 +167,7 @@ def test_any_mask_is_covered_once_within_reach(width, height, seed, context, rea
     for crop in plan(hole_map, found, picture, context, reach, 128):
         assert crop.box.within(picture) == crop.box
         assert crop.target.within(crop.box) == crop.target
-        assert crop.scales[0] * crop.hole.depth <= max(reach - REACH_MARGIN, 1) + 1e-6
-        assert network_length(max(crop.box.width, crop.box.height) * crop.scales[0] - 0.5) <= 128
+        assert crop.scale * crop.hole.depth <= max(reach - REACH_MARGIN, 1) + 1e-6
+        assert network_length(max(crop.box.width, crop.box.height) * crop.scale - 0.5) <= 128
         total[crop.target.slices] += crop.share() * hole_map.own(crop.hole, crop.target)
     np.testing.assert_allclose(total[mask], 1, atol=1e-5)

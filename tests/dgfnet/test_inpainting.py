@@ -163,6 +163,50 @@ def test_scale_follows_the_depth_of_the_hole():
         assert (seen * (1 - known)).abs().max() == 0
 
 
+def test_deep_holes_are_refined_up_to_the_pictures_own_scale():
+    """Two steps of two here; each sees the picture at its scale, blank in the hole, and the fill from below."""
+    network = StandIn(reach=44, finer=True)
+    image, hole = gradient(600, 700), disc(600, 700, 300, 300, 158)
+    fill = Inpainter(network, max_side=256).fill(image, hole)
+    plain = Inpainter(StandIn(reach=44), max_side=256).fill(image, hole)
+    assert fill.scales == plain.scales
+    assert len(network.refined) > 5
+    for seen, known, structure in network.refined:
+        assert max(seen.shape[-2:]) <= 256 + 16
+        assert (seen * (1 - known)).abs().max() == 0
+        assert structure.shape == seen.shape
+    inside = disc(600, 700, 300, 300, 120)[fill.bounds.slices]
+    np.testing.assert_allclose(fill.coarse[inside], plain.coarse[inside], atol=0.05)
+    sharpness = [np.abs(np.diff(f.fill - f.coarse, axis=1))[inside[:, 1:]].mean() for f in (fill, plain)]
+    assert sharpness[0] > 2 * sharpness[1]
+
+
+def test_no_step_is_taken_where_none_is_needed():
+    network = StandIn(finer=True)
+    image = gradient(600, 700)
+    Inpainter(network).fill(image, disc(600, 700, 300, 300, 30))
+    Inpainter(network).fill(image, disc(600, 700, 300, 300, 150), FillOptions(texture_strength=0))
+    assert not network.refined
+
+
+def test_refinement_never_sees_a_hole_and_stops_when_asked():
+    image, hole = gradient(300, 300), disc(300, 300, 150, 150, 90)
+    noisy = np.where(hole[..., None], np.float32(np.nan), image)
+    fills = [Inpainter(StandIn(reach=44, finer=True), max_side=128).fill(x, hole) for x in (image, noisy)]
+    np.testing.assert_array_equal(fills[0].fill, fills[1].fill)
+    told = []
+
+    def cancel(stage, fraction):
+        told.append(fraction)
+        if fraction > 0.6:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        Inpainter(StandIn(reach=44, finer=True), max_side=128).fill(image, hole, progress=cancel)
+    assert told == sorted(told)
+    assert told[-1] < 0.8
+
+
 def test_long_thin_holes_keep_their_scale_and_meet_without_a_seam():
     image, mask = gradient(80, 900), np.zeros((80, 900), bool)
     mask[36:44, 10:890] = True

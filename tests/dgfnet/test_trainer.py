@@ -16,7 +16,7 @@ def losses_of(trainer, steps):
 
 
 def test_resumed_training_is_the_same_to_the_bit(recipe, bank, tmp_path):
-    recipe = replace(recipe, refine=True)
+    recipe = replace(recipe, network=replace(recipe.network, finer=True))
     features = VGGFeatures()
     straight = Trainer(recipe, bank, features)
     expected = losses_of(straight, 4)
@@ -94,7 +94,10 @@ def test_a_checkpoint_of_another_network_is_refused(recipe, bank):
 
 def test_the_second_role_is_trained(recipe, bank):
     """The coarse branch learns nothing from it; texture branch and fusion do, at 16 and 32 px."""
-    plain, both = (Trainer(replace(recipe, refine=refine), bank, VGGFeatures()) for refine in (False, True))
+    plain, both = (
+        Trainer(replace(recipe, network=replace(recipe.network, finer=finer)), bank, VGGFeatures())
+        for finer in (False, True)
+    )
     first, second = (next(trainer.run(1)) for trainer in (plain, both))
     assert {name for name in second if name not in first} == {
         f"finer {branch} {term}" for branch in ("texture", "fused") for term in ("hole", "valid", "perceptual", "style")

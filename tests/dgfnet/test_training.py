@@ -27,7 +27,7 @@ def test_the_papers_numbers():
     assert PAPER.texture == LossWeights(50, 50, 0.1, 180)
     assert PAPER.fused == LossWeights(50, 50, 0.1, 180, 0.1)
     assert [(s.rate, s.batch, s.size) for s in PAPER.stages] == [(5e-4, 6, 256), (5e-5, 6, 256)]
-    assert PAPER.network == DGFNetConfig() == replace(FULL.network, membrane=False)
+    assert PAPER.network == DGFNetConfig() == replace(FULL.network, membrane=False, finer=False)
     assert not PAPER.deviations
 
 
