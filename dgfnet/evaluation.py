@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         "photographs": f"{len(cases.numbers)} from {', '.join(pathlib.Path(s).name for s in arguments.pictures)}",
         "cases": f"{len(cases)} of {cases.size} x {cases.size} px, seed {cases.seed}",
     }
-    text = _write(judgement, settings, out)
+    text = write(judgement, settings, out)
     print(text)
     print(f"{len(cases)} cases; tables, report.html and sheets in {out}", file=sys.stderr)
     return 0
@@ -210,7 +210,7 @@ def _label(weights: str | None) -> str:
     return path.resolve().parent.name if path.stem == "weights" else path.stem
 
 
-def _write(judgement: Judgement, settings: dict[str, str], out: pathlib.Path) -> str:
+def write(judgement: Judgement, settings: dict[str, str], out: pathlib.Path) -> str:
     """Write every output; returns the Markdown."""
     scores, reference = judgement.scores, judgement.reference
     rows = means(scores, judgement.frechet())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from dgfnet.patchmatch import patchmatch
 Filler = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
 """(name of the case, RGB uint8 [H, W, 3] with a black hole, hole bool [H, W]) -> RGB uint8; the hole only is used."""
 
+Stage = Literal["final", "enlarged", "coarse"]
 _BORDER = 16  # OpenCV's fillers read beyond a hole that touches the picture's border
 
 
@@ -66,9 +68,10 @@ CLASSICAL: dict[str, Filler] = {
 }
 
 
-def network(net: DGFNet, stage: str = "fused") -> Filler:
-    """DGFNet through the fill pipeline; `coarse` shows its coarse branch alone."""
-    inpainter = Inpainter(net if stage == "fused" else CoarseOnly(net), next(net.parameters()).device)
+def network(net: DGFNet, stage: Stage = "final") -> Filler:
+    """DGFNet through the fill pipeline, or less: deep holes `enlarged` instead of refined, or its `coarse` branch."""
+    inpainter = Inpainter(CoarseOnly(net) if stage == "coarse" else net, next(net.parameters()).device)
+    inpainter.finer = net.finer and stage == "final"
 
     def fill(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         return inpainter.fill(picture, hole).compose(picture)
@@ -80,7 +83,8 @@ class CoarseOnly:
     """A network whose final picture is its coarse one."""
 
     def __init__(self, net: DGFNet) -> None:
-        self.reach, self.recurrences_for, self._net = net.reach, net.recurrences_for, net
+        self.reach, self.recurrences_for, self.refine, self._net = net.reach, net.recurrences_for, net.refine, net
+        self.finer = False
 
     def __call__(self, image: torch.Tensor, known: torch.Tensor, recurrences: int | None = None) -> Output:
         """As `DGFNet.forward`."""

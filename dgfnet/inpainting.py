@@ -101,11 +101,17 @@ class Level(NamedTuple):
 
 
 class Inpainter:
-    """Fills holes with a network that stays in memory. Deterministic: the same input gives the same bytes."""
+    """Fills holes with a network that stays in memory. Deterministic: the same input gives the same bytes.
+
+    Attributes:
+        finer: refine deep holes up to the picture's own scale; to begin with, if the network was trained for it.
+        bfloat16: convolutions in bfloat16; to begin with, if the device is good at it.
+    """
 
     def __init__(self, network: Network, device: str | torch.device = "cpu", max_side: int = MAX_SIDE) -> None:
         self.device = torch.device(device)
         self.bfloat16 = has_bfloat16(self.device)
+        self.finer = network.finer
         if isinstance(network, torch.nn.Module):
             network = network.to(self.device)
             if self.bfloat16:
@@ -286,7 +292,7 @@ class _CropJob:
     def _finer_scales(self, scale: float) -> list[float]:
         """Scales at which the fill is refined, in equal steps of up to a factor of 2 (as trained), the finest last."""
         finest = min(1.0, math.sqrt(MAX_REFINED / (self.crop.box.width * self.crop.box.height)))
-        if not self.inpainter.network.finer or self.options.texture_strength == 0 or finest <= scale:
+        if not self.inpainter.finer or self.options.texture_strength == 0 or finest <= scale:
             return []
         steps = math.ceil(math.log2(finest / scale) - 1e-6)
         return [scale * (finest / scale) ** (step / steps) for step in range(1, steps + 1)]

@@ -34,8 +34,8 @@ class Stage:
 class Recipe:
     """A whole training run.
 
-    `recurrences` is the range that is drawn from at each step. A `network.finer` is also trained one scale finer, on the
-    picture that it made at half the size. `start` names the weights to begin with; none: random ones.
+    `recurrences` is the range that is drawn from at each step. A network that is `finer` is also trained one scale
+    finer, on the picture that it made at half the size. `start` names the weights to begin with; none: random ones.
     """
 
     name: str

@@ -1,0 +1,67 @@
+"""What refinement at a picture's own scale brings in holes too deep for the network, beside enlarging the fill.
+
+    python benchmarks/refinement.py PHOTOGRAPHS... [--weights W] [--size 512] [--limit N]
+        [--masks FOLDER --holes-are white] [--squeezenet FILE] [--out FOLDER]
+
+The same weights and cases both ways, in turn. Prints the table of `dgfnet evaluate`, and how much longer the refined
+fill takes (median of ratios); writes the report and sheets of the worst cases. Photographs smaller than `--size` would
+have to be enlarged first: they are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import statistics
+import time
+
+import torch
+
+from dgfnet import fillers, model
+from dgfnet.cases import CaseSet, MaskFiles
+from dgfnet.data import read_pictures
+from dgfnet.evaluation import Judgement, write
+from dgfnet.perception import load_squeezenet
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", nargs="+")
+    parser.add_argument("--weights")
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--limit", type=int, default=20)
+    parser.add_argument("--masks", type=pathlib.Path)
+    parser.add_argument("--holes-are", choices=("white", "black"), default="white")
+    parser.add_argument("--squeezenet", metavar="FILE")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"))
+    given = parser.parse_args()
+
+    net = model.load(given.weights, given.device)
+    columns = {stage: fillers.network(net, stage) for stage in ("enlarged", "final")}
+    masks = MaskFiles(given.masks, given.holes_are) if given.masks else None
+    cases = CaseSet(given.pictures, () if masks else ("square", "object"), given.size, None, masks=masks)
+    large = [n for n, (_, picture) in enumerate(read_pictures(given.pictures)) if min(picture.size) >= given.size]
+    chosen = set(large[:: max(1, len(large) // given.limit)][: given.limit])
+    judgement = Judgement("final", [load_squeezenet(given.squeezenet)] if given.squeezenet else [])
+    ratios = []
+    for case in cases:
+        if int(case.photograph.split("-")[0]) not in chosen:
+            continue
+        filled, seconds = {}, {}
+        for name, fill in columns.items():
+            start = time.perf_counter()
+            filled[name] = fill(case.name, case.given, case.hole)
+            seconds[name] = time.perf_counter() - start
+        if (filled["final"] != filled["enlarged"]).any():
+            judgement.add(case, filled)
+            ratios.append(seconds["final"] / seconds["enlarged"])
+    given.out.mkdir(parents=True, exist_ok=True)
+    print(write(judgement, {"size": f"{given.size} px"}, given.out))
+    print(f"{len(chosen)} photographs, {len(ratios)} cases with holes out of the network's reach;")
+    print(f"refining takes {statistics.median(ratios):.2f} times as long.")
+
+
+if __name__ == "__main__":
+    main()
