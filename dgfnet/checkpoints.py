@@ -44,7 +44,18 @@ def write(trainer: Trainer, folder: pathlib.Path, part_bytes: int | None = None,
     else:
         _write_parts(state, folder, part_bytes)
         (folder / WHOLE).unlink(missing_ok=True)
-    notes = {
+    save(trainer.average, folder / "weights.partial", _notes(trainer))
+    (folder / "weights.partial").replace(folder / "weights.safetensors")
+
+
+def keep(trainer: Trainer, folder: pathlib.Path) -> None:
+    """The averaged weights as they are now, beside those to come: what a learning curve is measured on."""
+    (folder / "kept").mkdir(exist_ok=True)
+    save(trainer.average, folder / "kept" / f"step-{trainer.step:07d}.safetensors", _notes(trainer), "float16")
+
+
+def _notes(trainer: Trainer) -> dict[str, str]:
+    return {
         "recipe": trainer.recipe.name,
         "step": str(trainer.step),
         "steps": str(trainer.recipe.steps),
@@ -52,8 +63,6 @@ def write(trainer: Trainer, folder: pathlib.Path, part_bytes: int | None = None,
         "device": device_name(trainer.device),
         **({"origin": trainer.origin} if trainer.origin else {}),
     }
-    save(trainer.average, folder / "weights.partial", notes)
-    (folder / "weights.partial").replace(folder / "weights.safetensors")
 
 
 def read(folder: pathlib.Path, device: torch.device | str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ Series = dict[str, list[tuple[int, float]]]
 """Name -> (step, value) in the order of the steps."""
 
 _POINTS = 400  # of a curve; more would only make the file large
+_FEW = 30  # points that are drawn as they are
 _PANEL = (360, 200)
 _MARGIN = (56, 28, 12, 24)  # left, top, right, bottom of a panel
 _COLUMNS = 3
@@ -93,6 +94,8 @@ def _panel(name: str, points: list[tuple[int, float]]) -> str:
     baseline = _PANEL[1] - bottom + 14
     labels += f'<text x="{left}" y="{baseline}">{first}</text>'
     labels += f'<text x="{_PANEL[0] - right}" y="{baseline}" text-anchor="end">{last}</text>'
+    if len(points) < _FEW:
+        return title + frame + labels + line(levels, 'stroke-width="1.8"')
     raw, smooth = line(levels, 'stroke-opacity="0.3"'), line(_smoothed(levels), 'stroke-width="1.8"')
     return title + frame + labels + raw + smooth
 

@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     output = parser.add_argument_group("checkpoints")
     output.add_argument("--checkpoint-part-mb", type=float, metavar="MB", help="split checkpoints into such files")
+    output.add_argument("--keep-every", type=int, default=0, metavar="STEPS", help="keep the weights of then; 0: never")
     output.add_argument("--slim-checkpoint", action="store_true", help="a quarter of the size; not to the bit")
 
     machine = parser.add_argument_group("machine")
@@ -91,7 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
             trainer = Trainer(one, bank, features, device, masks, arguments.compile, start, origin)
             if checkpoints.exists(out):
                 trainer.restore(checkpoints.read(out, trainer.device))
-            session = Session(trainer, out, samples, arguments.sheet_every, part, arguments.slim_checkpoint)
+            session = Session(
+                trainer, out, samples, arguments.sheet_every, part, arguments.slim_checkpoint, arguments.keep_every
+            )
             session.run(deadline)
             if trainer.step < one.steps:
                 break
@@ -182,9 +185,10 @@ class Session:
         sheet_every: int = 0,
         part_bytes: int | None = None,
         slim: bool = False,
+        keep_every: int = 0,
     ) -> None:
         self.trainer, self.folder, self.samples, self.sheet_every = trainer, folder, samples, sheet_every
-        self.part_bytes, self.slim = part_bytes, slim
+        self.part_bytes, self.slim, self.keep_every = part_bytes, slim, keep_every
 
     def run(self, deadline: float = float("inf")) -> None:
         """Train, in all processes, until the clock `time.monotonic` shows `deadline`; the first process writes.
@@ -226,6 +230,8 @@ class Session:
         if means:
             shown = {name: f"{means[name]:.4f}" for name in ("coarse hole", "fused hole") if name in means}
             bar.set_postfix(shown | speed.text(bar.format_dict["rate"] or 0))
+        if self.keep_every and trainer.step % self.keep_every == 0:
+            checkpoints.keep(trainer, self.folder)
         if self.samples and self.sheet_every and trainer.step % self.sheet_every == 0:
             self._sheet(log, self.samples)
 

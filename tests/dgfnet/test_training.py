@@ -100,6 +100,7 @@ def test_options_reach_the_run(folder):
     (folder / "masks").mkdir()
     Image.new("L", (40, 30), 255).save(folder / "masks" / "all.png")
     words = ["--no-features", "--steps", "2", "--sheet-every", "2", "--rate-factor", "0.5", "--checkpoint-part-mb", "1"]
+    words += ["--keep-every", "1"]
     words += ["--masks", str(folder / "masks"), "--holes-are", "white", "--validation", str(folder / "pictures")]
     parser = argparse.ArgumentParser()
     training.add_arguments(parser)
@@ -107,6 +108,8 @@ def test_options_reach_the_run(folder):
     assert training.run(parser.parse_args([source, "--out", str(folder / "run"), "--device", "cpu", *words])) == 0
     assert len(list((folder / "run").glob("checkpoint-*.part"))) > 1
     assert not (folder / "run" / checkpoints.WHOLE).exists()
+    kept = sorted((folder / "run" / "kept").iterdir())
+    assert [model.load_info(file).notes["step"] for file in kept] == ["1", "2"]
     assert '"rate": 0.0005' in (folder / "run" / "recipe.json").read_text()
 
 
