@@ -38,7 +38,7 @@ def main() -> None:
     perceptions = [load_squeezenet(given.squeezenet)] if given.squeezenet else []
     series: Series = collections.defaultdict(list)
     for weights in sorted(given.weights, key=lambda file: steps(model.load_info(file).notes)):
-        fill = fillers.network(model.load(weights))
+        fill = fillers.network(model.load(weights), "network")
         judgement = Judgement("dgfnet", perceptions)
         for case in CaseSet([given.photographs], ("irregular", "square"), limit=given.limit):
             judgement.add(case, {"dgfnet": fill(case.name, case.given, case.hole)})

@@ -181,12 +181,13 @@ def _columns(arguments: argparse.Namespace) -> tuple[dict[str, fillers.Filler], 
     found: list[tuple[str, fillers.Filler]] = [(name, fillers.CLASSICAL[name]) for name in arguments.against]
     found += [(folder.resolve().name, fillers.results(folder)) for folder in arguments.results]
     if arguments.ablation:
-        networks = [(_label(path), fillers.network(model.load(path, arguments.device))) for path in arguments.ablation]
-        found += networks
-        reference = networks[0][0]
+        loaded = [(_label(path), model.load(path, arguments.device)) for path in arguments.ablation]
+        found += [(name, fillers.network(net, "network")) for name, net in loaded]
+        reference = loaded[0][0]
     else:
         net, reference = model.load(arguments.weights, arguments.device), "dgfnet"
-        found += [("coarse branch", fillers.network(net, "coarse")), (reference, fillers.network(net))]
+        found += [("coarse branch", fillers.network(net, "coarse")), ("network alone", fillers.network(net, "network"))]
+        found += [(reference, fillers.network(net))]
     columns = dict(found)
     if len(columns) < len(found):
         raise DataError(f"Two columns have the same name ({', '.join(name for name, _ in found)}); rename a folder.")

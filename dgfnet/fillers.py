@@ -12,14 +12,14 @@ import torch
 from PIL import Image
 
 from dgfnet.data import DataError
-from dgfnet.inpainting import Inpainter
+from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet, Output
 from dgfnet.patchmatch import patchmatch
 
 Filler = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
 """(name of the case, RGB uint8 [H, W, 3] with a black hole, hole bool [H, W]) -> RGB uint8; the hole only is used."""
 
-Stage = Literal["final", "enlarged", "coarse"]
+Stage = Literal["final", "network", "enlarged", "coarse"]
 _BORDER = 16  # OpenCV's fillers read beyond a hole that touches the picture's border
 
 
@@ -69,12 +69,17 @@ CLASSICAL: dict[str, Filler] = {
 
 
 def network(net: DGFNet, stage: Stage = "final") -> Filler:
-    """DGFNet through the fill pipeline, or less: deep holes `enlarged` instead of refined, or its `coarse` branch."""
+    """DGFNet through the fill pipeline, or a part of it.
+
+    `final` is what an artist gets; `network` is without patches that are copied, `enlarged` without refinement too;
+    `coarse` is the coarse branch alone.
+    """
     inpainter = Inpainter(CoarseOnly(net) if stage == "coarse" else net, next(net.parameters()).device)
-    inpainter.finer = net.finer and stage == "final"
+    inpainter.finer = net.finer and stage in ("final", "network")
+    options = FillOptions(patches=float(stage == "final"))
 
     def fill(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        return inpainter.fill(picture, hole).compose(picture)
+        return inpainter.fill(picture, hole, options).compose(picture)
 
     return fill
 

@@ -5,7 +5,7 @@ being filled: no fill depends on another, so the order of the holes does not mat
 beyond the picture. Nothing under a hole reaches the result. Memory grows with the crops, not with the picture.
 
 A hole too deep for the network is filled at a lower scale first; networks that were trained for it then refine the fill
-scale by scale, up to the picture's own, in windows.
+scale by scale, up to the picture's own, in windows. Its deep parts are rebuilt there of patches of the picture.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from dgfnet.fills import Fill, Patch
 from dgfnet.holes import Box, HoleMap, find_holes
 from dgfnet.maps import texture_maps
 from dgfnet.pictures import check_pixels, split_alpha, to_float
+from dgfnet.rebuilding import rebuilt
 
 __all__ = ["Cancelled", "Fill", "FillOptions", "Inpainter", "Patch", "PictureError", "Progress", "texture_maps"]
 
@@ -50,12 +51,14 @@ class FillOptions:
         grow: pixels by which the mask grows first.
         feather: pixels over which the fill's edge fades, inward from the grown mask's edge.
         texture_strength: 0 the smooth fill alone, 1 the whole texture.
+        patches: share of patches copied from the picture in a hole's deep parts, 0 the network's own fill.
     """
 
     context: float = 1.0
     grow: int = 0
     feather: float = 0.0
     texture_strength: float = 1.0
+    patches: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -63,6 +66,7 @@ class FillOptions:
         check_number("grow", self.grow, 0, 1000)
         check_number("feather", self.feather, 0, 1000)
         check_number("texture_strength", self.texture_strength, 0, 1)
+        check_number("patches", self.patches, 0, 1)
         if self.grow != int(self.grow):
             raise PictureError("bad_option", f"grow is {self.grow}.", "Give a whole number of pixels.")
 
@@ -240,6 +244,9 @@ class _CropJob:
             coarse, texture = self._corrected(level, coarse, fused, 1.0)
             level = self._level(values, known, step)
             coarse, fused = self._refined(level, coarse, texture, _between(report, done, len(finer)))
+        if self._has_detail and self.options.patches:
+            coarse, texture = self._corrected(level, coarse, fused, 1.0)
+            fused = self._rebuilt(level, coarse + texture, report)
         report(0.9)
         coarse, texture = self._corrected(level, coarse, fused, self.options.texture_strength)
         with self.watch("seam"):
@@ -290,12 +297,16 @@ class _CropJob:
             scale *= 0.95 * reach / depth
 
     def _finer_scales(self, scale: float) -> list[float]:
-        """Scales at which the fill is refined, in equal steps of up to a factor of 2 (as trained), the finest last."""
+        """Scales at which detail is put in, the finest last: refinement takes equal steps of up to 2, as trained."""
         finest = min(1.0, math.sqrt(MAX_REFINED / (self.crop.box.width * self.crop.box.height)))
-        if not self.inpainter.finer or self.options.texture_strength == 0 or finest <= scale:
+        if finest <= scale or not self._has_detail or not (self.inpainter.finer or self.options.patches):
             return []
-        steps = math.ceil(math.log2(finest / scale) - 1e-6)
+        steps = math.ceil(math.log2(finest / scale) - 1e-6) if self.inpainter.finer else 1
         return [scale * (finest / scale) ** (step / steps) for step in range(1, steps + 1)]
+
+    @property
+    def _has_detail(self) -> bool:
+        return self.options.texture_strength > 0
 
     def _corrected(
         self, level: Level, coarse: np.ndarray, fused: np.ndarray, strength: float
@@ -313,6 +324,8 @@ class _CropJob:
         """Coarse and fused prediction at a level, from coarse picture and texture of the level below."""
         height, width = level.known.shape
         with self.watch("refine"):
+            if not self.inpainter.finer:
+                return enlarged(coarse, width, height), enlarged(coarse + texture, width, height)
             structure = enlarged(coarse + texture, width, height, smooth=False)
             coarse = enlarged(coarse, width, height)
             fused = np.zeros_like(structure)
@@ -325,10 +338,16 @@ class _CropJob:
                 fused[part.target.slices] += part.share()[..., None] * self.inpainter.refine(*seen)[inner]
         return coarse, np.where(level.known[..., None], level.picture, fused)
 
+    def _rebuilt(self, level: Level, filled: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
+        """A level's fill with its deep parts made of patches, as far as the options ask."""
+        with self.watch("patches"):
+            found = rebuilt(filled, ~level.known, lambda fraction: report(0.6 + 0.3 * fraction))
+            return filled + np.float32(self.options.patches) * (found - filled)
+
 
 def _between(report: Callable[[float], None], step: int, steps: int) -> Callable[[float], None]:
-    """The share of a crop's progress that refinement takes, 0.3 to 0.9."""
-    return lambda fraction: report(0.3 + 0.6 * (step + fraction) / steps)
+    """The share of a crop's progress that refinement takes, 0.3 to 0.6."""
+    return lambda fraction: report(0.3 + 0.3 * (step + fraction) / steps)
 
 
 def _part_of(report: Progress, index: int, parts: int) -> Callable[[float], None]:

@@ -78,6 +78,15 @@ def _inpaint(plug_in, name):
     procedure.add_double_argument(
         "texture-strength", "_Texture strength", "0 smooth, 1 the whole texture", 0, 1, 1, READWRITE
     )
+    procedure.add_double_argument(
+        "patches",
+        "_Copied detail",
+        "Share of patches copied from the picture, deep in the hole; 0 the network's own fill",
+        0,
+        1,
+        1,
+        READWRITE,
+    )
     procedure.add_channel_argument(
         "exclude", "_Leave out (channel)", "A channel: nothing that it marks is looked at", True, READWRITE
     )

@@ -17,7 +17,7 @@ BINARY = "dgfnet-inpaint"
 REFRESH_MS = 1000
 START, STOP = 2, 3
 CHOICES = ("output", "sample")
-SLIDERS = {"context": 1.0, "grow": 1.0, "feather": 1.0, "texture-strength": 1.0, "lambda": 1.0, "sigma": 1.0}
+SLIDERS = dict.fromkeys(("context", "grow", "feather", "texture-strength", "patches", "lambda", "sigma"), 1.0)
 ADVANCED = ("exclude", "weights", "device")
 LOG_BYTES, LOG_LINES = 16384, 100
 

@@ -63,6 +63,7 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
         grow=int(settings.grow),
         feather=float(settings.feather),
         texture_strength=float(settings.texture_strength),
+        patches=float(settings.patches),
     )
     watch.lap("read")
     result = service.run(request, who(), say, wish.weights, wish.device)

@@ -111,6 +111,7 @@ def _wish(config: Any) -> filling.Wish:
         grow=int(_number(config, "grow")),
         feather=_number(config, "feather"),
         texture_strength=_number(config, "texture-strength"),
+        patches=_number(config, "patches"),
     )
     weights, device = (str(config.get_property(name) or "").strip() for name in ("weights", "device"))
     return filling.Wish(settings, config.get_property("exclude"), weights, device)

@@ -10,7 +10,13 @@ PARASITE = "dgfnet-inpaint"
 VERSION = 1
 OUTPUTS = ("layer", "group", "copy")
 SAMPLES = ("layer", "visible")
-RANGES = {"context": (0.0, 16.0), "grow": (0, 1000), "feather": (0.0, 1000.0), "texture_strength": (0.0, 1.0)}
+RANGES = {
+    "context": (0.0, 16.0),
+    "grow": (0, 1000),
+    "feather": (0.0, 1000.0),
+    "texture_strength": (0.0, 1.0),
+    "patches": (0.0, 1.0),
+}
 
 
 class BadRecord(ValueError):
@@ -23,7 +29,7 @@ class Settings:
 
     `output`: ``layer``, ``group`` (coarse and texture) or ``copy`` (a copy of the source with the fill in it).
     `sample`: what is looked at, the ``layer`` or what is ``visible``. `context`: margin around the hole, times its
-    thickness. `grow` and `feather`: pixels. `texture_strength`: 0 to 1.
+    thickness. `grow` and `feather`: pixels. `texture_strength` and `patches` (copied detail): 0 to 1.
     """
 
     output: str = "layer"
@@ -32,6 +38,7 @@ class Settings:
     grow: int = 0
     feather: float = 0.0
     texture_strength: float = 1.0
+    patches: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what no dialog can hold: scripts and parasites may say anything."""

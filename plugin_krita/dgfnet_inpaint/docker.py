@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .qt import (
     QColor,
     QComboBox,
@@ -69,6 +71,7 @@ class Panel(QWidget):
         self.grow.setValue(settings.grow)
         self.feather.setValue(settings.feather)
         self.texture_strength.setValue(round(settings.texture_strength * 100))
+        self.patches.setValue(round(settings.patches * 100))
         self._is_showing = False
 
     def show_progress(self, stage: str, fraction: float, jobs: int) -> None:
@@ -127,16 +130,26 @@ class Panel(QWidget):
         self.feather.setSuffix(" px")
         self.feather.setDecimals(1)
         self.feather.setToolTip("Fade the fill's edge, inward from the edge of the hole.")
-        self.texture_strength = QSpinBox()
-        self.texture_strength.setSuffix(" %")
+        self.texture_strength, self.patches = QSpinBox(), QSpinBox()
         self.texture_strength.setToolTip("0: the smooth fill alone. In a group it is the texture layer's opacity.")
+        self.patches.setToolTip("How much is copied from the picture, deep in the hole. 0: the network's own fill.")
+        for box in (self.texture_strength, self.patches):
+            box.setRange(0, 100)
+            box.setSuffix(" %")
         for name in ("context", "grow", "feather"):
             low, high = LIMITS[name]
             box = getattr(self, name)
             box.setRange(low, high)
-        self.texture_strength.setRange(0, 100)
-        rows = ("Output", self.output), ("Source", self.source), ("Context", self.context), ("Grow", self.grow)
-        for label, widget in (*rows, ("Feather", self.feather), ("Texture strength", self.texture_strength)):
+        rows: dict[str, Any] = {
+            "Output": self.output,
+            "Source": self.source,
+            "Context": self.context,
+            "Grow": self.grow,
+            "Feather": self.feather,
+            "Texture strength": self.texture_strength,
+            "Copied detail": self.patches,
+        }
+        for label, widget in rows.items():
             form.addRow(label, widget)
             changed = widget.currentIndexChanged if isinstance(widget, QComboBox) else widget.valueChanged
             changed.connect(lambda *_: self._choose())
@@ -186,6 +199,7 @@ class Panel(QWidget):
                     grow=self.grow.value(),
                     feather=self.feather.value(),
                     texture_strength=self.texture_strength.value() / 100,
+                    patches=self.patches.value() / 100,
                 )
             )
 

@@ -156,6 +156,7 @@ class Job:
                 grow=wanted.grow,
                 feather=wanted.feather,
                 texture_strength=wanted.texture_strength,
+                patches=wanted.patches,
             )
 
         made, report = yield from self._ask(make, scene, bounds)

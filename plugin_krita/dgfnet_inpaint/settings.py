@@ -12,7 +12,7 @@ SOURCES = ("layer", "visible")
 
 @dataclass(frozen=True)
 class Settings:
-    """One set of choices; `context`, `grow` (px), `feather` (px) and `texture_strength` as in docs/protocol.md."""
+    """One set of choices; `context`, `grow` (px), `feather` (px), `texture_strength` and `patches` as on the wire."""
 
     output: str = "layer"
     source: str = "layer"
@@ -20,13 +20,20 @@ class Settings:
     grow: int = 0
     feather: float = 0.0
     texture_strength: float = 1.0
+    patches: float = 1.0
 
     def as_map(self) -> dict[str, Any]:
         """For the layer's record."""
         return asdict(self)
 
 
-LIMITS = {"context": (0.25, 16.0), "grow": (0, 1000), "feather": (0.0, 1000.0), "texture_strength": (0.0, 1.0)}
+LIMITS = {
+    "context": (0.25, 16.0),
+    "grow": (0, 1000),
+    "feather": (0.0, 1000.0),
+    "texture_strength": (0.0, 1.0),
+    "patches": (0.0, 1.0),
+}
 
 
 def from_map(values: Mapping[str, Any]) -> Settings:

@@ -14,7 +14,7 @@ class InpaintRequest:
 
     `space` is the image's encoding: ``srgb`` (display-referred) or ``linear``. `output` is ``layer`` or ``group``
     (coarse and texture layers, with `encoding` from `pixels.grain_merge_encoding`). `context` is the margin as a
-    multiple of the hole's size, `grow` and `feather` are pixels, `texture_strength` is 0 to 1.
+    multiple of the hole's size, `grow` and `feather` are pixels, `texture_strength` and `patches` are 0 to 1.
     """
 
     image: Array
@@ -25,6 +25,7 @@ class InpaintRequest:
     grow: int | None = None
     feather: float | None = None
     texture_strength: float | None = None
+    patches: float | None = None
     encoding: Mapping[str, Any] | None = None
 
     @property
@@ -34,7 +35,7 @@ class InpaintRequest:
 
     def fields(self) -> dict[str, Any]:
         """The header's fields but the job."""
-        names = ("output", "context", "grow", "feather", "texture_strength", "encoding")
+        names = ("output", "context", "grow", "feather", "texture_strength", "patches", "encoding")
         return {"task": "inpaint", "space": self.space, "options": _given(self, {name: name for name in names})}
 
 

@@ -78,8 +78,9 @@ def test_options_reach_the_fill(tmp_path, weights, monkeypatch):
     command = ["inpaint", source, mask, "-o", str(tmp_path / "out.png"), "--weights", weights]
     assert main(command) == 0
     every = ["--context", "2", "--grow", "4", "--feather", "1.5", "--texture-strength", "0.25"]
+    every += ["--patches", "0.5"]
     assert main([*command, *every]) == 0
-    assert seen == [FillOptions(), FillOptions(2.0, 4, 1.5, 0.25)]
+    assert seen == [FillOptions(), FillOptions(2.0, 4, 1.5, 0.25, 0.5)]
     assert main([*command, "--grow", "-1"]) == 1
 
 

@@ -116,7 +116,7 @@ def test_every_byte_outside_the_mask_stays(name, dtype):
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_channels(channels):
     image, mask = gradient(90, 100, channels), disc(90, 100, 50, 45, 20)
-    fill = Inpainter(StandIn(amplitude=0)).fill(image, mask)
+    fill = Inpainter(StandIn(amplitude=0)).fill(image, mask, FillOptions(patches=0))
     assert fill.fill.shape == (*fill.alpha.shape, 3)
     result = fill.compose(image)
     assert result.shape == image.shape
@@ -167,8 +167,9 @@ def test_deep_holes_are_refined_up_to_the_pictures_own_scale():
     """Two steps of two here; each sees the picture at its scale, blank in the hole, and the fill from below."""
     network = StandIn(reach=44, finer=True)
     image, hole = gradient(600, 700), disc(600, 700, 300, 300, 158)
-    fill = Inpainter(network, max_side=256).fill(image, hole)
-    plain = Inpainter(StandIn(reach=44), max_side=256).fill(image, hole)
+    alone = FillOptions(patches=0)
+    fill = Inpainter(network, max_side=256).fill(image, hole, alone)
+    plain = Inpainter(StandIn(reach=44), max_side=256).fill(image, hole, alone)
     assert fill.scales == plain.scales
     assert len(network.refined) > 5
     for seen, known, structure in network.refined:

@@ -48,6 +48,7 @@ CASES = (
     Case("selection at the corner", select=(("rectangle", 0, 0, 30, 24),)),
     Case("grow, feather, context", arguments={"grow": 5, "feather": 4.0, "context": 2.0}),
     Case("texture strength 0.5", arguments={"texture-strength": 0.5}),
+    Case("no copied detail", arguments={"patches": 0.0}),
     Case("editable group", arguments=GROUP),
     Case("editable group, feathered", soften=12.0, arguments=GROUP),
     Case("editable group, strength 0.5", arguments={**GROUP, "texture-strength": 0.5}),

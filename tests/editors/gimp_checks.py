@@ -25,7 +25,7 @@ from server.sums import lattice
 
 GRAIN_MERGE = 47  # Gimp.LayerMode
 SUM_OF_SINGLES = 1.2e-7  # any picture and texture near 0.5, added in single floats: one step of those below 1
-OPTIONS = {"context": "context", "grow": "grow", "feather": "feather", "texture-strength": "texture_strength"}
+OPTIONS = {name: name.replace("-", "_") for name in ("context", "grow", "feather", "texture-strength", "patches")}
 
 
 def inpainter(weights: Path) -> Inpainter:

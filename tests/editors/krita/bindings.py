@@ -76,6 +76,7 @@ assert "weights" in panel.device.text()
 
 panel.output.setCurrentIndex(1)
 panel.texture_strength.setValue(40)
+panel.patches.setValue(30)
 assert krita.settings["dgfnet_inpaint", "output"] == "group"
 krita.window.actions["dgfnet_inpaint"].trigger()
 wait_for(lambda: not controller.jobs)

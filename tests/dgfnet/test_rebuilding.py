@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from dgfnet import rebuilding
+from dgfnet.errors import Cancelled
+from dgfnet.inpainting import FillOptions, Inpainter
+from dgfnet.rebuilding import RIM, rebuilt
+
+
+@pytest.fixture
+def pattern():
+    """A picture that repeats every 8 px, float32 [128, 128, 3]."""
+    tile = np.random.default_rng(3).random((8, 8, 3), np.float32)
+    return np.tile(tile, (16, 16, 1))
+
+
+@pytest.fixture
+def hole():
+    hole = np.zeros((128, 128), bool)
+    hole[40:90, 44:96] = True
+    return hole
+
+
+@pytest.fixture
+def soft(pattern, hole):
+    """The pattern with a fill as of a network that knows it and is unsure: paler and blurred in the hole."""
+    blurred = gaussian_filter(pattern, (1, 1, 0))
+    return np.where(hole[..., None], blurred, pattern)
+
+
+def test_detail_comes_back_in_place(pattern, hole, soft):
+    deep = distance_transform_edt(hole) > RIM
+    before, after = (np.abs(picture - pattern)[deep].mean() for picture in (soft, rebuilt(soft, hole)))
+    assert after < 0.05 * before
+
+
+def test_only_the_deep_part_changes(hole, soft):
+    deep = distance_transform_edt(hole) > RIM
+    found = rebuilt(soft, hole)
+    assert found.dtype == soft.dtype
+    np.testing.assert_array_equal(found[~deep], soft[~deep])
+    assert (found[deep] != soft[deep]).any(axis=-1).mean() > 0.9
+
+
+def test_a_gradient_stays_one(hole):
+    y, x = np.mgrid[:128, :128].astype(np.float32) / 128
+    sky = np.stack([0.2 + 0.5 * y, 0.3 + 0.5 * y, 0.6 + 0.3 * x], axis=-1)
+    assert np.abs(rebuilt(sky, hole) - sky).max() < 0.02
+
+
+def test_equal_seeds_give_equal_fills(hole, soft):
+    np.testing.assert_array_equal(rebuilt(soft, hole), rebuilt(soft.copy(), hole))
+
+
+def test_large_levels_take_over_what_was_found_below(monkeypatch, pattern, hole, soft):
+    monkeypatch.setattr(rebuilding, "_SEARCHED", 64 * 64)
+    searched, search = set(), rebuilding.search
+
+    def watched(at, *rest):
+        searched.add(at.region.shape)
+        return search(at, *rest)
+
+    monkeypatch.setattr(rebuilding, "search", watched)
+    found = rebuilt(soft, hole)
+    assert searched == {(64, 64)}
+    deep = distance_transform_edt(hole) > RIM
+    np.testing.assert_allclose(found[deep].std(axis=0), pattern[deep].std(axis=0), rtol=0.15)
+
+
+@pytest.mark.parametrize(
+    "hole",
+    [
+        np.pad(np.ones((12, 12), bool), 30),  # no pixel of it is deep
+        np.pad(np.ones((62, 62), bool), 5),  # no patch is known
+        np.pad(np.ones((2, 2), bool), 1),
+    ],
+)
+def test_where_nothing_can_be_copied_the_fill_stays(hole):
+    picture = np.random.default_rng(0).random((*hole.shape, 3), np.float32)
+    np.testing.assert_array_equal(rebuilt(picture, hole), picture)
+
+
+def test_it_tells_how_far_it_is_and_can_be_stopped(hole, soft):
+    told = []
+    rebuilt(soft, hole, told.append)
+    assert told == sorted(told)
+    assert told[0] == 0
+    assert len(told) > 10
+
+    def stop(fraction):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        rebuilt(soft, hole, stop)
+
+
+def test_the_share_of_patches_is_an_option(pattern, hole, network):
+    full, half, none = (
+        Inpainter(network).fill(pattern, hole, FillOptions(patches=share)).fill for share in (1.0, 0.5, 0.0)
+    )
+    inside = (np.minimum(full, none) > 0) & (np.maximum(full, none) < 1)
+    assert np.abs(full - none)[inside].max() > 0.05
+    np.testing.assert_allclose(half[inside], (full + none)[inside] / 2, atol=1e-5)
