@@ -104,6 +104,7 @@ def model_card(
 | coarse branch | predicts {"what is added to a membrane over the hole" if config.membrane else "the picture"} |
 | fusion | {config.fusion} |
 | recurrences | up to {config.recurrences} |
+| refinement of deep holes | {"trained" if config.finer else "not trained: their fill is enlarged"} |
 | training | {notes.get("step", "?")} of {notes.get("steps", "?")} steps, {notes.get("hours", "?")} hours |
 | begun with | {notes.get("origin", "random weights")} |
 | device | {notes.get("device", "?")} |
@@ -131,11 +132,9 @@ weights with decay {recipe["average"]:g}; bfloat16 convolutions. Perceptual and 
 Deviations from the paper: {"; ".join(recipe["deviations"]) or "none"}.
 
 {judged}## Limits
-- The network sees at most 512 px of a crop; larger holes are filled at a lower resolution and look softer than their
-  surroundings.
+- The network fills at most {reach(config.recurrences)} px inwards from a hole's border, and sees at most 512 px of a
+  crop: larger holes are filled at a lower scale first, and get their detail from refinement and from patches of the picture.
 - It continues what surrounds a hole. It does not invent objects, faces or text.
-- It fills at most {reach(config.recurrences)} px inwards from a hole's border at network scale; deeper holes are
-  scaled down first.
 {"".join(f"- {failure}{chr(10)}" for failure in failures)}
 How the weights came about is in docs/training-log.md; how to go on from them with pictures of one's own, in
 docs/training.md.
