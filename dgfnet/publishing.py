@@ -133,7 +133,7 @@ Deviations from the paper: {"; ".join(recipe["deviations"]) or "none"}.
 
 {judged}## Limits
 - The network fills at most {reach(config.recurrences)} px inwards from a hole's border, and sees at most 512 px of a
-  crop: larger holes are filled at a lower scale first, and get their detail from refinement and from patches of the picture.
+  crop: larger holes are filled at a lower scale first, and get detail from refinement and from patches of the picture.
 - It continues what surrounds a hole. It does not invent objects, faces or text.
 {"".join(f"- {failure}{chr(10)}" for failure in failures)}
 How the weights came about is in docs/training-log.md; how to go on from them with pictures of one's own, in

@@ -99,7 +99,7 @@ def test_the_command_writes_tables_report_and_sheets(pictures, tmp_path, network
     words = ("--kinds", "square", "--out", out, "--weights", weights, "--against", "telea", "--results", others)
     assert evaluate(pictures, *words) == 0
     rows = read(out / "scores.csv")
-    assert {row["filler"] for row in rows} == {"telea", "pictures", "coarse branch", "dgfnet"}
+    assert {row["filler"] for row in rows} == {"telea", "pictures", "coarse branch", "network alone", "dgfnet"}
     assert len(rows) == 9 * 4
     assert (out / "table.md").read_text() in capsys.readouterr().out
     assert len(list(out.glob("worst-*.png"))) == 3

@@ -46,7 +46,9 @@ def test_only_the_deep_part_changes(hole, soft):
 def test_a_gradient_stays_one(hole):
     y, x = np.mgrid[:128, :128].astype(np.float32) / 128
     sky = np.stack([0.2 + 0.5 * y, 0.3 + 0.5 * y, 0.6 + 0.3 * x], axis=-1)
-    assert np.abs(rebuilt(sky, hole) - sky).max() < 0.02
+    error = np.abs(rebuilt(sky, hole) - sky)[hole]  # no other part of the picture has these colours
+    assert error.mean() < 0.008
+    assert error.max() < 0.04
 
 
 def test_equal_seeds_give_equal_fills(hole, soft):
