@@ -100,13 +100,13 @@ def test_the_command_writes_tables_report_and_sheets(pictures, tmp_path, network
     assert evaluate(pictures, *words) == 0
     rows = read(out / "scores.csv")
     assert {row["filler"] for row in rows} == {"telea", "pictures", "coarse branch", "network alone", "dgfnet"}
-    assert len(rows) == 9 * 4
+    assert len(rows) == 9 * 5
     assert (out / "table.md").read_text() in capsys.readouterr().out
     assert len(list(out.glob("worst-*.png"))) == 3
-    assert len(read(out / "table.csv")) == 3 * 4
+    assert len(read(out / "table.csv")) == 3 * 5
     assert {row["reference"] for row in read(out / "differences.csv")} == {"dgfnet"}
     page = (out / "report.html").read_text()
-    assert page.count("<img") == 9 * 6  # given, four fillers, truth
+    assert page.count("<img") == 9 * 7  # given, five fillers, truth
     assert page.count("<svg") == 5
     assert "telea" in page
 

@@ -52,7 +52,7 @@ def test_the_card_is_written_from_the_records(finished):
     )
     card = (finished / "out" / "MODEL_CARD.md").read_text()
     assert "Interim" in card
-    assert "scaled down first.\n- Faces.\n\n" in card
+    assert "objects, faces or text.\n- Faces.\n\n" in card
     assert "7 of 9 steps, 1.50 hours" in card
     assert "2 photographs: 1 under CC0-1.0, 1 under CC-BY-4.0" in card
     assert "three photographs.\n\n| hole | filler |" in card
