@@ -2,8 +2,8 @@
 
 Far from its border a hole leaves the network guessing, and what it guesses is the mean of what could be there: the
 right colours in the right places, but soft. Patches of the picture itself are sharp, but know nothing of what belongs
-where. So the fill leads the search for patches: they must be like it, and like its rim, which stays as the network made
-it.
+where. So the fill leads the search for patches: blurred, they must be like it, blurred (a soft fill must not ask for
+soft patches), and they must fit each other and the fill's rim, which stays as the network made it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from dgfnet.patches import PATCH, Level, as_field, enlarged, level, patches_at, search, vote
 
 RIM = 8
 """Pixels from a hole's border up to which the network's fill stays."""
-_SMALLEST = 48  # shortest side, in px, of the coarsest level
+_SMALLEST = 24  # shortest side, in px, of the coarsest level
 _FEWEST_SOURCES = 32
+_FIRST_ROUNDS = 5  # of search by the blurred fill alone
 _ROUNDS = (10, 3)  # rounds of search and vote at the coarsest and at the finest level that is searched
-_LEAD = (0.5, 0.3)  # the network's share in what patches are compared with, there and there
+_LEAD = (0.8, 0.5)  # the network's share in the blurred part of what patches are compared with, there and there
+_BLUR = 2.0  # px of a level: standard deviation
 _SHIFT = 8.0  # of 255: copies follow a sky's gradient
 _SEARCHED = 400_000  # pixels; levels above take over the answers of the level below
 
@@ -50,21 +52,32 @@ def rebuilt(
     field = np.empty((0, 0, 2), int)
     for index, at in enumerate(levels):
         report(index / len(levels))
-        lead = at.image[at.region]
-        if index:
-            found = enlarged(field, at, rng)
-            vote(at, found, np.zeros(len(found)))
-        else:
-            found = at.sources[rng.integers(len(at.sources), size=len(at.targets))]
+        lead = _blurred(at.image)
+        found = enlarged(field, at, rng) if index else _first_found(at, lead, rng)
+        vote(at, found, np.zeros(len(found)))
         if index < searched:
             sources = patches_at(at.image, at.sources)
             for step in range(rounds[index]):
                 report((index + step / rounds[index]) / len(levels))
-                at.image[at.region] += leads[index] * (lead - at.image[at.region])
+                at.image[at.region] += leads[index] * (lead - _blurred(at.image))[at.region]
                 found, distance = search(at, sources, found, rng)
                 vote(at, found, distance)
         field = as_field(at, found)
     return np.where(levels[-1].region[..., None], levels[-1].image / 255, picture)
+
+
+def _blurred(image: np.ndarray) -> np.ndarray:
+    return np.asarray(gaussian_filter(image, (_BLUR, _BLUR, 0)))
+
+
+def _first_found(at: Level, lead: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Sources [N, 2] that look like the lead when blurred."""
+    blurred = at._replace(image=lead)
+    sources = patches_at(lead, at.sources)
+    found = at.sources[rng.integers(len(at.sources), size=len(at.targets))]
+    for _ in range(_FIRST_ROUNDS):
+        found, _distance = search(blurred, sources, found, rng)
+    return found
 
 
 def _levels(image: np.ndarray, hole: np.ndarray) -> list[Level]:
