@@ -21,14 +21,16 @@ SCRATCHES = (
     [(300, 20), (380, 120), (330, 230)],
     [(20, 250), (160, 140), (300, 200), (430, 150)],
 )
+ROCKET = [(300, 95), (345, 95), (352, 330), (370, 335), (375, 425), (275, 425), (280, 330), (296, 330)]
 PATCH = [(283, 370), (330, 362), (337, 402), (290, 410)]
 
 
 def main(out: Path) -> None:
-    """Fill scratches across one photograph and an object in another."""
+    """Take a rocket, scratches and a badge out of three photographs."""
     inpainter = Inpainter(model.load())
     rows = []
-    for photograph, draw in ((skimage.data.chelsea(), _scratches), (skimage.data.astronaut(), _patch)):
+    cases = (skimage.data.rocket(), _rocket), (skimage.data.chelsea(), _scratches), (skimage.data.astronaut(), _patch)
+    for photograph, draw in cases:
         canvas = Image.new("L", (photograph.shape[1], photograph.shape[0]))
         draw(ImageDraw.Draw(canvas))
         mask = np.asarray(canvas)
@@ -36,6 +38,10 @@ def main(out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(rows).save(out, optimize=True)
     print(out)
+
+
+def _rocket(draw: ImageDraw.ImageDraw) -> None:
+    draw.polygon(ROCKET, fill=255)
 
 
 def _scratches(draw: ImageDraw.ImageDraw) -> None:

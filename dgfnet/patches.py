@@ -6,10 +6,11 @@ vote for the pixels of the region. `patchmatch` fills a hole that way alone, `re
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt, maximum_filter, uniform_filter
 
 RADIUS = 3  # patches of 7 x 7 px
 PATCH = 2 * RADIUS + 1
@@ -36,7 +37,8 @@ def level(image: np.ndarray, region: np.ndarray, unknown: np.ndarray, shift: flo
 
 def _touched(pixels: np.ndarray) -> np.ndarray:
     """bool [H - 6, W - 6]: the patches that hold one of the pixels."""
-    return maximum_filter(pixels, PATCH)[RADIUS:-RADIUS, RADIUS:-RADIUS]
+    grown = cv2.dilate(pixels.astype(np.uint8), np.ones((PATCH, PATCH), np.uint8))
+    return grown[RADIUS:-RADIUS, RADIUS:-RADIUS] > 0
 
 
 def patches_at(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -104,18 +106,29 @@ def search(
     return found, best
 
 
-def vote(at: Level, found: np.ndarray, distance: np.ndarray) -> None:
-    """Each pixel of the region becomes the weighted mean of what the patches over it propose."""
+def depth_in(pixels: np.ndarray) -> np.ndarray:
+    """Distance of each pixel (bool [H, W]) from the nearest one that is False, float32."""
+    return cv2.distanceTransform(pixels.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def vote(at: Level, found: np.ndarray, distance: np.ndarray, every: int = 1) -> None:
+    """Each pixel of the region becomes the weighted mean of what the patches over it propose.
+
+    Args:
+        found: [N, 2], the source of each target.
+        distance: [N], of the two.
+        every: a patch speaks for each so-manieth of its pixels, both ways; 3 still has nine voices per pixel.
+    """
     first, last = at.targets.min(axis=0), at.targets.max(axis=0) + PATCH
     here = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
     region, corners = at.region[here], at.targets - first
-    depth = distance_transform_edt(region)[RADIUS:-RADIUS, RADIUS:-RADIUS]
+    depth = depth_in(region)[RADIUS:-RADIUS, RADIUS:-RADIUS]
     spread = max(float(np.quantile(distance, 0.75)), 1e-3)
     weight = _FALLOFF ** -depth[corners[:, 0], corners[:, 1]] * np.exp(-distance / (2 * spread))
-    weight = np.maximum(weight, 1e-12)[:, None]
-    total, share = np.zeros((*region.shape, 3)), np.zeros((*region.shape, 1))
+    weight = np.maximum(weight, 1e-12)[:, None].astype(np.float32)
+    total, share = np.zeros((*region.shape, 3), np.float32), np.zeros((*region.shape, 1), np.float32)
     moved = _moved(at, found)
-    for step in np.ndindex(PATCH, PATCH):
+    for step in itertools.product(range(0, PATCH, every), repeat=2):
         (y, x), (from_y, from_x) = (corners + step).T, (found + step).T
         total[y, x] += weight * (at.image[from_y, from_x] + moved)  # targets differ, so no pixel is met twice
         share[y, x] += weight
@@ -126,7 +139,7 @@ def _moved(at: Level, found: np.ndarray) -> np.ndarray:
     """[N, 3], what is added to the copies of `found` so that their mean is that of what they replace."""
     if not at.shift:
         return np.zeros((1, 3), np.float32)
-    means = uniform_filter(at.image, (PATCH, PATCH, 1))[RADIUS:-RADIUS, RADIUS:-RADIUS]
+    means = cv2.blur(at.image, (PATCH, PATCH))[RADIUS:-RADIUS, RADIUS:-RADIUS]
     there, here = (means[corners[:, 0], corners[:, 1]] for corners in (found, at.targets))
     return (here - there).clip(-at.shift, at.shift)
 

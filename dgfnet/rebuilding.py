@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from dgfnet.patches import PATCH, Level, as_field, enlarged, level, patches_at, search, vote
+from dgfnet.patches import PATCH, Level, as_field, depth_in, enlarged, level, patches_at, search, vote
 
 RIM = 8
 """Pixels from a hole's border up to which the network's fill stays."""
@@ -52,10 +52,11 @@ def rebuilt(
     field = np.empty((0, 0, 2), int)
     for index, at in enumerate(levels):
         report(index / len(levels))
-        lead = _blurred(at.image)
+        is_searched = index < searched
+        lead = _blurred(at.image) if is_searched else at.image
         found = enlarged(field, at, rng) if index else _first_found(at, lead, rng)
-        vote(at, found, np.zeros(len(found)))
-        if index < searched:
+        vote(at, found, np.zeros(len(found)), every=1 if is_searched else 3)
+        if is_searched:
             sources = patches_at(at.image, at.sources)
             for step in range(rounds[index]):
                 report((index + step / rounds[index]) / len(levels))
@@ -67,7 +68,7 @@ def rebuilt(
 
 
 def _blurred(image: np.ndarray) -> np.ndarray:
-    return np.asarray(gaussian_filter(image, (_BLUR, _BLUR, 0)))
+    return cv2.GaussianBlur(image, (0, 0), _BLUR)
 
 
 def _first_found(at: Level, lead: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -82,7 +83,7 @@ def _first_found(at: Level, lead: np.ndarray, rng: np.random.Generator) -> np.nd
 
 def _levels(image: np.ndarray, hole: np.ndarray) -> list[Level]:
     """From coarse to fine, each half the size of the next, as long as there is something to fill and to copy."""
-    region = np.asarray(distance_transform_edt(hole)) > RIM
+    region = depth_in(hole) > RIM
     levels: list[Level] = []
     while region.any() and min(hole.shape) >= (_SMALLEST if levels else PATCH):
         this = level(image, region, hole, _SHIFT)
