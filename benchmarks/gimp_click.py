@@ -29,6 +29,8 @@ STAGES = {
     "read": "pixels and mask out of GIMP",
     "server": "from the greeting to the last byte of the answer",
     "network": "of that, the network, as the server reports it",
+    "refine": "of that, refinement up to the picture's own scale",
+    "patches": "of that, detail copied from the picture",
     "seam": "of that, the colour at the seam",
     "layers": "the new layer and its pixels",
     "end": "the plug-in ends, GIMP has the layer",

@@ -35,7 +35,7 @@ __all__ = ["Cancelled", "Fill", "FillOptions", "Inpainter", "Patch", "PictureErr
 
 MAX_SIDE = 512
 """Longest side of a crop in network pixels; attention grows with its fourth power."""
-MAX_REFINED = 16_000_000
+MAX_REFINED = 8_000_000
 """Most pixels of a crop at its finest scale; what is larger is enlarged from there."""
 REFINE_MARGIN = 64
 """Pixels that refinement looks beyond its part of a hole."""
