@@ -136,7 +136,7 @@ def click(size, hole, runs):
         record = json.loads(bytes(value.get_parasite("dgfnet-inpaint").get_data()).decode())
         spent = {"start": record["began"] - called, **record["seconds"], "all": ended - called}
         spent["end"] = spent["all"] - sum(spent[stage] for stage in ("start", "read", "server", "layers"))
-        told.append({**spent, **{stage: record["report"]["seconds"][stage] for stage in ("network", "seam")}})
+        told.append({**spent, **record["report"]["seconds"]})
         image.remove_layer(value)
     with open(f"{WORK}/results/click.json", "w") as file:
         json.dump(told, file)
