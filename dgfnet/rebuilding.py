@@ -15,7 +15,7 @@ import numpy as np
 
 from dgfnet.patches import PATCH, Level, as_field, depth_in, enlarged, level, patches_at, search, vote
 
-RIM = 8
+RIM = 5
 """Pixels from a hole's border up to which the network's fill stays."""
 _SMALLEST = 24  # shortest side, in px, of the coarsest level
 _FEWEST_SOURCES = 32

@@ -73,7 +73,7 @@ def test_large_levels_take_over_what_was_found_below(monkeypatch, pattern, hole,
 @pytest.mark.parametrize(
     "hole",
     [
-        np.pad(np.ones((12, 12), bool), 30),  # no pixel of it is deep
+        np.pad(np.ones((8, 8), bool), 30),  # no pixel of it is deep
         np.pad(np.ones((62, 62), bool), 5),  # no patch is known
         np.pad(np.ones((2, 2), bool), 1),
     ],
