@@ -8,6 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 
 from dgfnet.diffusion import harmonic_fill
 from dgfnet.holes import Box, around
@@ -37,7 +38,7 @@ def selection(mask: np.ndarray, box: Box, grow: int, feather: float) -> np.ndarr
     if grow:
         alpha = _dilated(alpha, grow)
     if feather and (alpha == 0).any():
-        distance = cv2.distanceTransform((alpha > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        distance = np.asarray(distance_transform_edt(alpha > 0), np.float32)  # OpenCV's last bit is not always the same
         alpha = alpha * np.minimum(distance / np.float32(feather + 1), 1)
     return alpha[box.relative_to(around).slices]
 
@@ -48,7 +49,7 @@ def _dilated(alpha: np.ndarray, radius: int) -> np.ndarray:
         if not alpha.any():
             return alpha
         distance = cv2.distanceTransform((alpha == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        return (distance <= radius).astype(np.float32)
+        return (distance <= radius + 2e-4).astype(np.float32)  # its last bit is not always the same
     steps = np.arange(-radius, radius + 1)
     return cv2.dilate(alpha, (steps[:, None] ** 2 + steps[None] ** 2 <= radius**2).astype(np.uint8))
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 RADIUS = 3  # patches of 7 x 7 px
 PATCH = 2 * RADIUS + 1
@@ -108,7 +109,7 @@ def search(
 
 def depth_in(pixels: np.ndarray) -> np.ndarray:
     """Distance of each pixel (bool [H, W]) from the nearest one that is False, float32."""
-    return cv2.distanceTransform(pixels.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(distance_transform_edt(pixels), np.float32)  # OpenCV's differs in its last bit from call to call
 
 
 def vote(at: Level, found: np.ndarray, distance: np.ndarray, every: int = 1) -> None:
