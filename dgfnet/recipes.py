@@ -102,12 +102,12 @@ PAPER = Recipe(
 )
 """Section 4.1 of the paper. How long it trained is not printed; RFR's own number of steps stands in."""
 
-_FUSED = LossWeights(50, 50, 15, 2000, 0.1)
-"""Perceptual x 150 and style x 11: chosen by measurement, docs/training-log.md."""
+_FUSED = LossWeights(50, 50, 30, 1000, 0.1)
+"""Perceptual x 300 and style x 5.6: chosen by measurement, docs/training-log.md."""
 _VARIED = Variation(zoom=(0.85, 1.25), aspect=1.2, colour=0.2, darken=0.85)
 _OURS = (
     "the coarse branch adds to a membrane over the hole",
-    "the fused picture's perceptual loss x 150, its style loss x 11",
+    "the fused picture's perceptual loss x 300, its style loss x 5.6",
     "a random number of recurrences",
     "crops varied in scale, aspect and colour",
     "moving average of weights",
@@ -168,14 +168,14 @@ FINETUNE = replace(
     name="finetune",
     start=DEFAULT,
     stages=(
-        Stage(share=0.45, size=128, batch=4, rate=3e-4, final_rate=1e-4, frozen_norm=True),
-        Stage(share=0.55, size=192, batch=2, rate=1e-4, final_rate=2e-5, frozen_norm=True),
+        Stage(share=0.5, size=192, batch=2, rate=3e-4, final_rate=1.2e-4, frozen_norm=True),
+        Stage(share=0.5, size=256, batch=1, rate=1.2e-4, final_rate=1.5e-5, frozen_norm=True),
     ),
     steps=1_000,
     deviations=(
         *_OURS,
         "training goes on from other weights",
-        "crops of 128 and 192 px, batches of 4 and 2",
+        "crops of 192 and 256 px, batches of 2 and 1",
         "no discriminator",
         "feature losses for the fused picture only",
         "a learning rate that falls steadily",
