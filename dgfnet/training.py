@@ -159,7 +159,8 @@ def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
     units = {"step": "steps", "hours": "hours"}
     known = [f"{info.notes[name]} {unit}" for name, unit in units.items() if name in info.notes]
     before = [f"begun with {info.notes['origin']}"] if "origin" in info.notes else []
-    return load(recipe.start), ", ".join([info.name, *known, f"sha256 {info.sha256[:16]}", *before])
+    name = info.path.resolve().parent.name if info.name == "weights" else info.name  # a run's folder has the name
+    return load(recipe.start), ", ".join([name, *known, f"sha256 {info.sha256[:16]}", *before])
 
 
 def _bank(sources: list[str], recipe: Recipe, device: str, folder: pathlib.Path) -> PictureBank:
