@@ -37,12 +37,11 @@ def main() -> None:
     given = parser.parse_args()
     perceptions = [load_squeezenet(given.squeezenet)] if given.squeezenet else []
     series: Series = collections.defaultdict(list)
-    for weights in sorted(given.weights, key=lambda file: steps(model.load_info(file).notes)):
+    for done, weights in sorted((steps(model.load_info(file).notes), file) for file in given.weights):
         fill = fillers.network(model.load(weights), "network")
         judgement = Judgement("dgfnet", perceptions)
         for case in CaseSet([given.photographs], ("irregular", "square"), limit=given.limit):
             judgement.add(case, {"dgfnet": fill(case.name, case.given, case.hole)})
-        done = steps(model.load_info(weights).notes)
         means: dict[str, float] = {}
         for kind in ("irregular", "square"):
             scores = [score.figures for score in judgement.scores if score.kind == kind]

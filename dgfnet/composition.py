@@ -8,10 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 
 from dgfnet.diffusion import harmonic_fill
-from dgfnet.holes import Box, around
+from dgfnet.holes import Box, around, depth_in
 from dgfnet.pictures import from_float, split_alpha, to_float
 
 KNOWN_SHARE = 0.5
@@ -33,14 +32,13 @@ def selection(mask: np.ndarray, box: Box, grow: int, feather: float) -> np.ndarr
         float32 [height, width].
     """
     reach = grow + int(np.ceil(feather)) + 1
-    around = box.grown(reach).within(Box(0, 0, mask.shape[1], mask.shape[0]))
-    alpha = np.clip(to_float(mask[around.slices]), 0, 1)
+    nearby = box.grown(reach).within(Box(0, 0, mask.shape[1], mask.shape[0]))
+    alpha = np.clip(to_float(mask[nearby.slices]), 0, 1)
     if grow:
         alpha = _dilated(alpha, grow)
     if feather and (alpha == 0).any():
-        distance = np.asarray(distance_transform_edt(alpha > 0), np.float32)  # OpenCV's last bit is not always the same
-        alpha = alpha * np.minimum(distance / np.float32(feather + 1), 1)
-    return alpha[box.relative_to(around).slices]
+        alpha = alpha * np.minimum(depth_in(alpha > 0) / np.float32(feather + 1), 1)
+    return alpha[box.relative_to(nearby).slices]
 
 
 def _dilated(alpha: np.ndarray, radius: int) -> np.ndarray:
@@ -48,8 +46,7 @@ def _dilated(alpha: np.ndarray, radius: int) -> np.ndarray:
     if ((alpha == 0) | (alpha == 1)).all():
         if not alpha.any():
             return alpha
-        distance = cv2.distanceTransform((alpha == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        return (distance <= radius + 2e-4).astype(np.float32)  # its last bit is not always the same
+        return (depth_in(alpha == 0) <= radius).astype(np.float32)
     steps = np.arange(-radius, radius + 1)
     return cv2.dilate(alpha, (steps[:, None] ** 2 + steps[None] ** 2 <= radius**2).astype(np.uint8))
 
@@ -92,8 +89,10 @@ def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) 
     Returns:
         float32 [H, W, 3]; meant for the hole, zero beyond its neighbourhood.
     """
-    near = around(~known).grown(_NEAR).within(Box(0, 0, known.shape[1], known.shape[0])).slices
     offset = np.zeros_like(prediction)
+    if known.all():  # a hole thinner than a pixel at this scale
+        return offset
+    near = around(~known).grown(_NEAR).within(Box(0, 0, known.shape[1], known.shape[0])).slices
     offset[near] = _seam_offset(picture[near], prediction[near], known[near])
     return offset
 

@@ -197,7 +197,9 @@ def windows(hole: np.ndarray, longest: int, margin: int) -> list[Window]:
     the network's stride where it has room for that too.
     """
     whole = Box(0, 0, hole.shape[1], hole.shape[0])
-    found = []
+    found: list[Window] = []
+    if not hole.any():
+        return found
     for core, fade in _parts(around(hole), longest, margin):
         reached = core.grown(*fade).within(whole)
         pixels = hole[reached.slices]

@@ -181,7 +181,7 @@ def _columns(arguments: argparse.Namespace) -> tuple[dict[str, fillers.Filler], 
     found: list[tuple[str, fillers.Filler]] = [(name, fillers.CLASSICAL[name]) for name in arguments.against]
     found += [(folder.resolve().name, fillers.results(folder)) for folder in arguments.results]
     if arguments.ablation:
-        loaded = [(_label(path), model.load(path, arguments.device)) for path in arguments.ablation]
+        loaded = [(model.label(path), model.load(path, arguments.device)) for path in arguments.ablation]
         found += [(name, fillers.network(net, "network")) for name, net in loaded]
         reference = loaded[0][0]
     else:
@@ -202,13 +202,7 @@ def _check_device(device: str) -> None:
 
 
 def _identity(weights: str | None) -> str:
-    return f"{_label(weights)} (sha256 {model.load_info(weights).sha256[:16]})"
-
-
-def _label(weights: str | None) -> str:
-    """The name of weights; that of their folder where the file is a training run's `weights.safetensors`."""
-    path = model.find(weights)
-    return path.resolve().parent.name if path.stem == "weights" else path.stem
+    return f"{model.label(weights)} (sha256 {model.load_info(weights).sha256[:16]})"
 
 
 def write(judgement: Judgement, settings: dict[str, str], out: pathlib.Path) -> str:

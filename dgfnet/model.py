@@ -214,6 +214,16 @@ def find(weights: str | pathlib.Path | None = None) -> pathlib.Path:
     raise WeightsError(f"There are no weights called '{path}'; shipped are: {names}{hint}.")
 
 
+def label(weights: str | pathlib.Path | None = None) -> str:
+    """The name of weights; that of their folder where the file is a training run's `weights.safetensors`.
+
+    Raises:
+        WeightsError: there is no such file.
+    """
+    path = find(weights)
+    return path.resolve().parent.name if path.stem == "weights" else path.stem
+
+
 def load_info(weights: str | pathlib.Path | None = None) -> WeightsInfo:
     """Describe a weights file without loading it.
 

@@ -11,10 +11,15 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+
+from dgfnet.holes import depth_in
 
 RADIUS = 3  # patches of 7 x 7 px
 PATCH = 2 * RADIUS + 1
+SMALLEST = 24
+"""Shortest side, in px, of the coarsest level."""
+FEWEST_SOURCES = 32
+"""Of a level, but for the finest of a filler that has nothing else."""
 _JUMPS = (4, 1)
 _FALLOFF = 2.0  # a vote shrinks by this factor per px that its patch's centre lies inside the hole (paper: 1.3)
 
@@ -56,14 +61,13 @@ def as_field(at: Level, found: np.ndarray) -> np.ndarray:
 
 
 def search(
-    at: Level, sources: np.ndarray, found: np.ndarray, rng: np.random.Generator, radius: int | None = None
+    at: Level, sources: np.ndarray, found: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """One PatchMatch round for all targets at once: the neighbours' answers, shifted, then ever nearer random guesses.
 
     Args:
         sources: `patches_at` the level's sources.
         found: [N, 2], the source of each target so far.
-        radius: of the first random guess; the whole level unless given.
 
     Returns:
         The best source [N, 2] of each target, and its squared distance per value [N].
@@ -100,16 +104,11 @@ def search(
             answer = as_field(at, found)[clipped[:, 0], clipped[:, 1]]
             missing = (answer[:, :1] < 0) | (clipped != neighbour).any(axis=1, keepdims=True)
             offer(np.where(missing, -1, answer - step))
-    radius = radius or max(at.region.shape)
+    radius = max(at.region.shape)
     while radius >= 1:
         offer(found + rng.integers(-radius, radius + 1, found.shape))
         radius //= 2
     return found, best
-
-
-def depth_in(pixels: np.ndarray) -> np.ndarray:
-    """Distance of each pixel (bool [H, W]) from the nearest one that is False, float32."""
-    return np.asarray(distance_transform_edt(pixels), np.float32)  # OpenCV's differs in its last bit from call to call
 
 
 def vote(at: Level, found: np.ndarray, distance: np.ndarray, every: int = 1) -> None:
@@ -151,5 +150,9 @@ def enlarged(field: np.ndarray, at: Level, rng: np.random.Generator) -> np.ndarr
     guess = field[parent[:, 0], parent[:, 1]] * 2 + at.targets % 2
     clipped = guess.clip(0, np.array(at.is_source.shape) - 1)
     good = (guess == clipped).all(axis=1) & at.is_source[clipped[:, 0], clipped[:, 1]]
-    random = at.sources[rng.integers(len(at.sources), size=len(guess))]
-    return np.where(good[:, None], guess, random)
+    return np.where(good[:, None], guess, random_sources(at, rng))
+
+
+def random_sources(at: Level, rng: np.random.Generator) -> np.ndarray:
+    """[N, 2], any source for each target."""
+    return at.sources[rng.integers(len(at.sources), size=len(at.targets))]

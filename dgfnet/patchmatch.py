@@ -5,11 +5,21 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from dgfnet.patches import PATCH, Level, as_field, enlarged, level, patches_at, search, vote
+from dgfnet.patches import (
+    FEWEST_SOURCES,
+    PATCH,
+    SMALLEST,
+    Level,
+    as_field,
+    enlarged,
+    level,
+    patches_at,
+    random_sources,
+    search,
+    vote,
+)
 
-_SMALLEST = 24  # shortest side, in px, of the coarsest level
-_FEWEST_SOURCES = 32
-_ROUNDS = (10, 2)  # rounds of search and vote at the coarsest and at the this level
+_ROUNDS = (10, 2)  # rounds of search and vote at the coarsest and at the finest level
 
 
 def patchmatch(picture: np.ndarray, hole: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -35,7 +45,7 @@ def patchmatch(picture: np.ndarray, hole: np.ndarray, seed: int = 0) -> np.ndarr
         sources = patches_at(at.image, at.sources)
         if index == 0:
             at.image[:] = _nearest(at.image, at.region)
-            found = at.sources[rng.integers(len(at.sources), size=len(at.targets))]
+            found = random_sources(at, rng)
         else:
             found = enlarged(field, at, rng)
             vote(at, found, np.zeros(len(found)))
@@ -49,9 +59,9 @@ def patchmatch(picture: np.ndarray, hole: np.ndarray, seed: int = 0) -> np.ndarr
 def _pyramid(image: np.ndarray, hole: np.ndarray) -> list[Level]:
     """Levels from coarse to fine, each half the size of the next, as long as there are patches to copy."""
     levels: list[Level] = []
-    while min(hole.shape) >= (_SMALLEST if levels else PATCH):
+    while min(hole.shape) >= (SMALLEST if levels else PATCH):
         this = level(image, hole, hole)
-        if not hole.any() or len(this.sources) < (_FEWEST_SOURCES if levels else 1):
+        if not hole.any() or len(this.sources) < (FEWEST_SOURCES if levels else 1):
             break
         levels.insert(0, this)
         image, hole = _halved(image, hole)

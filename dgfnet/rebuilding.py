@@ -13,12 +13,23 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from dgfnet.patches import PATCH, Level, as_field, depth_in, enlarged, level, patches_at, search, vote
+from dgfnet.holes import depth_in
+from dgfnet.patches import (
+    FEWEST_SOURCES,
+    PATCH,
+    SMALLEST,
+    Level,
+    as_field,
+    enlarged,
+    level,
+    patches_at,
+    random_sources,
+    search,
+    vote,
+)
 
 RIM = 5
 """Pixels from a hole's border up to which the network's fill stays."""
-_SMALLEST = 24  # shortest side, in px, of the coarsest level
-_FEWEST_SOURCES = 32
 _FIRST_ROUNDS = 5  # of search by the blurred fill alone
 _ROUNDS = (10, 3)  # rounds of search and vote at the coarsest and at the finest level that is searched
 _LEAD = (0.8, 0.2)  # the network's share in the blurred part of what patches are compared with, there and there
@@ -75,7 +86,7 @@ def _first_found(at: Level, lead: np.ndarray, rng: np.random.Generator) -> np.nd
     """Sources [N, 2] that look like the lead when blurred."""
     blurred = at._replace(image=lead)
     sources = patches_at(lead, at.sources)
-    found = at.sources[rng.integers(len(at.sources), size=len(at.targets))]
+    found = random_sources(at, rng)
     for _ in range(_FIRST_ROUNDS):
         found, _distance = search(blurred, sources, found, rng)
     return found
@@ -85,9 +96,9 @@ def _levels(image: np.ndarray, hole: np.ndarray) -> list[Level]:
     """From coarse to fine, each half the size of the next, as long as there is something to fill and to copy."""
     region = depth_in(hole) > RIM
     levels: list[Level] = []
-    while region.any() and min(hole.shape) >= (_SMALLEST if levels else PATCH):
+    while region.any() and min(hole.shape) >= (SMALLEST if levels else PATCH):
         this = level(image, region, hole, _SHIFT)
-        if len(this.sources) < _FEWEST_SOURCES:
+        if len(this.sources) < FEWEST_SOURCES:
             break
         levels.insert(0, this)
         height, width = (n // 2 * 2 for n in hole.shape)

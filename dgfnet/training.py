@@ -21,7 +21,7 @@ from dgfnet.data import PictureBank
 from dgfnet.errors import TrainingError
 from dgfnet.features import VGGFeatures, load_features
 from dgfnet.masks import MaskFolder
-from dgfnet.model import ABLATION, DGFNet, load, load_info
+from dgfnet.model import ABLATION, DGFNet, label, load, load_info
 from dgfnet.recipes import RECIPES, Recipe, Stage
 from dgfnet.runlog import RunLog
 from dgfnet.samples import Samples
@@ -159,8 +159,7 @@ def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
     units = {"step": "steps", "hours": "hours"}
     known = [f"{info.notes[name]} {unit}" for name, unit in units.items() if name in info.notes]
     before = [f"begun with {info.notes['origin']}"] if "origin" in info.notes else []
-    name = info.path.resolve().parent.name if info.name == "weights" else info.name  # a run's folder has the name
-    return load(recipe.start), ", ".join([name, *known, f"sha256 {info.sha256[:16]}", *before])
+    return load(recipe.start), ", ".join([label(recipe.start), *known, f"sha256 {info.sha256[:16]}", *before])
 
 
 def _bank(sources: list[str], recipe: Recipe, device: str, folder: pathlib.Path) -> PictureBank:

@@ -92,3 +92,9 @@ def test_blend_never_reads_broken_floats():
     pixels = np.full((1, 2, 3), np.nan, np.float32)
     result = blend(pixels, np.full((1, 2, 3), 0.25, np.float32), np.float32([[1, 0.5]]))
     np.testing.assert_array_equal(result, np.full((1, 2, 3), 0.25))
+
+
+def test_no_hole_needs_no_correction():
+    """What becomes of a hole thinner than half a pixel of a reduced crop."""
+    picture, known = np.full((9, 12, 3), 0.5, np.float32), np.ones((9, 12), bool)
+    np.testing.assert_array_equal(seam_offset(picture, picture + 0.1, known), 0)

@@ -115,6 +115,10 @@ def test_crops_of_a_diagonal_line_leave_the_empty_parts_out():
     np.testing.assert_allclose(total[mask], 1, atol=1e-5)
 
 
+def test_no_hole_needs_no_window():
+    assert windows(np.zeros((40, 50), bool), 128, 24) == []
+
+
 def test_near_holes_share_a_crop_and_far_ones_do_not():
     mask = np.zeros((2000, 2000), bool)
     mask[100:110, 100:110] = mask[100:110, 130:140] = mask[1900:1910, 1900:1910] = True
