@@ -2,6 +2,9 @@
 
 A patch that touches the region to fill, a target, looks for the wholly known patch most like it, a source; those found
 vote for the pixels of the region. `patchmatch` fills a hole that way alone, `rebuilding` on top of a network's fill.
+
+A patch is named by the place of its top left pixel in the flat picture, `row * W + column`. So a step within a patch is
+an addition, and a step beyond the picture's side ends at a place that names no patch.
 """
 
 from __future__ import annotations
@@ -9,8 +12,9 @@ from __future__ import annotations
 import itertools
 from typing import NamedTuple
 
-import cv2
-import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from dgfnet.holes import depth_in
 
@@ -21,138 +25,198 @@ SMALLEST = 24
 FEWEST_SOURCES = 32
 """Of a level, but for the finest of a filler that has nothing else."""
 _JUMPS = (4, 1)
-_FALLOFF = 2.0  # a vote shrinks by this factor per px that its patch's centre lies inside the hole (paper: 1.3)
+_FALLOFF = 2.0  # a vote shrinks by this factor per px that its patch's centre lies inside the region (paper: 1.3)
+_AXES = 24  # principal components that patches are compared by
+_SAMPLED = 4000  # patches that show which these are
+_COMPARED = 65_536  # patches in one go
 
 
 class Level(NamedTuple):
-    """One scale: patches are named by their top left pixel, (row, column)."""
+    """One scale of a picture with a region to fill."""
 
-    image: np.ndarray  # float32 [H, W, 3], 0 to 255; changes in the region
-    region: np.ndarray  # bool [H, W], to be filled
-    is_source: np.ndarray  # bool [H - 6, W - 6], patches that may be copied
-    sources: np.ndarray  # int [S, 2], where that is
-    targets: np.ndarray  # int [N, 2], patches that touch the region
-    shift: float  # how far a copy's colour may be moved to meet what it replaces, of 255
+    image: Tensor  # [C, H, W], colours 0 to 255, then what else votes are cast on; changes in the region
+    region: Tensor  # bool [H, W], to be filled
+    unknown: Tensor  # bool [H, W], not to be copied: the region and maybe more
+    sources: Tensor  # [S], patches that may be copied
+    row: Tensor  # [H * W], where in `sources` the patch at a place is; -1: it is none
+    targets: Tensor  # [N], patches that touch the region
+    falloff: Tensor  # [N], weight of a target's vote by how deep inside the region it lies
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.region.shape[0], self.region.shape[1]
 
 
-def level(image: np.ndarray, region: np.ndarray, unknown: np.ndarray, shift: float = 0.0) -> Level:
-    """A level of an image [H, W, 3]: fill `region`, from patches without an `unknown` pixel (bool [H, W])."""
-    is_source = ~_touched(unknown)
-    return Level(image, region, is_source, np.argwhere(is_source), np.argwhere(_touched(region)), shift)
+def level(image: Tensor, region: Tensor, unknown: Tensor) -> Level:
+    """A level of an image [C, H, W]: fill `region`, from patches without an `unknown` pixel (bool [H, W])."""
+    is_source, is_target = ~_touched(unknown), _touched(region)
+    sources, targets = _places(is_source), _places(is_target)
+    index = torch.full((unknown.numel(),), -1, device=image.device)
+    index[sources] = torch.arange(len(sources), device=image.device)
+    depth = torch.from_numpy(depth_in(region.cpu().numpy())[RADIUS:-RADIUS, RADIUS:-RADIUS]).to(image.device)
+    return Level(image.contiguous(), region, unknown, sources, index, targets, _FALLOFF ** -depth[is_target].float())
 
 
-def _touched(pixels: np.ndarray) -> np.ndarray:
+def _touched(pixels: Tensor) -> Tensor:
     """bool [H - 6, W - 6]: the patches that hold one of the pixels."""
-    grown = cv2.dilate(pixels.astype(np.uint8), np.ones((PATCH, PATCH), np.uint8))
-    return grown[RADIUS:-RADIUS, RADIUS:-RADIUS] > 0
+    return F.max_pool2d(pixels[None, None].float(), PATCH, 1)[0, 0] > 0
 
 
-def patches_at(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """[N, 147] values of the patches at `corners` [N, 2]."""
-    windows = np.lib.stride_tricks.sliding_window_view(image, (PATCH, PATCH), axis=(0, 1))
-    return windows[corners[:, 0], corners[:, 1]].reshape(len(corners), -1)
+def _places(patches: Tensor) -> Tensor:
+    """The names of patches that are marked in a [H - 6, W - 6]."""
+    rows, columns = patches.nonzero(as_tuple=True)
+    return rows * (patches.shape[1] + PATCH - 1) + columns
 
 
-def as_field(at: Level, found: np.ndarray) -> np.ndarray:
-    """[H - 6, W - 6, 2]: each target's source; -1 for patches that are sources themselves."""
-    field = np.full((*at.is_source.shape, 2), -1)
-    field[at.targets[:, 0], at.targets[:, 1]] = found
-    return field
+class Likeness(NamedTuple):
+    """How patches are compared: by filters [F, C, 7, 7] whose answers are as far apart as the patches look."""
+
+    filters: Tensor
+
+    def features(self, image: Tensor, places: Tensor) -> Tensor:
+        """[n, F] of the patches at `places` [n] of an image [C, H, W]; a squared distance is one per value."""
+        width = image.shape[2]
+        rows, columns = places // width, places % width
+        top, left = int(rows.min()), int(columns.min())
+        part = image[None, :, top : int(rows.max()) + PATCH, left : int(columns.max()) + PATCH]
+        answers = F.conv2d(part.contiguous(memory_format=torch.channels_last), self.filters)[0].permute(1, 2, 0)
+        return answers[rows - top, columns - left]
+
+
+def likeness(at: Level, generator: torch.Generator, mean: float = 1.0, extra: float = 1.0) -> Likeness:
+    """The likeness of colour patches, without what little their lesser principal components add.
+
+    Args:
+        mean: weight of a patch's mean colour against its pattern.
+        extra: weight of the image's further channels, of which the mean over a patch counts.
+    """
+    chosen = torch.randint(len(at.sources), (min(_SAMPLED, len(at.sources)),), generator=generator)
+    width = at.size[1]
+    steps = (torch.arange(PATCH)[:, None] * width + torch.arange(PATCH)).flatten().to(at.image.device)
+    pixels = at.image[:3].flatten(1)[:, at.sources[chosen.to(at.image.device)][:, None] + steps]  # [3, n, 49]
+    pattern = (pixels - pixels.mean(2, keepdim=True)).transpose(0, 1).flatten(1)
+    axes = torch.linalg.eigh(pattern.T @ pattern).eigenvectors[:, -_AXES:].T.reshape(-1, 3, PATCH, PATCH)
+    more = len(at.image) - 3
+    filters = torch.zeros(len(axes) + 3 + more, 3 + more, PATCH, PATCH, device=at.image.device)
+    filters[: len(axes), :3] = axes / (3 * PATCH**2) ** 0.5
+    average = 1 / PATCH**2
+    for channel in range(3):
+        filters[len(axes) + channel, channel] = average * mean / 3**0.5
+    for channel in range(3, 3 + more):
+        filters[len(axes) + channel, channel] = average * extra / more**0.5
+    return Likeness(filters)
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Squared distances [n] between features [n, F]."""
+    return (a - b).square().sum(1)
+
+
+def nearest(sources: Tensor, wanted: Tensor) -> Tensor:
+    """For each of the features [N, F] the index of the nearest of `sources` [S, F], among all."""
+    lengths = sources.square().sum(1)
+    step = max(_COMPARED * 512 // len(sources), 1)
+    return torch.cat([(lengths - 2 * part @ sources.T).argmin(1) for part in wanted.split(step)])
 
 
 def search(
-    at: Level, sources: np.ndarray, found: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+    at: Level, sources: Tensor, wanted: Tensor, found: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """One PatchMatch round for all targets at once: the neighbours' answers, shifted, then ever nearer random guesses.
 
     Args:
-        sources: `patches_at` the level's sources.
-        found: [N, 2], the source of each target so far.
+        sources: features [S, F] of the level's sources.
+        wanted: features [N, F] of its targets.
+        found: [N], each target's source so far, as an index.
 
     Returns:
-        The best source [N, 2] of each target, and its squared distance per value [N].
+        The best source [N] of each target, and its squared distance [N].
     """
-    row = np.full(at.is_source.shape, -1)
-    row[at.is_source] = np.arange(len(at.sources))
-    wanted = patches_at(at.image, at.targets)
-    limit = np.array(at.is_source.shape) - 1
+    width, last, none = at.size[1], len(at.row) - 1, torch.full_like(found, -1)
+    found, best = found.clone(), distances(sources[found], wanted)
 
-    def distances(which: np.ndarray | slice, candidates: np.ndarray) -> np.ndarray:
-        difference = sources[row[candidates[:, 0], candidates[:, 1]]] - wanted[which]
-        distance = np.einsum("nk,nk->n", difference, difference) / difference.shape[1]
-        if at.shift:
-            mean = difference.reshape(len(difference), 3, PATCH * PATCH).mean(axis=2)
-            moved = mean.clip(-at.shift, at.shift)
-            distance += (moved * (moved - 2 * mean)).mean(axis=1)
-        return distance
-
-    found, best = found.copy(), distances(slice(None), found)
-
-    def offer(candidates: np.ndarray) -> None:
-        inside = ((candidates >= 0) & (candidates <= limit)).all(axis=1)
-        clipped = candidates.clip(0, limit)
-        new = (candidates != found).any(axis=1)  # neighbours mostly agree
-        which = np.flatnonzero(inside & new & at.is_source[clipped[:, 0], clipped[:, 1]])
-        distance = distances(which, candidates[which])
+    def offer(places: Tensor) -> None:
+        candidate = at.row[places.clamp(0, last)].where((places >= 0) & (places <= last), none)
+        which = ((candidate >= 0) & (candidate != found)).nonzero()[:, 0]  # neighbours mostly agree
+        candidate = candidate[which]
+        distance = distances(sources[candidate], wanted[which])
         better = distance < best[which]
-        found[which[better]], best[which[better]] = candidates[which[better]], distance[better]
+        found[which[better]], best[which[better]] = candidate[better], distance[better]
 
     for jump in _JUMPS:
-        for step in ((-jump, 0), (jump, 0), (0, -jump), (0, jump)):
-            neighbour = at.targets + step
-            clipped = neighbour.clip(0, limit)
-            answer = as_field(at, found)[clipped[:, 0], clipped[:, 1]]
-            missing = (answer[:, :1] < 0) | (clipped != neighbour).any(axis=1, keepdims=True)
-            offer(np.where(missing, -1, answer - step))
-    radius = max(at.region.shape)
+        for step in (-jump * width, jump * width, -jump, jump):
+            answer = as_field(at, found)[(at.targets + step).clamp(0, last)]
+            offer((answer - step).where(answer >= 0, none))
+    radius = max(at.size)
     while radius >= 1:
-        offer(found + rng.integers(-radius, radius + 1, found.shape))
+        down, across = torch.randint(-radius, radius + 1, (2, len(found)), generator=generator).to(found.device)
+        offer(at.sources[found] + down * width + across)
         radius //= 2
     return found, best
 
 
-def vote(at: Level, found: np.ndarray, distance: np.ndarray, every: int = 1) -> None:
+def as_field(at: Level, found: Tensor) -> Tensor:
+    """[H * W], the place of the source of the target at each place; -1 where no target is."""
+    field = torch.full_like(at.row, -1)
+    field[at.targets] = at.sources[found]
+    return field
+
+
+def vote(at: Level, found: Tensor, distance: Tensor | None = None, shift: float = 0.0, every: int = 1) -> None:
     """Each pixel of the region becomes the weighted mean of what the patches over it propose.
 
     Args:
-        found: [N, 2], the source of each target.
-        distance: [N], of the two.
+        found: [N], the source of each target.
+        distance: [N], of the two; the farther, the less it counts.
+        shift: how far a copy's colour may be moved to meet what it replaces, of 255.
         every: a patch speaks for each so-manieth of its pixels, both ways; 3 still has nine voices per pixel.
     """
-    first, last = at.targets.min(axis=0), at.targets.max(axis=0) + PATCH
-    here = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
-    region, corners = at.region[here], at.targets - first
-    depth = depth_in(region)[RADIUS:-RADIUS, RADIUS:-RADIUS]
-    spread = max(float(np.quantile(distance, 0.75)), 1e-3)
-    weight = _FALLOFF ** -depth[corners[:, 0], corners[:, 1]] * np.exp(-distance / (2 * spread))
-    weight = np.maximum(weight, 1e-12)[:, None].astype(np.float32)
-    total, share = np.zeros((*region.shape, 3), np.float32), np.zeros((*region.shape, 1), np.float32)
-    moved = _moved(at, found)
-    for step in itertools.product(range(0, PATCH, every), repeat=2):
-        (y, x), (from_y, from_x) = (corners + step).T, (found + step).T
-        total[y, x] += weight * (at.image[from_y, from_x] + moved)  # targets differ, so no pixel is met twice
-        share[y, x] += weight
-    at.image[here][region] = (total[region] / share[region]).astype(np.float32)
+    weight = torch.zeros(len(at.row), device=at.image.device)
+    weight[at.targets] = (at.falloff * _trust(distance)).clamp_min(1e-12)
+    field, pixels = as_field(at, found), at.region.flatten().nonzero()[:, 0]
+    image = at.image.view(len(at.image), -1)
+    moved = _moved(at, found, shift) if shift else None
+    total, share = torch.zeros_like(image[:, : len(pixels)]), torch.zeros_like(image[0, : len(pixels)])
+    for down, across in itertools.product(range(0, PATCH, every), repeat=2):
+        step = down * at.size[1] + across
+        patch = (pixels - step).clamp_min(0)
+        voice = weight[patch] * (pixels >= step)
+        copy = image[:, (field[patch] + step).clamp_min(0)]
+        if moved is not None:
+            copy[:3] += moved[:, patch]
+        total += voice * copy
+        share += voice
+    image[:, pixels] = total / share
 
 
-def _moved(at: Level, found: np.ndarray) -> np.ndarray:
-    """[N, 3], what is added to the copies of `found` so that their mean is that of what they replace."""
-    if not at.shift:
-        return np.zeros((1, 3), np.float32)
-    means = cv2.blur(at.image, (PATCH, PATCH))[RADIUS:-RADIUS, RADIUS:-RADIUS]
-    there, here = (means[corners[:, 0], corners[:, 1]] for corners in (found, at.targets))
-    return (here - there).clip(-at.shift, at.shift)
+def _trust(distance: Tensor | None) -> Tensor:
+    """Weights [N] of votes, from 1 for an equal patch."""
+    if distance is None:
+        return torch.ones(())
+    spread = max(float(torch.quantile(distance, 0.75)), 1e-3)
+    return torch.exp(-distance / (2 * spread))
 
 
-def enlarged(field: np.ndarray, at: Level, rng: np.random.Generator) -> np.ndarray:
-    """The coarser level's answers, at this level's targets; random ones where they are no sources here."""
-    parent = (at.targets // 2).clip(0, np.array(field.shape[:2]) - 1)
-    guess = field[parent[:, 0], parent[:, 1]] * 2 + at.targets % 2
-    clipped = guess.clip(0, np.array(at.is_source.shape) - 1)
-    good = (guess == clipped).all(axis=1) & at.is_source[clipped[:, 0], clipped[:, 1]]
-    return np.where(good[:, None], guess, random_sources(at, rng))
+def _moved(at: Level, found: Tensor, shift: float) -> Tensor:
+    """[3, H * W], what is added to the copies over a target's place so that their mean is that of what they replace."""
+    means = F.pad(F.avg_pool2d(at.image[None, :3], PATCH, 1)[0], (0, PATCH - 1, 0, PATCH - 1)).flatten(1)
+    moved = torch.zeros(3, len(at.row), device=at.image.device)
+    moved[:, at.targets] = (means[:, at.targets] - means[:, at.sources[found]]).clamp(-shift, shift)
+    return moved
 
 
-def random_sources(at: Level, rng: np.random.Generator) -> np.ndarray:
-    """[N, 2], any source for each target."""
-    return at.sources[rng.integers(len(at.sources), size=len(at.targets))]
+def enlarged(below: Level, found: Tensor, at: Level, generator: torch.Generator) -> Tensor:
+    """The coarser level's answers, as sources [N] of this level's targets; random ones where they are none here."""
+    (small_height, small_width), width = below.size, at.size[1]
+    row, column = at.targets // width, at.targets % width
+    parent = (row // 2).clamp_max(small_height - PATCH) * small_width + (column // 2).clamp_max(small_width - PATCH)
+    answer = as_field(below, found)[parent]
+    place = (answer // small_width * 2 + row % 2) * width + answer % small_width * 2 + column % 2
+    index = at.row[place.clamp(0, len(at.row) - 1)]
+    return torch.where((answer >= 0) & (index >= 0), index, random_sources(at, generator))
+
+
+def random_sources(at: Level, generator: torch.Generator) -> Tensor:
+    """[N], any source for each target."""
+    return torch.randint(len(at.sources), (len(at.targets),), generator=generator).to(at.targets.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.ndimage import distance_transform_edt
 
 from dgfnet.patches import (
@@ -10,10 +11,9 @@ from dgfnet.patches import (
     PATCH,
     SMALLEST,
     Level,
-    as_field,
     enlarged,
     level,
-    patches_at,
+    likeness,
     random_sources,
     search,
     vote,
@@ -38,29 +38,28 @@ def patchmatch(picture: np.ndarray, hole: np.ndarray, seed: int = 0) -> np.ndarr
     levels = _pyramid(picture.astype(np.float32), hole)
     if not levels:
         return _nearest(picture, hole)
-    rng = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(seed)
     rounds = np.linspace(*_ROUNDS, len(levels)).round().astype(int)
-    field = np.empty((0, 0, 2), int)
-    for index, (at, count) in enumerate(zip(levels, rounds, strict=True)):
-        sources = patches_at(at.image, at.sources)
-        if index == 0:
-            at.image[:] = _nearest(at.image, at.region)
-            found = random_sources(at, rng)
-        else:
-            found = enlarged(field, at, rng)
-            vote(at, found, np.zeros(len(found)))
+    found = random_sources(levels[0], generator)
+    for number, (at, count) in enumerate(zip(levels, rounds, strict=True)):
+        if number:
+            found = enlarged(levels[number - 1], found, at, generator)
+            vote(at, found)
+        alike = likeness(at, generator)
+        sources = alike.features(at.image, at.sources)
         for _ in range(count):
-            found, distance = search(at, sources, found, rng)
+            found, distance = search(at, sources, alike.features(at.image, at.targets), found, generator)
             vote(at, found, distance)
-        field = as_field(at, found)
-    return np.clip(levels[-1].image, 0, 255).round().astype(np.uint8)
+    finished = levels[-1].image.permute(1, 2, 0).numpy()
+    return np.clip(finished, 0, 255).round().astype(np.uint8)
 
 
 def _pyramid(image: np.ndarray, hole: np.ndarray) -> list[Level]:
     """Levels from coarse to fine, each half the size of the next, as long as there are patches to copy."""
     levels: list[Level] = []
     while min(hole.shape) >= (SMALLEST if levels else PATCH):
-        this = level(image, hole, hole)
+        region = torch.from_numpy(hole)
+        this = level(torch.from_numpy(_nearest(image, hole).transpose(2, 0, 1)), region, region)
         if not hole.any() or len(this.sources) < (FEWEST_SOURCES if levels else 1):
             break
         levels.insert(0, this)

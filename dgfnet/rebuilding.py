@@ -2,44 +2,56 @@
 
 Far from its border a hole leaves the network guessing, and what it guesses is the mean of what could be there: the
 right colours in the right places, but soft. Patches of the picture itself are sharp, but know nothing of what belongs
-where. So the fill leads the search for patches: blurred, they must be like it, blurred (a soft fill must not ask for
-soft patches), and they must fit each other and the fill's rim, which stays as the network made it.
+where. So the fill leads a greedy copying at a coarse scale, where it is neither flatter nor livelier than what lies
+around the hole; scale by scale, patches then find their finer likes. The fill's rim stays as the network made it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
+from dgfnet.diffusion import harmonic_fill
+from dgfnet.exemplar import copied
 from dgfnet.holes import depth_in
 from dgfnet.patches import (
     FEWEST_SOURCES,
     PATCH,
+    RADIUS,
     SMALLEST,
     Level,
-    as_field,
     enlarged,
     level,
-    patches_at,
-    random_sources,
+    likeness,
+    nearest,
     search,
     vote,
 )
+from dgfnet.rtv import gaussian_blur
 
 RIM = 5
 """Pixels from a hole's border up to which the network's fill stays."""
-_FIRST_ROUNDS = 5  # of search by the blurred fill alone
-_ROUNDS = (10, 3)  # rounds of search and vote at the coarsest and at the finest level that is searched
-_LEAD = (0.8, 0.2)  # the network's share in the blurred part of what patches are compared with, there and there
-_BLUR = 2.0  # px of a level: standard deviation
-_SHIFT = 8.0  # of 255: copies follow a sky's gradient
+_START_DEPTH = 14  # px that the hole is deep at most at the scale of the greedy copying
+_START_PIXELS = 16_384  # of that scale at most
+_ROUNDS = (12, 3)  # rounds of search and vote at the coarsest and at the finest level that is searched
 _SEARCHED = 400_000  # pixels; levels above take over the answers of the level below
+_BLUR = 2.0  # px, standard deviation: how soft the fill is taken to be at the scale where it leads
+_AROUND = 4.0  # px, standard deviation: over how much texture is averaged
+_MEAN = 0.5  # weight of a patch's mean colour against its pattern: copies are moved in colour
+_SHIFT = 8.0  # of 255, by so much: copies follow a sky's gradient
+_EVERY = 3  # of a patch's pixels that vote where nothing is searched
 
 
 def rebuilt(
-    picture: np.ndarray, hole: np.ndarray, report: Callable[[float], None] = lambda fraction: None, seed: int = 0
+    picture: np.ndarray,
+    hole: np.ndarray,
+    report: Callable[[float], None] = lambda fraction: None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
 ) -> np.ndarray:
     """Copy detail into the deep parts of a filled hole.
 
@@ -48,62 +60,112 @@ def rebuilt(
         hole: bool [H, W].
         report: is told what part of the work is done, 0 to 1; may raise to stop it.
         seed: of the random search; equal seeds give equal fills.
+        device: that searches.
 
     Returns:
         float32 [H, W, 3]; the picture but for pixels more than `RIM` px inside the hole. Where there is too little to
         copy from, the picture itself.
     """
-    levels = _levels(picture.astype(np.float32) * 255, hole)
+    region = depth_in(hole) > RIM
+    image = torch.from_numpy(picture.astype(np.float32).transpose(2, 0, 1) * 255).to(device)
+    levels = _levels(image, torch.from_numpy(region).to(device), torch.from_numpy(hole).to(device))
     if not levels:
         return picture
-    rng = np.random.default_rng(seed)
-    searched = max(sum(at.region.size <= _SEARCHED for at in levels), 1)
+    generator = torch.Generator().manual_seed(seed)
+    searched = max(sum(at.region.numel() <= _SEARCHED for at in levels), 1)
     rounds = np.linspace(*_ROUNDS, searched).round().astype(int)
-    leads = np.linspace(*_LEAD, searched)
-    field = np.empty((0, 0, 2), int)
-    for index, at in enumerate(levels):
-        report(index / len(levels))
-        is_searched = index < searched
-        lead = _blurred(at.image) if is_searched else at.image
-        found = enlarged(field, at, rng) if index else _first_found(at, lead, rng)
-        vote(at, found, np.zeros(len(found)), every=1 if is_searched else 3)
+    levels[:searched] = _with_texture(levels[:searched])
+    found = torch.empty(0)
+    for number, at in enumerate(levels):
+        report(number / len(levels))
+        is_searched = number < searched
+        found = enlarged(levels[number - 1], found, at, generator) if number else _first_found(at, generator)
+        vote(at, found, shift=_SHIFT, every=1 if is_searched else _EVERY)
         if is_searched:
-            sources = patches_at(at.image, at.sources)
-            for step in range(rounds[index]):
-                report((index + step / rounds[index]) / len(levels))
-                at.image[at.region] += leads[index] * (lead - _blurred(at.image))[at.region]
-                found, distance = search(at, sources, found, rng)
-                vote(at, found, distance)
-        field = as_field(at, found)
-    return np.where(levels[-1].region[..., None], levels[-1].image / 255, picture)
+            alike = likeness(at, generator, _MEAN)
+            sources = alike.features(at.image, at.sources)
+            for step in range(rounds[number]):
+                report((number + step / rounds[number]) / len(levels))
+                found, distance = search(at, sources, alike.features(at.image, at.targets), found, generator)
+                vote(at, found, distance, _SHIFT)
+    finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
+    return np.where(region[..., None], finished, picture)
 
 
-def _blurred(image: np.ndarray) -> np.ndarray:
-    return cv2.GaussianBlur(image, (0, 0), _BLUR)
-
-
-def _first_found(at: Level, lead: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Sources [N, 2] that look like the lead when blurred."""
-    blurred = at._replace(image=lead)
-    sources = patches_at(lead, at.sources)
-    found = random_sources(at, rng)
-    for _ in range(_FIRST_ROUNDS):
-        found, _distance = search(blurred, sources, found, rng)
-    return found
-
-
-def _levels(image: np.ndarray, hole: np.ndarray) -> list[Level]:
-    """From coarse to fine, each half the size of the next, as long as there is something to fill and to copy."""
-    region = depth_in(hole) > RIM
+def _levels(image: Tensor, region: Tensor, hole: Tensor) -> list[Level]:
+    """From coarse to fine, each half the size of the next; the coarsest is where greedy copying starts."""
     levels: list[Level] = []
     while region.any() and min(hole.shape) >= (SMALLEST if levels else PATCH):
-        this = level(image, region, hole, _SHIFT)
+        this = level(image, region, hole)
         if len(this.sources) < FEWEST_SOURCES:
             break
         levels.insert(0, this)
-        height, width = (n // 2 * 2 for n in hole.shape)
-        blocks = (height // 2, 2, width // 2, 2)
-        image = image[:height, :width].reshape(*blocks, 3).mean(axis=(1, 3))
-        region = np.asarray(region[:height, :width].reshape(blocks).sum(axis=(1, 3)) > 2)
-        hole = np.asarray(hole[:height, :width].reshape(blocks).any(axis=(1, 3)))
+        if hole.numel() <= _START_PIXELS and depth_in(hole.cpu().numpy()).max() <= _START_DEPTH:
+            break
+        image, region, hole = _halved(image), _halved(region.float()) > 0.5, _halved(hole.float()) > 0
     return levels
+
+
+def _halved(image: Tensor) -> Tensor:
+    """Means of 2 x 2 pixels of a [C, H, W] or [H, W]; an odd last row or column is left out."""
+    return F.avg_pool2d(image[None], 2)[0]
+
+
+def _with_texture(levels: list[Level]) -> list[Level]:
+    """The levels with two channels more: how lively the picture is around a pixel, across and down.
+
+    Measured at the finest of them, and in the hole a membrane: so that dull patches are not like lively surroundings.
+    """
+    finest = levels[-1]
+    texture = _expected(_gradient(finest.image[:3]), _inner(~finest.unknown, 1))
+    richer: list[Level] = []
+    for at in reversed(levels):
+        richer.insert(0, at._replace(image=torch.cat([at.image, texture])))
+        texture = _halved(texture)
+    return richer
+
+
+def _first_found(at: Level, generator: torch.Generator) -> Tensor:
+    """The sources [N] of a greedy copying at the coarsest level, led by the fill; the copy is left in its image."""
+    lead = _mean(at.image[:3], torch.ones_like(at.unknown), _BLUR)
+    width = at.size[1]
+    corners = torch.stack([at.sources // width, at.sources % width], dim=1).cpu().numpy()
+    image, origin = copied(_array(at.image), at.region.cpu().numpy(), corners, _array(lead))
+    at.image.copy_(torch.from_numpy(image).permute(2, 0, 1))
+    alike = likeness(at, generator, _MEAN)
+    found = nearest(alike.features(at.image, at.sources), alike.features(at.image, at.targets))
+    rows, columns = torch.from_numpy(origin).to(found).unbind(-1)
+    came_from = (rows * width + columns).where(rows >= 0, 0).flatten()
+    middle = RADIUS * (width + 1)
+    copy = at.row[(came_from[at.targets + middle] - middle).clamp_min(0)]
+    return copy.where((copy >= 0) & at.region.flatten()[at.targets + middle], found)
+
+
+def _expected(values: Tensor, known: Tensor) -> Tensor:
+    """Local means of what is known (bool [H, W]) of values [C, H, W], and a membrane where hardly anything is."""
+    mean = _mean(values, known, _AROUND)
+    enough = known & (gaussian_blur(known[None, None].float(), _AROUND)[0, 0] > 0.25)
+    return harmonic_fill(mean[None], enough[None, None])[0]
+
+
+def _mean(values: Tensor, known: Tensor, sigma: float) -> Tensor:
+    """Gaussian mean of the known ones (bool [H, W]) of values [C, H, W]."""
+    share = known[None, None].float()
+    return (gaussian_blur(values[None] * share, sigma) / gaussian_blur(share, sigma).clamp_min(1e-3))[0]
+
+
+def _gradient(image: Tensor) -> Tensor:
+    """[C, H, W] -> [2, H, W], absolute differences to the right and down, mean over the channels."""
+    across, down = image.diff(dim=2, append=image[:, :, -1:]), image.diff(dim=1, append=image[:, -1:])
+    return torch.stack([across.abs().mean(0), down.abs().mean(0)])
+
+
+def _inner(pixels: Tensor, margin: int) -> Tensor:
+    """bool [H, W] without what is nearer than `margin` px to its border (the picture's is none)."""
+    outside = F.max_pool2d((~pixels)[None, None].float(), 2 * margin + 1, 1, margin)
+    return outside[0, 0] == 0
+
+
+def _array(image: Tensor) -> np.ndarray:
+    """[C, H, W] -> [H, W, C] for what runs on the CPU."""
+    return np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())

@@ -84,14 +84,14 @@ def _weights(x: Tensor, sigma: float, sharpness: float) -> tuple[Tensor, Tensor]
     dx, dy = x.diff(dim=-1), x.diff(dim=-2)
     norm = torch.sqrt(F.pad(dx, (0, 1)).square() + F.pad(dy, (0, 0, 0, 1)).square()).mean(1, keepdim=True)
     sharp = 1 / norm.clamp_min(sharpness)
-    blurred = _gaussian_blur(x, sigma)
+    blurred = gaussian_blur(x, sigma)
     wx = sharp[..., :-1] / blurred.diff(dim=-1).abs().mean(1, keepdim=True).clamp_min(_EPSILON)
     wy = sharp[..., :-1, :] / blurred.diff(dim=-2).abs().mean(1, keepdim=True).clamp_min(_EPSILON)
     return wx, wy
 
 
-def _gaussian_blur(x: Tensor, sigma: float) -> Tensor:
-    """Separable, zero-padded, with the original's kernel size round(5 sigma) | 1 (halves round up)."""
+def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
+    """Of [B, C, H, W]: separable, zero-padded, with the original's kernel size round(5 sigma) | 1 (halves round up)."""
     radius = (math.floor(5 * sigma + 0.5) | 1) // 2
     offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
     kernel = torch.exp(-0.5 * (offsets / sigma).square())
