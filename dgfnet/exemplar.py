@@ -2,7 +2,8 @@
 
 Patches that are found one by one, each to fit what was copied before it, stay as rich as the picture is: a search for
 all of them at once, beginning at a soft fill, ends at the patches that are nearest to all others, which are dull. But
-greedy copying alone strays (the sky grows into the wall); so what a patch brings is also held against the soft fill.
+greedy copying alone strays (the sky grows into the wall); so what a patch brings is also held against the soft fill,
+as far as that can be trusted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _CROSS = np.ones((3, 3), np.uint8)
 
 
 def copied(
-    image: np.ndarray, region: np.ndarray, sources: np.ndarray, lead: np.ndarray
+    image: np.ndarray, region: np.ndarray, sources: np.ndarray, lead: np.ndarray, trust: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fill a region patch by patch from its border inwards.
 
@@ -28,6 +29,7 @@ def copied(
         sources: [S, 2], row and column of the top left pixels of 7 x 7 patches that may be copied.
         lead: float32 [H, W, 3], a soft picture; what a patch brings to the region, as soft, should be like it. Also
             outside the region: sources are as soft there as they are to be.
+        trust: float32 [H, W], 0 to 1, weight of a pixel's likeness to the lead; that of a pixel to what is known has 1.
 
     Returns:
         The filled image, and where each pixel of the region came from: [H, W, 2], row and column; -1 elsewhere.
@@ -46,7 +48,7 @@ def copied(
         top, left = np.clip(np.array(centre) - RADIUS, 0, last)
         here = slice(top, top + PATCH), slice(left, left + PATCH)
         new = ~known[here]
-        held, led = (np.repeat(pixels.astype(np.float32), 3) for pixels in (~new, new))
+        held, led = (np.repeat(weight.astype(np.float32), 3) for weight in (~new, new * trust[here]))
         cost = sharp_squared @ held - 2 * sharp @ (held * image[here][..., :3].ravel())
         cost += soft_squared @ led - 2 * soft @ (led * lead[here].ravel())
         best = int(cost.argmin())

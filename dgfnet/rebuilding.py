@@ -35,14 +35,16 @@ from dgfnet.rtv import gaussian_blur
 
 RIM = 5
 """Pixels from a hole's border up to which the network's fill stays."""
+_START_SOURCES = 1000  # of that scale at least
 _START_DEPTH = 14  # px that the hole is deep at most at the scale of the greedy copying
 _START_PIXELS = 16_384  # of that scale at most
 _ROUNDS = (12, 3)  # rounds of search and vote at the coarsest and at the finest level that is searched
 _SEARCHED = 400_000  # pixels; levels above take over the answers of the level below
 _BLUR = 2.0  # px, standard deviation: how soft the fill is taken to be at the scale where it leads
 _AROUND = 4.0  # px, standard deviation: over how much texture is averaged
+_FLAT = 0.1  # of 255 per px: less contrast is none
 _MEAN = 0.5  # weight of a patch's mean colour against its pattern: copies are moved in colour
-_SHIFT = 8.0  # of 255, by so much: copies follow a sky's gradient
+_SHIFT = 32.0  # of 255, by so much: copies follow a sky's gradient, and shade
 _EVERY = 3  # of a patch's pixels that vote where nothing is searched
 
 
@@ -97,7 +99,7 @@ def _levels(image: Tensor, region: Tensor, hole: Tensor) -> list[Level]:
     levels: list[Level] = []
     while region.any() and min(hole.shape) >= (SMALLEST if levels else PATCH):
         this = level(image, region, hole)
-        if len(this.sources) < FEWEST_SOURCES:
+        if len(this.sources) < (_START_SOURCES if levels else FEWEST_SOURCES):
             break
         levels.insert(0, this)
         if hole.numel() <= _START_PIXELS and depth_in(hole.cpu().numpy()).max() <= _START_DEPTH:
@@ -127,10 +129,10 @@ def _with_texture(levels: list[Level]) -> list[Level]:
 
 def _first_found(at: Level, generator: torch.Generator) -> Tensor:
     """The sources [N] of a greedy copying at the coarsest level, led by the fill; the copy is left in its image."""
-    lead = _mean(at.image[:3], torch.ones_like(at.unknown), _BLUR)
+    lead, trust = _lead(at)
     width = at.size[1]
     corners = torch.stack([at.sources // width, at.sources % width], dim=1).cpu().numpy()
-    image, origin = copied(_array(at.image), at.region.cpu().numpy(), corners, _array(lead))
+    image, origin = copied(_array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0])
     at.image.copy_(torch.from_numpy(image).permute(2, 0, 1))
     alike = likeness(at, generator, _MEAN)
     found = nearest(alike.features(at.image, at.sources), alike.features(at.image, at.targets))
@@ -139,6 +141,18 @@ def _first_found(at: Level, generator: torch.Generator) -> Tensor:
     middle = RADIUS * (width + 1)
     copy = at.row[(came_from[at.targets + middle] - middle).clamp_min(0)]
     return copy.where((copy >= 0) & at.region.flatten()[at.targets + middle], found)
+
+
+def _lead(at: Level) -> tuple[Tensor, Tensor]:
+    """The fill, softened, [3, H, W], and how far it is to be trusted [1, H, W]: as far as it has contrast enough.
+
+    Where pebbles are, a flat grey is not what is there but their mean.
+    """
+    everywhere = torch.ones_like(at.unknown)
+    lead = _mean(at.image[:3], everywhere, _BLUR)
+    contrast = _gradient(lead).mean(0, keepdim=True)
+    expected = _expected(contrast, _inner(~at.unknown, round(2 * _BLUR)))
+    return lead, (_mean(contrast, everywhere, _AROUND) / expected.clamp_min(_FLAT)).clamp_max(1)
 
 
 def _expected(values: Tensor, known: Tensor) -> Tensor:
