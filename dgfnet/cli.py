@@ -101,7 +101,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     texture.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     texture.add_argument("--lambda", dest="lam", type=float, default=0.01, help="strength of smoothing (default 0.01)")
     texture.add_argument("--sigma", type=float, default=3.0, help="largest texture scale in pixels (default 3)")
-    texture.add_argument("--threads", type=int, help="CPU threads")
+    _add_device_options(texture)
 
     for name, (module, text) in _DELEGATED.items():
         added = add(name, _delegate(module), text)
@@ -125,8 +125,12 @@ def _parser(command: str) -> argparse.ArgumentParser:
 
 
 def _add_machine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU where there is one)")
+    _add_device_options(parser)
     parser.add_argument("--weights", help="name of shipped weights, or a path")
+
+
+def _add_device_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU where there is one)")
     parser.add_argument("--threads", type=int, help="CPU threads")
 
 
@@ -178,11 +182,9 @@ def _ask_server(
     return result
 
 
-def _network(options: argparse.Namespace) -> tuple[DGFNet, str]:
-    """The network that the options ask for, and its device."""
+def _device(options: argparse.Namespace) -> str:
+    """The device that the options ask for, once it has answered."""
     import torch
-
-    from dgfnet.model import load
 
     if options.threads:
         torch.set_num_threads(max(options.threads, 1))
@@ -191,18 +193,24 @@ def _network(options: argparse.Namespace) -> tuple[DGFNet, str]:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as fault:
         raise UsageError(f"There is no device `{device}` here; leave --device out to use what there is.") from fault
+    return device
+
+
+def _network(options: argparse.Namespace) -> tuple[DGFNet, str]:
+    """The network that the options ask for, and its device."""
+    from dgfnet.model import load
+
+    device = _device(options)
     return load(options.weights, device), device
 
 
 def _texture(options: argparse.Namespace) -> int:
-    import torch
     from tqdm import tqdm
 
     from dgfnet import pictures
     from dgfnet.maps import encoded_maps, texture_maps
 
-    if options.threads:
-        torch.set_num_threads(max(options.threads, 1))
+    device = _device(options)
     photo = pictures.read(options.photo)
     with tqdm(total=1.0, disable=None, bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}") as bar:
 
@@ -210,7 +218,7 @@ def _texture(options: argparse.Namespace) -> int:
             bar.set_description(stage, refresh=False)
             bar.update(fraction - bar.n)
 
-        maps = texture_maps(photo.pixels, options.lam, options.sigma, report)
+        maps = texture_maps(photo.pixels, options.lam, options.sigma, report, device)
     structure, texture, offset = encoded_maps(photo.pixels, *maps)
     suffix = ".png" if photo.pixels.dtype.kind == "u" else ".tiff"
     options.out.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,11 @@ HALO = 96
 
 
 def texture_maps(
-    image: np.ndarray, lam: float = LAMBDA, sigma: float = SIGMA, progress: Progress | None = None
+    image: np.ndarray,
+    lam: float = LAMBDA,
+    sigma: float = SIGMA,
+    progress: Progress | None = None,
+    device: torch.device | str = "cpu",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Structure and texture of a picture by relative total variation, in tiles with bounded memory.
 
@@ -28,6 +32,7 @@ def texture_maps(
         lam: strength of the smoothing, above 0 to 1.
         sigma: largest scale in pixels of what counts as texture, 0.5 to 32.
         progress: see Progress.
+        device: that solves.
 
     Returns:
         structure, texture: float32 [H, W, 1 | 3]; their sum is the picture, to float precision.
@@ -49,9 +54,9 @@ def texture_maps(
         known = np.ones(values.shape[:2], bool) if opacity is None else opacity[seen.slices] > 0
         if not np.isfinite(values[known]).all():
             raise PictureError("not_finite", "The picture holds NaN or infinity.", "Replace those pixels first.")
-        tensor = torch.from_numpy(values.transpose(2, 0, 1)[None].copy())
-        tensor = harmonic_fill(tensor, torch.from_numpy(known.astype(np.float32))[None, None])
-        smooth = rtv(tensor, lam=lam, sigma=sigma)[0].numpy().transpose(1, 2, 0)
+        tensor = torch.from_numpy(values.transpose(2, 0, 1)[None].copy()).to(device)
+        tensor = harmonic_fill(tensor, torch.from_numpy(known.astype(np.float32))[None, None].to(device))
+        smooth = rtv(tensor, lam=lam, sigma=sigma)[0].cpu().numpy().transpose(1, 2, 0)
         smooth = np.where(known[..., None], smooth, values)[tile.relative_to(seen).slices]
         structure[tile.slices] = smooth
         texture[tile.slices] = values[tile.relative_to(seen).slices] - smooth

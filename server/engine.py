@@ -88,8 +88,15 @@ class NetworkEngine:
             self._network.to(self._device)
 
     def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> np.ndarray:
-        """See `server.jobs.Engine`."""
-        return texture_maps(image, progress=progress, **options)[0]
+        """See `server.jobs.Engine`. Out of memory, it goes to the CPU."""
+        try:
+            return texture_maps(image, progress=progress, device=self._device, **options)[0]
+        except RuntimeError as error:
+            if self._device.type == "cpu" or not _is_out_of_memory(error):
+                raise
+        self._free_caches()
+        log.warning("out of memory: the texture map is made on the CPU")
+        return texture_maps(image, progress=progress, **options)[0]  # type: ignore[arg-type]
 
     def memory(self) -> dict[str, int]:
         """Bytes: `process_peak` (not on Windows) and, on CUDA, `device_used` by this process and `device_total`."""

@@ -149,6 +149,14 @@ def test_texture_maps_add_up(tmp_path, capsys):
     assert "32767" in capsys.readouterr().out
 
 
+def test_texture_maps_are_made_on_the_device_that_is_asked_for(tmp_path, capsys):
+    asked = ["texture", put(tmp_path / "a.png", photo()), "-o", str(tmp_path / "maps"), "--device"]
+    assert main([*asked, "cuda:99"]) == 2
+    assert "no device" in capsys.readouterr().err
+    assert not (tmp_path / "maps").exists()
+    assert main([*asked, "cpu"]) == 0
+
+
 def test_import_of_an_rfr_checkpoint(tmp_path, capsys):
     from dgfnet.rfr import _NAMES
 

@@ -114,3 +114,24 @@ def test_the_shipped_weights_load(photo, mask):
         pytest.skip("no weights are shipped yet")
     outcome = load_engine("cpu").inpaint(photo, mask, {}, False, lambda stage, fraction: None)
     assert np.isfinite(outcome.fill.fill).all()
+
+
+@pytest.mark.parametrize("problem", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("wrong size"), None])
+def test_texture_maps_are_made_on_the_device_and_on_the_cpu_if_that_is_full(photo, monkeypatch, problem):
+    asked = []
+
+    def maps(image, progress, device="cpu", **options):
+        asked.append(str(device))
+        if device != "cpu" and problem is not None:
+            raise problem
+        return image, image
+
+    engine = NetworkEngine(model.DGFNet(model.DGFNetConfig(0.125, 0.125)), torch.device("cpu"), "random", "0" * 64)
+    engine._device = torch.device("cuda")
+    monkeypatch.setattr(engine_module, "texture_maps", maps)
+    if str(problem) == "wrong size":
+        with pytest.raises(RuntimeError, match="wrong size"):
+            engine.structure(photo, {}, lambda stage, fraction: None)
+    else:
+        assert engine.structure(photo, {}, lambda stage, fraction: None) is photo
+        assert asked == (["cuda"] if problem is None else ["cuda", "cpu"])
