@@ -28,7 +28,7 @@ _JUMPS = (4, 1)
 _FALLOFF = 2.0  # a vote shrinks by this factor per px that its patch's centre lies inside the region (paper: 1.3)
 _AXES = 24  # principal components that patches are compared by
 _SAMPLED = 4000  # patches that show which these are
-_COMPARED = 65_536  # patches in one go
+_PAIRS = 2**25  # of patches that are compared in one go
 
 
 class Level(NamedTuple):
@@ -69,43 +69,38 @@ def _places(patches: Tensor) -> Tensor:
     return rows * (patches.shape[1] + PATCH - 1) + columns
 
 
-class Likeness(NamedTuple):
-    """How patches are compared: by filters [F, C, 7, 7] whose answers are as far apart as the patches look."""
+def likeness(at: Level, generator: torch.Generator, mean: float = 1.0) -> Tensor:
+    """Filters [F, C, 7, 7] whose answers, the features of patches, are as far apart as the patches look.
 
-    filters: Tensor
-
-    def features(self, image: Tensor, places: Tensor) -> Tensor:
-        """[n, F] of the patches at `places` [n] of an image [C, H, W]; a squared distance is one per value."""
-        width = image.shape[2]
-        rows, columns = places // width, places % width
-        top, left = int(rows.min()), int(columns.min())
-        part = image[None, :, top : int(rows.max()) + PATCH, left : int(columns.max()) + PATCH]
-        answers = F.conv2d(part.contiguous(memory_format=torch.channels_last), self.filters)[0].permute(1, 2, 0)
-        return answers[rows - top, columns - left]
-
-
-def likeness(at: Level, generator: torch.Generator, mean: float = 1.0, extra: float = 1.0) -> Likeness:
-    """The likeness of colour patches, without what little their lesser principal components add.
+    They answer with the pattern's principal components, but for the lesser ones, with its mean colour, and with the
+    means of the image's further channels.
 
     Args:
-        mean: weight of a patch's mean colour against its pattern.
-        extra: weight of the image's further channels, of which the mean over a patch counts.
+        mean: weight of the mean colour against the pattern.
     """
     chosen = torch.randint(len(at.sources), (min(_SAMPLED, len(at.sources)),), generator=generator)
-    width = at.size[1]
-    steps = (torch.arange(PATCH)[:, None] * width + torch.arange(PATCH)).flatten().to(at.image.device)
-    pixels = at.image[:3].flatten(1)[:, at.sources[chosen.to(at.image.device)][:, None] + steps]  # [3, n, 49]
+    steps = torch.arange(PATCH)[:, None] * at.size[1] + torch.arange(PATCH)
+    places = at.sources[chosen.to(at.sources.device), None] + steps.flatten().to(at.sources.device)
+    pixels = at.image[:3].flatten(1)[:, places]  # [3, n, 49]
     pattern = (pixels - pixels.mean(2, keepdim=True)).transpose(0, 1).flatten(1)
     axes = torch.linalg.eigh(pattern.T @ pattern).eigenvectors[:, -_AXES:].T.reshape(-1, 3, PATCH, PATCH)
-    more = len(at.image) - 3
-    filters = torch.zeros(len(axes) + 3 + more, 3 + more, PATCH, PATCH, device=at.image.device)
+    channels = len(at.image)
+    filters = torch.zeros(len(axes) + channels, channels, PATCH, PATCH, device=at.image.device)
     filters[: len(axes), :3] = axes / (3 * PATCH**2) ** 0.5
-    average = 1 / PATCH**2
-    for channel in range(3):
-        filters[len(axes) + channel, channel] = average * mean / 3**0.5
-    for channel in range(3, 3 + more):
-        filters[len(axes) + channel, channel] = average * extra / more**0.5
-    return Likeness(filters)
+    for channel in range(channels):
+        weight = mean / 3**0.5 if channel < 3 else 1 / (channels - 3) ** 0.5
+        filters[len(axes) + channel, channel] = weight / PATCH**2
+    return filters
+
+
+def features(filters: Tensor, image: Tensor, places: Tensor) -> Tensor:
+    """[n, F] of the patches at `places` [n] of an image [C, H, W]; squared distances are those per value of a patch."""
+    width = image.shape[2]
+    rows, columns = places // width, places % width
+    top, left = int(rows.min()), int(columns.min())
+    part = image[None, :, top : int(rows.max()) + PATCH, left : int(columns.max()) + PATCH]
+    answers = F.conv2d(part.contiguous(memory_format=torch.channels_last), filters)[0].permute(1, 2, 0)
+    return answers[rows - top, columns - left]
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
@@ -116,7 +111,7 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
 def nearest(sources: Tensor, wanted: Tensor) -> Tensor:
     """For each of the features [N, F] the index of the nearest of `sources` [S, F], among all."""
     lengths = sources.square().sum(1)
-    step = max(_COMPARED * 512 // len(sources), 1)
+    step = max(_PAIRS // len(sources), 1)
     return torch.cat([(lengths - 2 * part @ sources.T).argmin(1) for part in wanted.split(step)])
 
 

@@ -12,6 +12,7 @@ from dgfnet.patches import (
     SMALLEST,
     Level,
     enlarged,
+    features,
     level,
     likeness,
     random_sources,
@@ -46,9 +47,9 @@ def patchmatch(picture: np.ndarray, hole: np.ndarray, seed: int = 0) -> np.ndarr
             found = enlarged(levels[number - 1], found, at, generator)
             vote(at, found)
         alike = likeness(at, generator)
-        sources = alike.features(at.image, at.sources)
+        sources = features(alike, at.image, at.sources)
         for _ in range(count):
-            found, distance = search(at, sources, alike.features(at.image, at.targets), found, generator)
+            found, distance = search(at, sources, features(alike, at.image, at.targets), found, generator)
             vote(at, found, distance)
     finished = levels[-1].image.permute(1, 2, 0).numpy()
     return np.clip(finished, 0, 255).round().astype(np.uint8)

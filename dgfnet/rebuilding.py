@@ -25,6 +25,7 @@ from dgfnet.patches import (
     SMALLEST,
     Level,
     enlarged,
+    features,
     level,
     likeness,
     nearest,
@@ -85,10 +86,10 @@ def rebuilt(
         vote(at, found, shift=_SHIFT, every=1 if is_searched else _EVERY)
         if is_searched:
             alike = likeness(at, generator, _MEAN)
-            sources = alike.features(at.image, at.sources)
+            sources = features(alike, at.image, at.sources)
             for step in range(rounds[number]):
                 report((number + step / rounds[number]) / len(levels))
-                found, distance = search(at, sources, alike.features(at.image, at.targets), found, generator)
+                found, distance = search(at, sources, features(alike, at.image, at.targets), found, generator)
                 vote(at, found, distance, _SHIFT)
     finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
     return np.where(region[..., None], finished, picture)
@@ -135,7 +136,7 @@ def _first_found(at: Level, generator: torch.Generator) -> Tensor:
     image, origin = copied(_array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0])
     at.image.copy_(torch.from_numpy(image).permute(2, 0, 1))
     alike = likeness(at, generator, _MEAN)
-    found = nearest(alike.features(at.image, at.sources), alike.features(at.image, at.targets))
+    found = nearest(features(alike, at.image, at.sources), features(alike, at.image, at.targets))
     rows, columns = torch.from_numpy(origin).to(found).unbind(-1)
     came_from = (rows * width + columns).where(rows >= 0, 0).flatten()
     middle = RADIUS * (width + 1)

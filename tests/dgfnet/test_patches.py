@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dgfnet.patches import PATCH, as_field, distances, enlarged, level, likeness, nearest, search, vote
+from dgfnet.patches import PATCH, as_field, distances, enlarged, features, level, likeness, nearest, search, vote
 
 
 @pytest.fixture
@@ -51,22 +51,22 @@ def test_what_may_not_be_copied_can_be_more_than_the_region(at, region):
 
 def test_patches_that_look_alike_are_near(at, generator):
     alike = likeness(at, generator, mean=0.5)
-    features = alike.features(at.image, at.sources)
-    assert torch.equal(features, alike.features(at.image.clone(), at.sources))
-    brighter = alike.features(at.image + 10, at.sources)
-    np.testing.assert_allclose(distances(brighter, features), (0.5 * 10) ** 2, rtol=1e-3)
+    seen = features(alike, at.image, at.sources)
+    assert torch.equal(seen, features(alike, at.image.clone(), at.sources))
+    brighter = features(alike, at.image + 10, at.sources)
+    np.testing.assert_allclose(distances(brighter, seen), (0.5 * 10) ** 2, rtol=1e-3)
     repeats = at.sources % 32 % 8 + at.sources // 32 % 8 == 0
-    near = distances(features, features[:1])
+    near = distances(seen, seen[:1])
     assert near[repeats].max() < 1e-3 < near[~repeats].min()
 
 
 def test_further_channels_count_by_their_mean(at, generator):
     more = at._replace(image=torch.cat([at.image, torch.zeros(2, 64, 32)]))
-    alike = likeness(more, generator, extra=2.0)
+    alike = likeness(more, generator)
     other = more.image.clone()
     other[4] = 3
-    found = distances(alike.features(other, at.sources), alike.features(more.image, at.sources))
-    np.testing.assert_allclose(found, 2.0**2 * 3**2 / 2, rtol=1e-3)
+    found = distances(features(alike, other, at.sources), features(alike, more.image, at.sources))
+    np.testing.assert_allclose(found, 3**2 / 2, rtol=1e-3)
 
 
 def test_nearest_is_the_nearest_of_all(generator):
@@ -78,7 +78,7 @@ def test_a_search_finds_the_repeats_and_never_gets_worse(at, generator):
     tile = at.image[:, :8, :8]
     at.image.copy_(tile.repeat(1, 8, 4))
     alike = likeness(at, generator)
-    sources, wanted = (alike.features(at.image, places) for places in (at.sources, at.targets))
+    sources, wanted = (features(alike, at.image, places) for places in (at.sources, at.targets))
     found = torch.zeros(len(at.targets), dtype=torch.long)
     last = distances(sources[found], wanted)
     for _ in range(4):
