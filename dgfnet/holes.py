@@ -65,7 +65,11 @@ class Box(NamedTuple):
 
 def depth_in(pixels: np.ndarray) -> np.ndarray:
     """Distance of each pixel (bool [H, W]) from the nearest one that is False, float32; the same for equal pixels."""
-    return np.asarray(distance_transform_edt(pixels), np.float32)  # OpenCV's differs in its last bit from call to call
+    depth = np.zeros(pixels.shape, np.float32)
+    if pixels.any():
+        here = around(pixels).grown(1).within(Box(0, 0, pixels.shape[1], pixels.shape[0])).slices
+        depth[here] = distance_transform_edt(pixels[here])  # OpenCV's differs in its last bit from call to call
+    return depth
 
 
 def around(pixels: np.ndarray) -> Box:

@@ -60,7 +60,18 @@ def level(image: Tensor, region: Tensor, unknown: Tensor) -> Level:
 
 def _touched(pixels: Tensor) -> Tensor:
     """bool [H - 6, W - 6]: the patches that hold one of the pixels."""
-    return F.max_pool2d(pixels[None, None].float(), PATCH, 1)[0, 0] > 0
+    return _sums(pixels[None].float())[0] > 0
+
+
+def _sums(image: Tensor) -> Tensor:
+    """[C, H, W] -> [C, H - 6, W - 6], over the pixels of each patch; several times as fast as a pooling on a CPU."""
+    for axis in (1, 2):
+        places = image.shape[axis] - PATCH + 1
+        total = image.narrow(axis, 0, places).clone()
+        for step in range(1, PATCH):
+            total += image.narrow(axis, step, places)
+        image = total
+    return image
 
 
 def _places(patches: Tensor) -> Tensor:
@@ -195,7 +206,7 @@ def _trust(distance: Tensor | None) -> Tensor:
 
 def _moved(at: Level, found: Tensor, shift: float) -> Tensor:
     """[3, H * W], what is added to the copies over a target's place so that their mean is that of what they replace."""
-    means = F.pad(F.avg_pool2d(at.image[None, :3], PATCH, 1)[0], (0, PATCH - 1, 0, PATCH - 1)).flatten(1)
+    means = F.pad(_sums(at.image[:3]) / PATCH**2, (0, PATCH - 1, 0, PATCH - 1)).flatten(1)
     moved = torch.zeros(3, len(at.row), device=at.image.device)
     moved[:, at.targets] = (means[:, at.targets] - means[:, at.sources[found]]).clamp(-shift, shift)
     return moved

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import distance_transform_edt
 
 from dgfnet import holes as holes_module
 from dgfnet.crops import REACH_MARGIN, STRIDE, Fade, Window, network_length, plan, windows
 from dgfnet.errors import PictureError
-from dgfnet.holes import Box, find_holes
+from dgfnet.holes import Box, depth_in, find_holes
 
 
 def test_box_arithmetic():
@@ -175,3 +176,14 @@ def test_any_mask_is_covered_once_within_reach(width, height, seed, context, rea
         assert network_length(max(crop.box.width, crop.box.height) * crop.scale - 0.5) <= 128
         total[crop.target.slices] += crop.share() * hole_map.own(crop.hole, crop.target)
     np.testing.assert_allclose(total[mask], 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (8, 12), (30, 40)])
+def test_depth_is_the_distance_from_what_is_not_inside(place):
+    pixels = np.zeros((40, 50), bool)
+    pixels[place[0] : place[0] + 11, place[1] : place[1] + 13] = True
+    pixels[5, 20] = True
+    depth = depth_in(pixels)
+    assert depth.dtype == np.float32
+    np.testing.assert_array_equal(depth, distance_transform_edt(pixels).astype(np.float32))
+    assert not depth_in(np.zeros((3, 4), bool)).any()
