@@ -45,7 +45,7 @@ _BLUR = 2.0  # px, standard deviation: how soft the fill is taken to be at the s
 _AROUND = 4.0  # px, standard deviation: over how much texture is averaged
 _FLAT = 0.1  # of 255 per px: less contrast is none
 _MEAN = 0.5  # weight of a patch's mean colour against its pattern: copies are moved in colour
-_SHIFT = 32.0  # of 255, by so much: copies follow a sky's gradient, and shade
+_SHIFT = 16.0  # of 255, by so much: copies follow a sky's gradient; more would let dull patches pass
 _EVERY = 3  # of a patch's pixels that vote where nothing is searched
 
 
@@ -153,7 +153,7 @@ def _lead(at: Level) -> tuple[Tensor, Tensor]:
     lead = _mean(at.image[:3], everywhere, _BLUR)
     contrast = _gradient(lead).mean(0, keepdim=True)
     expected = _expected(contrast, _inner(~at.unknown, round(2 * _BLUR)))
-    return lead, (_mean(contrast, everywhere, _AROUND) / expected.clamp_min(_FLAT)).clamp_max(1)
+    return lead, (_mean(contrast, everywhere, _AROUND) / expected.clamp_min(_FLAT)).clamp_max(1).square()
 
 
 def _expected(values: Tensor, known: Tensor) -> Tensor:
