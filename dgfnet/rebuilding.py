@@ -36,9 +36,9 @@ from dgfnet.rtv import gaussian_blur
 
 RIM = 5
 """Pixels from a hole's border up to which the network's fill stays."""
-_START_SOURCES = 1000  # of that scale at least
 _START_DEPTH = 14  # px that the hole is deep at most at the scale of the greedy copying
 _START_PIXELS = 16_384  # of that scale at most
+_START_SOURCES = 1000  # of that scale at least: comes before the other two
 _ROUNDS = (12, 3)  # rounds of search and vote at the coarsest and at the finest level that is searched
 _SEARCHED = 400_000  # pixels; levels above take over the answers of the level below
 _BLUR = 2.0  # px, standard deviation: how soft the fill is taken to be at the scale where it leads
