@@ -32,10 +32,10 @@ def copied(
         trust: float32 [H, W], 0 to 1, weight of a pixel's likeness to the lead; that of a pixel to what is known has 1.
 
     Returns:
-        The filled image, and where each pixel of the region came from: [H, W, 2], row and column; -1 elsewhere.
+        The filled image, and where each pixel came from: int [H, W], places in the flat picture.
     """
     image, known = image.copy(), ~region
-    origin = np.full((*region.shape, 2), -1)
+    origin = np.arange(region.size).reshape(region.shape)
     sources = sources[np.linspace(0, len(sources) - 1, min(len(sources), _MOST_SOURCES)).astype(int)]
     sharp, soft = (_patches(picture, sources) for picture in (image[..., :3], lead))
     sharp_squared, soft_squared = np.square(sharp), np.square(soft)
@@ -51,10 +51,9 @@ def copied(
         held, led = (np.repeat(weight.astype(np.float32), 3) for weight in (~new, new * trust[here]))
         cost = sharp_squared @ held - 2 * sharp @ (held * image[here][..., :3].ravel())
         cost += soft_squared @ led - 2 * soft @ (led * lead[here].ravel())
-        best = int(cost.argmin())
-        row, column = sources[best]
-        image[here][new] = image[row : row + PATCH, column : column + PATCH][new]
-        origin[here][new] = np.argwhere(new) + sources[best]
+        row, column = sources[int(cost.argmin())]
+        for copy in (image, origin):
+            copy[here][new] = copy[row : row + PATCH, column : column + PATCH][new]
         confidence[here][new] = priority[centre] * _FADE
         known[here] = True
     return image, origin

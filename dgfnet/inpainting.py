@@ -340,12 +340,10 @@ class _CropJob:
 
     def _rebuilt(self, level: Level, filled: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
         """A level's fill with its deep parts made of patches, as far as the options ask."""
-
-        def patching(fraction: float) -> None:
-            report(0.6 + 0.3 * fraction)
-
         with self.watch("patches"):
-            found = rebuilt(filled, ~level.known, patching, device=self.inpainter.device)
+            found = rebuilt(
+                filled, ~level.known, lambda fraction: report(0.6 + 0.3 * fraction), device=self.inpainter.device
+            )
             return filled + np.float32(self.options.patches) * (found - filled)
 
 

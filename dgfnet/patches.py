@@ -10,6 +10,7 @@ an addition, and a step beyond the picture's side ends at a place that names no 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -52,10 +53,10 @@ def level(image: Tensor, region: Tensor, unknown: Tensor) -> Level:
     """A level of an image [C, H, W]: fill `region`, from patches without an `unknown` pixel (bool [H, W])."""
     is_source, is_target = ~_touched(unknown), _touched(region)
     sources, targets = _places(is_source), _places(is_target)
-    index = torch.full((unknown.numel(),), -1, device=image.device)
-    index[sources] = torch.arange(len(sources), device=image.device)
+    row = torch.full((unknown.numel(),), -1, device=image.device)
+    row[sources] = torch.arange(len(sources), device=image.device)
     depth = torch.from_numpy(depth_in(region.cpu().numpy())[RADIUS:-RADIUS, RADIUS:-RADIUS]).to(image.device)
-    return Level(image.contiguous(), region, unknown, sources, index, targets, _FALLOFF ** -depth[is_target].float())
+    return Level(image.contiguous(), region, unknown, sources, row, targets, _FALLOFF ** -depth[is_target].float())
 
 
 def _touched(pixels: Tensor) -> Tensor:
@@ -160,6 +161,31 @@ def search(
         offer(at.sources[found] + down * width + across)
         radius //= 2
     return found, best
+
+
+def settled(
+    at: Level,
+    found: Tensor,
+    rounds: int,
+    generator: torch.Generator,
+    mean: float = 1.0,
+    shift: float = 0.0,
+    report: Callable[[float], None] = lambda fraction: None,
+) -> Tensor:
+    """The source [N] of each target after so many rounds of search and vote; the last vote is left in the image.
+
+    Args:
+        mean: see `likeness`.
+        shift: see `vote`.
+        report: is told what part of the rounds is done; may raise to stop them.
+    """
+    alike = likeness(at, generator, mean)
+    sources = features(alike, at.image, at.sources)
+    for step in range(rounds):
+        report(step / rounds)
+        found, distance = search(at, sources, features(alike, at.image, at.targets), found, generator)
+        vote(at, found, distance, shift)
+    return found
 
 
 def as_field(at: Level, found: Tensor) -> Tensor:

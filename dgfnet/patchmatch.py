@@ -12,11 +12,9 @@ from dgfnet.patches import (
     SMALLEST,
     Level,
     enlarged,
-    features,
     level,
-    likeness,
     random_sources,
-    search,
+    settled,
     vote,
 )
 
@@ -41,16 +39,15 @@ def patchmatch(picture: np.ndarray, hole: np.ndarray, seed: int = 0) -> np.ndarr
         return _nearest(picture, hole)
     generator = torch.Generator().manual_seed(seed)
     rounds = np.linspace(*_ROUNDS, len(levels)).round().astype(int)
-    found = random_sources(levels[0], generator)
+    first = levels[0]
+    start = _nearest(first.image.permute(1, 2, 0).numpy(), first.region.numpy())
+    first.image.copy_(torch.from_numpy(start).permute(2, 0, 1))
+    found = random_sources(first, generator)
     for number, (at, count) in enumerate(zip(levels, rounds, strict=True)):
         if number:
             found = enlarged(levels[number - 1], found, at, generator)
             vote(at, found)
-        alike = likeness(at, generator)
-        sources = features(alike, at.image, at.sources)
-        for _ in range(count):
-            found, distance = search(at, sources, features(alike, at.image, at.targets), found, generator)
-            vote(at, found, distance)
+        found = settled(at, found, count, generator)
     finished = levels[-1].image.permute(1, 2, 0).numpy()
     return np.clip(finished, 0, 255).round().astype(np.uint8)
 
@@ -60,7 +57,7 @@ def _pyramid(image: np.ndarray, hole: np.ndarray) -> list[Level]:
     levels: list[Level] = []
     while min(hole.shape) >= (SMALLEST if levels else PATCH):
         region = torch.from_numpy(hole)
-        this = level(torch.from_numpy(_nearest(image, hole).transpose(2, 0, 1)), region, region)
+        this = level(torch.from_numpy(image.transpose(2, 0, 1)), region, region)
         if not hole.any() or len(this.sources) < (FEWEST_SOURCES if levels else 1):
             break
         levels.insert(0, this)

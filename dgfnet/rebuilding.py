@@ -9,6 +9,7 @@ around the hole; scale by scale, patches then find their finer likes. The fill's
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from dgfnet.patches import (
     level,
     likeness,
     nearest,
-    search,
+    settled,
     vote,
 )
 from dgfnet.rtv import gaussian_blur
@@ -78,19 +79,18 @@ def rebuilt(
     searched = max(sum(at.region.numel() <= _SEARCHED for at in levels), 1)
     rounds = np.linspace(*_ROUNDS, searched).round().astype(int)
     levels[:searched] = _with_texture(levels[:searched])
+
+    def told(number: int, fraction: float) -> None:
+        report((number + fraction) / len(levels))
+
     found = torch.empty(0)
     for number, at in enumerate(levels):
-        report(number / len(levels))
+        told(number, 0)
         is_searched = number < searched
         found = enlarged(levels[number - 1], found, at, generator) if number else _first_found(at, generator)
         vote(at, found, shift=_SHIFT, every=1 if is_searched else _EVERY)
         if is_searched:
-            alike = likeness(at, generator, _MEAN)
-            sources = features(alike, at.image, at.sources)
-            for step in range(rounds[number]):
-                report((number + step / rounds[number]) / len(levels))
-                found, distance = search(at, sources, features(alike, at.image, at.targets), found, generator)
-                vote(at, found, distance, _SHIFT)
+            found = settled(at, found, rounds[number], generator, _MEAN, _SHIFT, partial(told, number))
     finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
     return np.where(region[..., None], finished, picture)
 
@@ -137,11 +137,10 @@ def _first_found(at: Level, generator: torch.Generator) -> Tensor:
     at.image.copy_(torch.from_numpy(image).permute(2, 0, 1))
     alike = likeness(at, generator, _MEAN)
     found = nearest(features(alike, at.image, at.sources), features(alike, at.image, at.targets))
-    rows, columns = torch.from_numpy(origin).to(found).unbind(-1)
-    came_from = (rows * width + columns).where(rows >= 0, 0).flatten()
     middle = RADIUS * (width + 1)
-    copy = at.row[(came_from[at.targets + middle] - middle).clamp_min(0)]
-    return copy.where((copy >= 0) & at.region.flatten()[at.targets + middle], found)
+    came_from = torch.from_numpy(origin).to(found).flatten()[at.targets + middle] - middle
+    copy = at.row[came_from.clamp_min(0)]  # no source where the middle is known: it came from the target itself
+    return copy.where(copy >= 0, found)
 
 
 def _lead(at: Level) -> tuple[Tensor, Tensor]:
@@ -150,23 +149,24 @@ def _lead(at: Level) -> tuple[Tensor, Tensor]:
     Where pebbles are, a flat grey is not what is there but their mean.
     """
     everywhere = torch.ones_like(at.unknown)
-    lead = _mean(at.image[:3], everywhere, _BLUR)
+    lead, _ = _mean(at.image[:3], everywhere, _BLUR)
     contrast = _gradient(lead).mean(0, keepdim=True)
     expected = _expected(contrast, _inner(~at.unknown, round(2 * _BLUR)))
-    return lead, (_mean(contrast, everywhere, _AROUND) / expected.clamp_min(_FLAT)).clamp_max(1).square()
+    present, _ = _mean(contrast, everywhere, _AROUND)
+    return lead, (present / expected.clamp_min(_FLAT)).clamp_max(1).square()
 
 
 def _expected(values: Tensor, known: Tensor) -> Tensor:
     """Local means of what is known (bool [H, W]) of values [C, H, W], and a membrane where hardly anything is."""
-    mean = _mean(values, known, _AROUND)
-    enough = known & (gaussian_blur(known[None, None].float(), _AROUND)[0, 0] > 0.25)
-    return harmonic_fill(mean[None], enough[None, None])[0]
+    mean, share = _mean(values, known, _AROUND)
+    return harmonic_fill(mean[None], (known & (share > 0.25))[None, None])[0]
 
 
-def _mean(values: Tensor, known: Tensor, sigma: float) -> Tensor:
-    """Gaussian mean of the known ones (bool [H, W]) of values [C, H, W]."""
-    share = known[None, None].float()
-    return (gaussian_blur(values[None] * share, sigma) / gaussian_blur(share, sigma).clamp_min(1e-3))[0]
+def _mean(values: Tensor, known: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    """Gaussian mean of the known ones (bool [H, W]) of values [C, H, W], and what share [H, W] of all they are."""
+    weight = known[None, None].float()
+    share = gaussian_blur(weight, sigma)
+    return (gaussian_blur(values[None] * weight, sigma) / share.clamp_min(1e-3))[0], share[0, 0]
 
 
 def _gradient(image: Tensor) -> Tensor:

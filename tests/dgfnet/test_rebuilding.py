@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from dgfnet import rebuilding
+from dgfnet import patches, rebuilding
 from dgfnet.errors import Cancelled
 from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.rebuilding import RIM, rebuilt
@@ -57,13 +57,13 @@ def test_equal_seeds_give_equal_fills(hole, soft):
 
 def test_large_levels_take_over_what_was_found_below(monkeypatch, pattern, hole, soft):
     monkeypatch.setattr(rebuilding, "_SEARCHED", 64 * 64)
-    searched, search = set(), rebuilding.search
+    searched, search = set(), patches.search
 
     def watched(at, *rest):
         searched.add(at.size)
         return search(at, *rest)
 
-    monkeypatch.setattr(rebuilding, "search", watched)
+    monkeypatch.setattr(patches, "search", watched)
     found = rebuilt(soft, hole)
     assert searched == {(64, 64)}
     deep = distance_transform_edt(hole) > RIM
