@@ -91,7 +91,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     inpaint.add_argument("--grow", type=int, help="pixels to grow the mask by (default 0)")
     inpaint.add_argument("--feather", type=float, help="pixels to soften the edge by, inward (default 0)")
     inpaint.add_argument("--texture-strength", type=float, help="0 smooth to 1 full texture (default 1)")
-    inpaint.add_argument("--patches", type=float, help="share of copied patches in deep parts, 0 to 1 (default 1)")
+    inpaint.add_argument("--patches", type=float, help="share of detail copied from the picture, 0 to 1 (default 1)")
     inpaint.add_argument("--overwrite", action="store_true", help="in folders: make outputs anew that exist already")
     inpaint.add_argument("--server", action="store_true", help="let the running server do it, or start one")
     _add_machine_options(inpaint)

@@ -5,7 +5,7 @@ being filled: no fill depends on another, so the order of the holes does not mat
 beyond the picture. Nothing under a hole reaches the result. Memory grows with the crops, not with the picture.
 
 A hole too deep for the network is filled at a lower scale first; networks that were trained for it then refine the fill
-scale by scale, up to the picture's own, in windows. Its deep parts are rebuilt there of patches of the picture.
+scale by scale, up to the picture's own, in windows. There its detail is copied from the picture in patches.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class FillOptions:
         grow: pixels by which the mask grows first.
         feather: pixels over which the fill's edge fades, inward from the grown mask's edge.
         texture_strength: 0 the smooth fill alone, 1 the whole texture.
-        patches: share of patches copied from the picture in a hole's deep parts, 0 the network's own fill.
+        patches: share of detail copied from the picture, 0 the network's own fill.
     """
 
     context: float = 1.0
@@ -339,7 +339,7 @@ class _CropJob:
         return coarse, np.where(level.known[..., None], level.picture, fused)
 
     def _rebuilt(self, level: Level, filled: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
-        """A level's fill with its deep parts made of patches, as far as the options ask."""
+        """A level's fill made of patches of the picture, as far as the options ask."""
         with self.watch("patches"):
             found = rebuilt(
                 filled, ~level.known, lambda fraction: report(0.6 + 0.3 * fraction), device=self.inpainter.device

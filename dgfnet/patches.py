@@ -26,7 +26,7 @@ SMALLEST = 24
 FEWEST_SOURCES = 32
 """Of a level, but for the finest of a filler that has nothing else."""
 _JUMPS = (4, 1)
-_FALLOFF = 2.0  # a vote shrinks by this factor per px that its patch's centre lies inside the region (paper: 1.3)
+_FALLOFF = 3.0  # a vote shrinks by this factor per px that its patch's centre lies inside the region (paper: 1.3)
 _AXES = 24  # principal components that patches are compared by
 _SAMPLED = 4000  # patches that show which these are
 _PAIRS = 2**25  # of patches that are compared in one go

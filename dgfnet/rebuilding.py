@@ -1,9 +1,10 @@
-"""The deep parts of a network's fill, made anew of patches that are copied from what is known around the hole.
+"""A network's fill made anew of patches that are copied from what is known around the hole.
 
 Far from its border a hole leaves the network guessing, and what it guesses is the mean of what could be there: the
 right colours in the right places, but soft. Patches of the picture itself are sharp, but know nothing of what belongs
 where. So the fill leads a greedy copying at a coarse scale, where it is neither flatter nor livelier than what lies
-around the hole; scale by scale, patches then find their finer likes. The fill's rim stays as the network made it.
+around the hole; scale by scale, patches then find their finer likes, which must also go on what is known at the
+hole's border: lines and windows do so better than in the network's fill. Only the outermost pixels are of both.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ from dgfnet.patches import (
 from dgfnet.rtv import gaussian_blur
 
 RIM = 5
-"""Pixels from a hole's border up to which the network's fill stays."""
+"""Pixels from a hole's border over which the network's fill passes into the patches; shallower holes are its own."""
 _START_DEPTH = 14  # px that the hole is deep at most at the scale of the greedy copying
 _START_PIXELS = 16_384  # of that scale at most
 _START_SOURCES = 1000  # of that scale at least: comes before the other two
-_ROUNDS = (12, 3)  # rounds of search and vote at the coarsest and at the finest level that is searched
+_ROUNDS = (16, 2)  # rounds of search and vote at the coarsest and at the finest level that is searched
 _SEARCHED = 400_000  # pixels; levels above take over the answers of the level below
 _BLUR = 2.0  # px, standard deviation: how soft the fill is taken to be at the scale where it leads
 _AROUND = 4.0  # px, standard deviation: over how much texture is averaged
@@ -57,7 +58,7 @@ def rebuilt(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> np.ndarray:
-    """Copy detail into the deep parts of a filled hole.
+    """Copy detail into a filled hole.
 
     Args:
         picture: float32 [H, W, 3], 0 to 1, the network's fill in its hole.
@@ -67,12 +68,14 @@ def rebuilt(
         device: that searches.
 
     Returns:
-        float32 [H, W, 3]; the picture but for pixels more than `RIM` px inside the hole. Where there is too little to
-        copy from, the picture itself.
+        float32 [H, W, 3], equal to the picture outside the hole. Where all of the hole is shallower than `RIM`, or
+        there is too little to copy from, the picture itself.
     """
-    region = depth_in(hole) > RIM
+    share = np.clip(depth_in(hole) / RIM, 0, 1)[..., None]
+    if (share < 1).all():
+        return picture
     image = torch.from_numpy(picture.astype(np.float32).transpose(2, 0, 1) * 255).to(device)
-    levels = _levels(image, torch.from_numpy(region).to(device), torch.from_numpy(hole).to(device))
+    levels = _levels(image, torch.from_numpy(hole).to(device))
     if not levels:
         return picture
     generator = torch.Generator().manual_seed(seed)
@@ -92,12 +95,13 @@ def rebuilt(
         if is_searched:
             found = settled(at, found, rounds[number], generator, _MEAN, _SHIFT, partial(told, number))
     finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
-    return np.where(region[..., None], finished, picture)
+    return picture + share * (finished - picture)
 
 
-def _levels(image: Tensor, region: Tensor, hole: Tensor) -> list[Level]:
+def _levels(image: Tensor, hole: Tensor) -> list[Level]:
     """From coarse to fine, each half the size of the next; the coarsest is where greedy copying starts."""
     levels: list[Level] = []
+    region = hole  # at coarser levels less than what is not to be copied
     while region.any() and min(hole.shape) >= (SMALLEST if levels else PATCH):
         this = level(image, region, hole)
         if len(this.sources) < (_START_SOURCES if levels else FEWEST_SOURCES):

@@ -81,7 +81,7 @@ def _inpaint(plug_in, name):
     procedure.add_double_argument(
         "patches",
         "_Copied detail",
-        "Share of patches copied from the picture, deep in the hole; 0 the network's own fill",
+        "Share of detail copied from the picture; 0 the network's own fill",
         0,
         1,
         1,

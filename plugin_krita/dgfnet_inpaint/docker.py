@@ -132,7 +132,7 @@ class Panel(QWidget):
         self.feather.setToolTip("Fade the fill's edge, inward from the edge of the hole.")
         self.texture_strength, self.patches = QSpinBox(), QSpinBox()
         self.texture_strength.setToolTip("0: the smooth fill alone. In a group it is the texture layer's opacity.")
-        self.patches.setToolTip("How much is copied from the picture, deep in the hole. 0: the network's own fill.")
+        self.patches.setToolTip("How much of the detail is copied from the picture. 0: the network's own fill.")
         for box in (self.texture_strength, self.patches):
             box.setRange(0, 100)
             box.setSuffix(" %")

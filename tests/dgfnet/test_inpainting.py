@@ -140,7 +140,7 @@ def test_colour_is_corrected_at_the_seam(name):
 def test_texture_strength_scales_the_texture_alone():
     image, mask = np.full((96, 96, 3), 0.5, np.float32), disc(96, 96, 48, 48, 15)
     full, half, none = (
-        Inpainter(StandIn()).fill(image, mask, FillOptions(texture_strength=share)) for share in (1, 0.5, 0)
+        Inpainter(StandIn()).fill(image, mask, FillOptions(texture_strength=share, patches=0)) for share in (1, 0.5, 0)
     )
     hole = full.alpha == 1
     texture = (full.fill - full.coarse)[hole]

@@ -35,12 +35,13 @@ def test_detail_comes_back_in_place(pattern, hole, soft):
     assert after < 0.05 * before
 
 
-def test_only_the_deep_part_changes(hole, soft):
-    deep = distance_transform_edt(hole) > RIM
+def test_only_the_hole_changes_and_its_rim_less(hole, soft):
+    depth = distance_transform_edt(hole)
     found = rebuilt(soft, hole)
     assert found.dtype == soft.dtype
-    np.testing.assert_array_equal(found[~deep], soft[~deep])
-    assert (found[deep] != soft[deep]).any(axis=-1).mean() > 0.9
+    np.testing.assert_array_equal(found[~hole], soft[~hole])
+    outermost, deep = (np.abs(found - soft)[at].mean() for at in (depth == 1, depth > RIM))
+    assert 0 < outermost < 0.4 * deep
 
 
 def test_a_gradient_stays_one(hole):
@@ -73,7 +74,7 @@ def test_large_levels_take_over_what_was_found_below(monkeypatch, pattern, hole,
 @pytest.mark.parametrize(
     "hole",
     [
-        np.pad(np.ones((8, 8), bool), 30),  # no pixel of it is deep
+        np.pad(np.ones((6, 6), bool), 30),  # no pixel of it is deep
         np.pad(np.ones((62, 62), bool), 5),  # no patch is known
         np.pad(np.ones((2, 2), bool), 1),
     ],
