@@ -1,5 +1,8 @@
 """Holes in 8K documents: how long the window's thread is away, and what of it is the plug-in's own."""
 
+import statistics
+import time
+
 from dgfnet_inpaint import records
 from dgfnet_inpaint.qt import QByteArray
 
@@ -7,7 +10,6 @@ from .stage import HEIGHT, WIDTH, case
 
 SIZE = (7680, 4320)
 TILES = SIZE[0] // WIDTH
-OWN_MS = 120  # twice the promise of docs/krita.md: CPU time, too, grows on a busy machine
 
 
 def filled(stage, hole, seconds=60, **choices):
@@ -30,8 +32,23 @@ def filled(stage, hole, seconds=60, **choices):
     result = stage.top(doc)
     stage.facts["server_seconds"] = records.recall(doc, result)["report"]["seconds"]
     assert result.name() == "Inpaint (DGFNet)"
-    assert stage.facts["own_turn_ms"] <= OWN_MS, stage.facts
+    yardstick = stage.facts["new_document_ms"] = round(new_document_ms(stage.krita))
+    assert stage.facts["own_turn_ms"] <= 2 * yardstick, stage.facts  # beside other work, 0.5 to 0.9
     return doc, result
+
+
+def new_document_ms(krita):
+    """CPU time that this Krita takes, here and now, to make a small document: a measure of the machine and its load.
+
+    Our longest turns are one call of this kind each.
+    """
+    times = []
+    for _ in range(3):
+        began = time.thread_time()
+        doc = krita.createDocument(64, 64, "", "RGBA", "U8", "", 72.0)
+        times.append(1000 * (time.thread_time() - began))
+        doc.close()
+    return statistics.median(times)
 
 
 def opaque_pixels(layer, hole):
