@@ -22,14 +22,15 @@ SCRATCHES = (
     [(20, 250), (160, 140), (300, 200), (430, 150)],
 )
 ROCKET = [(300, 95), (345, 95), (352, 330), (370, 335), (375, 425), (275, 425), (280, 330), (296, 330)]
-PATCH = [(283, 370), (330, 362), (337, 402), (290, 410)]
+ROUND_BADGE = (122, 340, 212, 430)
+NAME_BADGE = [(272, 330), (335, 338), (333, 380), (312, 384), (275, 382)]
 
 
 def main(out: Path) -> None:
-    """Take a rocket, scratches and a badge out of three photographs."""
+    """Take a rocket, scratches and two badges out of three photographs."""
     inpainter = Inpainter(model.load())
     rows = []
-    cases = (skimage.data.rocket(), _rocket), (skimage.data.chelsea(), _scratches), (skimage.data.astronaut(), _patch)
+    cases = (skimage.data.rocket(), _rocket), (skimage.data.chelsea(), _scratches), (skimage.data.astronaut(), _badges)
     for photograph, draw in cases:
         canvas = Image.new("L", (photograph.shape[1], photograph.shape[0]))
         draw(ImageDraw.Draw(canvas))
@@ -49,8 +50,9 @@ def _scratches(draw: ImageDraw.ImageDraw) -> None:
         draw.line(line, fill=255, width=7, joint="curve")
 
 
-def _patch(draw: ImageDraw.ImageDraw) -> None:
-    draw.polygon(PATCH, fill=255)
+def _badges(draw: ImageDraw.ImageDraw) -> None:
+    draw.ellipse(ROUND_BADGE, fill=255)
+    draw.polygon(NAME_BADGE, fill=255)
 
 
 if __name__ == "__main__":
