@@ -8,6 +8,8 @@ as far as that can be trusted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -19,7 +21,12 @@ _CROSS = np.ones((3, 3), np.uint8)
 
 
 def copied(
-    image: np.ndarray, region: np.ndarray, sources: np.ndarray, lead: np.ndarray, trust: np.ndarray
+    image: np.ndarray,
+    region: np.ndarray,
+    sources: np.ndarray,
+    lead: np.ndarray,
+    trust: np.ndarray,
+    report: Callable[[float], None] = lambda fraction: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fill a region patch by patch from its border inwards.
 
@@ -30,6 +37,8 @@ def copied(
         lead: float32 [H, W, 3], a soft picture; what a patch brings to the region, as soft, should be like it. Also
             outside the region: sources are as soft there as they are to be.
         trust: float32 [H, W], 0 to 1, weight of a pixel's likeness to the lead; that of a pixel to what is known has 1.
+        report: is told what part of the region is filled; may raise to stop it. Time grows with the region's pixels
+            times the picture's.
 
     Returns:
         The filled image, and where each pixel came from: int [H, W], places in the flat picture.
@@ -41,7 +50,9 @@ def copied(
     sharp_squared, soft_squared = np.square(sharp), np.square(soft)
     confidence = known.astype(np.float32)
     last = np.array(region.shape) - PATCH
+    pixels = unfilled = int(region.sum())
     while not known.all():
+        report(1 - unfilled / pixels)
         front = ~known & (cv2.dilate(known.astype(np.uint8), _CROSS) > 0)
         priority = np.where(front, cv2.blur(confidence, (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT), -1)
         centre = np.unravel_index(int(priority.argmax()), priority.shape)
@@ -56,6 +67,7 @@ def copied(
             copy[here][new] = copy[row : row + PATCH, column : column + PATCH][new]
         confidence[here][new] = priority[centre] * _FADE
         known[here] = True
+        unfilled -= int(new.sum())
     return image, origin
 
 

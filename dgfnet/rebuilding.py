@@ -41,6 +41,7 @@ RIM = 5
 _START_DEPTH = 14  # px that the hole is deep at most at the scale of the greedy copying
 _START_PIXELS = 16_384  # of that scale at most
 _START_SOURCES = 1000  # of that scale at least: comes before the other two
+_MOST_COPIED = 65_536  # pixels that it fills at most, some seconds on a CPU: comes before all three
 _ROUNDS = (16, 2)  # rounds of search and vote at the coarsest and at the finest level that is searched
 _SEARCHED = 400_000  # pixels; levels above take over the answers of the level below
 _BLUR = 2.0  # px, standard deviation: how soft the fill is taken to be at the scale where it leads
@@ -83,34 +84,43 @@ def rebuilt(
     rounds = np.linspace(*_ROUNDS, searched).round().astype(int)
     levels[:searched] = _with_texture(levels[:searched])
 
-    def told(number: int, fraction: float) -> None:
-        report((number + fraction) / len(levels))
+    def told(part: int, fraction: float) -> None:
+        report((part + fraction) / (1 + len(levels)))
 
-    found = torch.empty(0)
+    found = _first_found(levels[0], generator, partial(told, 0))
     for number, at in enumerate(levels):
-        told(number, 0)
+        told(1 + number, 0)
         is_searched = number < searched
-        found = enlarged(levels[number - 1], found, at, generator) if number else _first_found(at, generator)
+        if number:
+            found = enlarged(levels[number - 1], found, at, generator)
         vote(at, found, shift=_SHIFT, every=1 if is_searched else _EVERY)
         if is_searched:
-            found = settled(at, found, rounds[number], generator, _MEAN, _SHIFT, partial(told, number))
+            found = settled(at, found, rounds[number], generator, _MEAN, _SHIFT, partial(told, 1 + number))
     finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
     return picture + share * (finished - picture)
 
 
 def _levels(image: Tensor, hole: Tensor) -> list[Level]:
-    """From coarse to fine, each half the size of the next; the coarsest is where greedy copying starts."""
+    """From coarse to fine, each half the size of the next; the coarsest is where greedy copying starts.
+
+    None where that would take too long: a narrow frame around a large hole has no patches at coarser scales.
+    """
     levels: list[Level] = []
     region = hole  # at coarser levels less than what is not to be copied
     while region.any() and min(hole.shape) >= (SMALLEST if levels else PATCH):
         this = level(image, region, hole)
-        if len(this.sources) < (_START_SOURCES if levels else FEWEST_SOURCES):
+        if len(this.sources) < (_START_SOURCES if levels and not _is_large(levels[0]) else FEWEST_SOURCES):
             break
         levels.insert(0, this)
         if hole.numel() <= _START_PIXELS and depth_in(hole.cpu().numpy()).max() <= _START_DEPTH:
             break
         image, region, hole = _halved(image), _halved(region.float()) > 0.5, _halved(hole.float()) > 0
-    return levels
+    return [] if levels and _is_large(levels[0]) else levels
+
+
+def _is_large(at: Level) -> bool:
+    """Is there too much to fill for a greedy copying?"""
+    return int(at.region.sum()) > _MOST_COPIED
 
 
 def _halved(image: Tensor) -> Tensor:
@@ -132,12 +142,14 @@ def _with_texture(levels: list[Level]) -> list[Level]:
     return richer
 
 
-def _first_found(at: Level, generator: torch.Generator) -> Tensor:
+def _first_found(at: Level, generator: torch.Generator, report: Callable[[float], None]) -> Tensor:
     """The sources [N] of a greedy copying at the coarsest level, led by the fill; the copy is left in its image."""
     lead, trust = _lead(at)
     width = at.size[1]
     corners = torch.stack([at.sources // width, at.sources % width], dim=1).cpu().numpy()
-    image, origin = copied(_array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0])
+    image, origin = copied(
+        _array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0], report
+    )
     at.image.copy_(torch.from_numpy(image).permute(2, 0, 1))
     alike = likeness(at, generator, _MEAN)
     found = nearest(features(alike, at.image, at.sources), features(alike, at.image, at.targets))

@@ -77,6 +77,7 @@ def test_large_levels_take_over_what_was_found_below(monkeypatch, pattern, hole,
         np.pad(np.ones((6, 6), bool), 30),  # no pixel of it is deep
         np.pad(np.ones((62, 62), bool), 5),  # no patch is known
         np.pad(np.ones((2, 2), bool), 1),
+        np.pad(np.ones((300, 300), bool), 10),  # a frame with patches at its own scale alone
     ],
 )
 def test_where_nothing_can_be_copied_the_fill_stays(hole):
@@ -92,10 +93,15 @@ def test_it_tells_how_far_it_is_and_can_be_stopped(hole, soft):
     assert len(told) > 10
 
     def stop(fraction):
-        raise Cancelled
+        stopped_at.append(fraction)
+        if fraction >= share:
+            raise Cancelled
 
-    with pytest.raises(Cancelled):
-        rebuilt(soft, hole, stop)
+    for share in (0, 0.1, 0.5):
+        stopped_at = []
+        with pytest.raises(Cancelled):
+            rebuilt(soft, hole, stop)
+        assert share <= stopped_at[-1] < share + 0.1
 
 
 def test_the_share_of_patches_is_an_option(pattern, hole, network):
