@@ -28,7 +28,7 @@ def copied(
     trust: np.ndarray,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fill a region patch by patch from its border inwards.
+    """Fill a region patch by patch from its border inwards. Time grows with its pixels times the picture's.
 
     Args:
         image: float32 [H, W, C]; its first three channels are compared. Nothing in the region is read.
@@ -37,8 +37,7 @@ def copied(
         lead: float32 [H, W, 3], a soft picture; what a patch brings to the region, as soft, should be like it. Also
             outside the region: sources are as soft there as they are to be.
         trust: float32 [H, W], 0 to 1, weight of a pixel's likeness to the lead; that of a pixel to what is known has 1.
-        report: is told what part of the region is filled; may raise to stop it. Time grows with the region's pixels
-            times the picture's.
+        report: is told what part of the region is filled; may raise to stop it.
 
     Returns:
         The filled image, and where each pixel came from: int [H, W], places in the flat picture.
@@ -51,7 +50,7 @@ def copied(
     confidence = known.astype(np.float32)
     last = np.array(region.shape) - PATCH
     pixels = unfilled = int(region.sum())
-    while not known.all():
+    while unfilled:
         report(1 - unfilled / pixels)
         front = ~known & (cv2.dilate(known.astype(np.uint8), _CROSS) > 0)
         priority = np.where(front, cv2.blur(confidence, (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT), -1)
