@@ -27,6 +27,7 @@ from dgfnet.tables import Score, difference_table, differences, mean_table, mean
 _DEFAULT_KINDS: tuple[Kind, ...] = ("irregular", "square")
 _WORST = 6  # cases shown per cell
 _RANKED_BY = "hole PSNR"
+_JUDGED = "dgfnet"  # the column of the judged weights, as artists get them
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--against", nargs="*", choices=sorted(fillers.CLASSICAL), default=["telea", "ns"])
     parser.add_argument("--results", nargs="*", type=pathlib.Path, default=[], help="folders made by other programs")
+    parser.add_argument(
+        "--fills",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="keep every fill in this folder, and make only those that it does not hold",
+    )
     parser.add_argument("--export", action="store_true", help="only write the cases, for other programs to fill")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, help="holes to make; irregular and square unless given")
     parser.add_argument("--masks", type=pathlib.Path, help="folder of masks; instead of made holes, unless --kinds too")
@@ -178,16 +185,24 @@ def _ablation(given: list[str] | None) -> list[str] | None:
 
 def _columns(arguments: argparse.Namespace) -> tuple[dict[str, fillers.Filler], str]:
     """Fillers by name, and which one is judged."""
-    found: list[tuple[str, fillers.Filler]] = [(name, fillers.CLASSICAL[name]) for name in arguments.against]
+    found: list[tuple[str, fillers.Filler]] = []
+
+    def add(name: str, fill: fillers.Filler, made_with: str = "") -> None:
+        folder = f"{name} {made_with}".rstrip()
+        found.append((name, fillers.kept(fill, arguments.fills / folder) if arguments.fills else fill))
+
+    for name in arguments.against:
+        add(name, fillers.CLASSICAL[name])
     found += [(folder.resolve().name, fillers.results(folder)) for folder in arguments.results]
-    if arguments.ablation:
-        loaded = [(model.label(path), model.load(path, arguments.device)) for path in arguments.ablation]
-        found += [(name, fillers.network(net, "network")) for name, net in loaded]
-        reference = loaded[0][0]
-    else:
-        net, reference = model.load(arguments.weights, arguments.device), "dgfnet"
-        found += [("coarse branch", fillers.network(net, "coarse")), ("network alone", fillers.network(net, "network"))]
-        found += [(reference, fillers.network(net))]
+    for weights in arguments.ablation or [arguments.weights]:
+        net, digest = model.load(weights, arguments.device), model.load_info(weights).sha256[:8]
+        if arguments.ablation:
+            add(model.label(weights), fillers.network(net, "network"), digest)
+        else:
+            add("coarse branch", fillers.network(net, "coarse"), digest)
+            add("network alone", fillers.network(net, "network"), digest)
+            add(_JUDGED, fillers.network(net), digest)
+    reference = model.label(arguments.ablation[0]) if arguments.ablation else _JUDGED
     columns = dict(found)
     if len(columns) < len(found):
         raise DataError(f"Two columns have the same name ({', '.join(name for name, _ in found)}); rename a folder.")

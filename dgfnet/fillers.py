@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 from collections.abc import Callable
 from typing import Literal
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from dgfnet.data import DataError
 from dgfnet.inpainting import FillOptions, Inpainter
@@ -20,6 +22,7 @@ Filler = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
 """(name of the case, RGB uint8 [H, W, 3] with a black hole, hole bool [H, W]) -> RGB uint8; the hole only is used."""
 
 Stage = Literal["final", "network", "enlarged", "coarse"]
+_CASE = "dgfnet case"  # key of a text in a PNG
 _BORDER = 16  # OpenCV's fillers read beyond a hole that touches the picture's border
 
 
@@ -108,16 +111,48 @@ def results(folder: pathlib.Path) -> Filler:
         file = folder / f"{name}.png"
         if not file.is_file():
             raise DataError(f"'{folder}' holds no result for '{name}'; `dgfnet evaluate --export` writes the cases.")
-        try:
-            with Image.open(file) as picture_file:
-                result = np.array(picture_file.convert("RGB"))
-        except OSError as error:
-            raise DataError(f"'{file}' cannot be read as a picture.") from error
+        result, _ = _read(file)
         if result.shape != picture.shape:
             raise DataError(f"'{file}' is {result.shape[1]} x {result.shape[0]} px, the case {picture.shape[1]} px.")
         return result
 
     return fill
+
+
+def kept(fill: Filler, folder: pathlib.Path) -> Filler:
+    """As `fill`, but every result is kept as `folder/NAME.png`, and taken from there the next time.
+
+    A file says which picture and hole it is of: a result of another case by the same name is made anew.
+
+    Raises:
+        DataError: a kept file is unreadable.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def fill_once(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        file, case = folder / f"{name}.png", hashlib.sha256(picture.tobytes() + hole.tobytes()).hexdigest()
+        if file.is_file():
+            result, made_of = _read(file)
+            if made_of == case:
+                return result
+        result = np.where(hole[..., None], fill(name, picture, hole), picture)
+        label = PngInfo()
+        label.add_text(_CASE, case)
+        partial = file.with_suffix(".partial")
+        Image.fromarray(result).save(partial, "PNG", pnginfo=label)
+        partial.replace(file)
+        return result
+
+    return fill_once
+
+
+def _read(file: pathlib.Path) -> tuple[np.ndarray, str | None]:
+    """A picture as RGB, and the case that it says it is of."""
+    try:
+        with Image.open(file) as picture:
+            return np.array(picture.convert("RGB")), picture.info.get(_CASE)
+    except OSError as error:
+        raise DataError(f"'{file}' cannot be read as a picture.") from error
 
 
 def _opencv(picture: np.ndarray, hole: np.ndarray, method: int) -> np.ndarray:

@@ -209,6 +209,47 @@ def test_results_that_cannot_be_used_get_a_sentence(tmp_path, case):
         fill("x-0", case.given, case.hole)
 
 
+def test_a_kept_fill_is_made_once_and_only_for_its_own_picture_and_hole(tmp_path, case):
+    made = []
+
+    def grey(name, picture, hole):
+        made.append(name)
+        return np.full_like(picture, 128)
+
+    fill = fillers.kept(grey, tmp_path / "grey")
+    first = fill(case.name, case.given, case.hole)
+    assert np.array_equal(first, np.where(case.hole[..., None], 128, case.given))
+    assert np.array_equal(fill(case.name, case.given, case.hole), first)
+    assert np.array_equal(fillers.results(tmp_path / "grey")(case.name, case.given, case.hole), first)
+    assert made == ["x-0"]
+    wider = case.hole | np.roll(case.hole, 3, axis=0)
+    assert (fill(case.name, case.given, wider)[wider] == 128).all()
+    darker = case.given // 2
+    assert np.array_equal(fill(case.name, darker, wider)[~wider], darker[~wider])
+    assert made == ["x-0"] * 3
+
+
+def test_an_interrupted_evaluation_goes_on_with_the_fills_it_kept(pictures, tmp_path, network, monkeypatch):
+    model.save(network, tmp_path / "w.safetensors")
+    words = ("--kinds", "square", "--weights", tmp_path / "w.safetensors", "--against", "mean")
+    telea, fills = fillers.telea, tmp_path / "fills"
+
+    def interrupted(name, picture, hole):
+        if name.startswith("0002"):
+            raise KeyboardInterrupt
+        return telea(name, picture, hole)
+
+    monkeypatch.setitem(fillers.CLASSICAL, "telea", interrupted)
+    assert evaluate(pictures, *words, "telea", "--out", tmp_path / "a", "--fills", fills) != 0
+    kept = {file: file.stat().st_mtime_ns for file in fills.rglob("*.png")}
+    assert len(kept) == 6 * 5 + 1
+    monkeypatch.setitem(fillers.CLASSICAL, "telea", telea)
+    assert evaluate(pictures, *words, "telea", "--out", tmp_path / "a", "--fills", fills) == 0
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    assert evaluate(pictures, *words, "telea", "--out", tmp_path / "b") == 0
+    assert (tmp_path / "a" / "table.csv").read_bytes() == (tmp_path / "b" / "table.csv").read_bytes()
+
+
 def read(file):
     with open(file, newline="", encoding="utf-8") as handle:
         return list(csv.DictReader(handle))
