@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from server.remote import Client
 
 FAILED, MISUSED = 1, 2
-_FILL_OPTIONS = ("context", "grow", "feather", "texture_strength", "patches")
+_FILL_OPTIONS = ("context", "grow", "feather", "texture_strength", "patches", "variation")
 _DELEGATED = {  # command: module with add_arguments and run, what it does
     "train": ("training", "train the network"),
     "evaluate": ("evaluation", "measure the network beside other fillers on photographs"),
@@ -92,6 +92,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     inpaint.add_argument("--feather", type=float, help="pixels to soften the edge by, inward (default 0)")
     inpaint.add_argument("--texture-strength", type=float, help="0 smooth to 1 full texture (default 1)")
     inpaint.add_argument("--patches", type=float, help="share of detail copied from the picture, 0 to 1 (default 1)")
+    inpaint.add_argument("--variation", type=int, help="another fill of the same hole: 1, 2, ... (default 0)")
     inpaint.add_argument("--overwrite", action="store_true", help="in folders: make outputs anew that exist already")
     inpaint.add_argument("--server", action="store_true", help="let the running server do it, or start one")
     _add_machine_options(inpaint)

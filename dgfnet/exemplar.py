@@ -26,6 +26,7 @@ def copied(
     sources: np.ndarray,
     lead: np.ndarray,
     trust: np.ndarray,
+    reluctance: np.ndarray | None = None,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fill a region patch by patch from its border inwards. Time grows with its pixels times the picture's.
@@ -37,6 +38,7 @@ def copied(
         lead: float32 [H, W, 3], a soft picture; what a patch brings to the region, as soft, should be like it. Also
             outside the region: sources are as soft there as they are to be.
         trust: float32 [H, W], 0 to 1, weight of a pixel's likeness to the lead; that of a pixel to what is known has 1.
+        reluctance: float32 [S], factors on the sources' distances; all alike unless given.
         report: is told what part of the region is filled; may raise to stop it.
 
     Returns:
@@ -44,7 +46,8 @@ def copied(
     """
     image, known = image.copy(), ~region
     origin = np.arange(region.size).reshape(region.shape)
-    sources = sources[np.linspace(0, len(sources) - 1, min(len(sources), _MOST_SOURCES)).astype(int)]
+    sampled = np.linspace(0, len(sources) - 1, min(len(sources), _MOST_SOURCES)).astype(int)
+    sources, reluctance = sources[sampled], None if reluctance is None else reluctance[sampled]
     sharp, soft = (_patches(picture, sources) for picture in (image[..., :3], lead))
     sharp_squared, soft_squared = np.square(sharp), np.square(soft)
     confidence = known.astype(np.float32)
@@ -61,6 +64,10 @@ def copied(
         held, led = (np.repeat(weight.astype(np.float32), 3) for weight in (~new, new * trust[here]))
         cost = sharp_squared @ held - 2 * sharp @ (held * image[here][..., :3].ravel())
         cost += soft_squared @ led - 2 * soft @ (led * lead[here].ravel())
+        if reluctance is not None:
+            wanted, lead_wanted = image[here][..., :3].ravel(), lead[here].ravel()
+            cost += held @ np.square(wanted) + led @ np.square(lead_wanted)
+            cost *= reluctance
         row, column = sources[int(cost.argmin())]
         for copy in (image, origin):
             copy[here][new] = copy[row : row + PATCH, column : column + PATCH][new]

@@ -40,6 +40,7 @@ MAX_REFINED = 8_000_000
 REFINE_MARGIN = 64
 """Pixels that refinement looks beyond its part of a hole."""
 MAX_PIXELS = 178_000_000
+MAX_VARIATION = 9999
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class FillOptions:
         feather: pixels over which the fill's edge fades, inward from the grown mask's edge.
         texture_strength: 0 the smooth fill alone, 1 the whole texture.
         patches: share of detail copied from the picture, 0 the network's own fill.
+        variation: which of many fills, where detail is copied; 0 the likeliest.
     """
 
     context: float = 1.0
@@ -59,6 +61,7 @@ class FillOptions:
     feather: float = 0.0
     texture_strength: float = 1.0
     patches: float = 1.0
+    variation: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -67,8 +70,10 @@ class FillOptions:
         check_number("feather", self.feather, 0, 1000)
         check_number("texture_strength", self.texture_strength, 0, 1)
         check_number("patches", self.patches, 0, 1)
-        if self.grow != int(self.grow):
-            raise PictureError("bad_option", f"grow is {self.grow}.", "Give a whole number of pixels.")
+        check_number("variation", self.variation, 0, MAX_VARIATION)
+        for name in ("grow", "variation"):
+            if getattr(self, name) != int(getattr(self, name)):
+                raise PictureError("bad_option", f"{name} is {getattr(self, name)}.", "Give a whole number.")
 
 
 class Prediction(Protocol):
@@ -341,9 +346,8 @@ class _CropJob:
     def _rebuilt(self, level: Level, filled: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
         """A level's fill made of patches of the picture, as far as the options ask."""
         with self.watch("patches"):
-            found = rebuilt(
-                filled, ~level.known, lambda fraction: report(0.6 + 0.3 * fraction), device=self.inpainter.device
-            )
+            hole, variation, device = ~level.known, int(self.options.variation), self.inpainter.device
+            found = rebuilt(filled, hole, lambda fraction: report(0.6 + 0.3 * fraction), variation, device)
             return filled + np.float32(self.options.patches) * (found - filled)
 
 

@@ -49,6 +49,8 @@ _AROUND = 4.0  # px, standard deviation: over how much texture is averaged
 _FLAT = 0.1  # of 255 per px: less contrast is none
 _MEAN = 0.5  # weight of a patch's mean colour against its pattern: copies are moved in colour
 _SHIFT = 16.0  # of 255, by so much: copies follow a sky's gradient; more would let dull patches pass
+_SPOT = 6.0  # px at the coarsest scale: the size of what a variation likes or dislikes
+_WILFUL = 0.3  # and how much, as a share of distances
 _EVERY = 3  # of a patch's pixels that vote where nothing is searched
 
 
@@ -56,7 +58,7 @@ def rebuilt(
     picture: np.ndarray,
     hole: np.ndarray,
     report: Callable[[float], None] = lambda fraction: None,
-    seed: int = 0,
+    variation: int = 0,
     device: torch.device | str = "cpu",
 ) -> np.ndarray:
     """Copy detail into a filled hole.
@@ -65,7 +67,8 @@ def rebuilt(
         picture: float32 [H, W, 3], 0 to 1, the network's fill in its hole.
         hole: bool [H, W].
         report: is told what part of the work is done, 0 to 1; may raise to stop it.
-        seed: of the random search; equal seeds give equal fills.
+        variation: 0, or the number of another fill: some parts of the picture are then copied from more gladly than
+            others, which is random but for the number.
         device: that searches.
 
     Returns:
@@ -79,7 +82,7 @@ def rebuilt(
     levels = _levels(image, torch.from_numpy(hole).to(device))
     if not levels:
         return picture
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(variation)
     searched = max(sum(at.region.numel() <= _SEARCHED for at in levels), 1)
     rounds = np.linspace(*_ROUNDS, searched).round().astype(int)
     levels[:searched] = _with_texture(levels[:searched])
@@ -87,7 +90,7 @@ def rebuilt(
     def told(part: int, fraction: float) -> None:
         report((part + fraction) / (1 + len(levels)))
 
-    found = _first_found(levels[0], generator, partial(told, 0))
+    found = _first_found(levels[0], generator, bool(variation), partial(told, 0))
     for number, at in enumerate(levels):
         told(1 + number, 0)
         is_searched = number < searched
@@ -142,14 +145,14 @@ def _with_texture(levels: list[Level]) -> list[Level]:
     return richer
 
 
-def _first_found(at: Level, generator: torch.Generator, report: Callable[[float], None]) -> Tensor:
+def _first_found(at: Level, generator: torch.Generator, is_varied: bool, report: Callable[[float], None]) -> Tensor:
     """The sources [N] of a greedy copying at the coarsest level, led by the fill; the copy is left in its image."""
     lead, trust = _lead(at)
     width = at.size[1]
     corners = torch.stack([at.sources // width, at.sources % width], dim=1).cpu().numpy()
-    image, origin = copied(
-        _array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0], report
-    )
+    reluctance = _reluctance(at, generator)[corners[:, 0], corners[:, 1]] if is_varied else None
+    arrays = _array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0], reluctance
+    image, origin = copied(*arrays, report)
     at.image.copy_(torch.from_numpy(image).permute(2, 0, 1))
     alike = likeness(at, generator, _MEAN)
     found = nearest(features(alike, at.image, at.sources), features(alike, at.image, at.targets))
@@ -157,6 +160,12 @@ def _first_found(at: Level, generator: torch.Generator, report: Callable[[float]
     came_from = torch.from_numpy(origin).to(found).flatten()[at.targets + middle] - middle
     copy = at.row[came_from.clamp_min(0)]  # no source where the middle is known: it came from the target itself
     return copy.where(copy >= 0, found)
+
+
+def _reluctance(at: Level, generator: torch.Generator) -> np.ndarray:
+    """float32 [H, W], factors around 1 on the distances of the patches there: every part of the picture its own."""
+    noise = gaussian_blur(torch.randn(1, 1, *at.size, generator=generator), _SPOT)[0, 0]
+    return torch.exp(_WILFUL * noise / noise.std()).numpy()
 
 
 def _lead(at: Level) -> tuple[Tensor, Tensor]:

@@ -163,6 +163,26 @@ NARROW = replace(
 )
 """For machines without a GPU, and trainable on one in a night."""
 
+SMALL = replace(
+    NARROW,
+    name="small",
+    network=DGFNetConfig(width=0.25, detail_width=0.25, membrane=True),
+    stages=(
+        Stage(share=0.5, size=64, batch=8, rate=1e-3, features=False),
+        Stage(share=0.5, size=64, batch=8, rate=5e-4, final_rate=2e-5, frozen_norm=True),
+    ),
+    steps=10_000,
+    short_sides=(96, 192),
+    deviations=(
+        *_OURS[:-1],
+        "a quarter of the channels",
+        "crops of 64 px",
+        "no discriminator",
+        "feature losses for the fused picture only, and none in the first stage",
+    ),
+)
+"""For comparing ideas within an hour of one CPU core; too small a network to fill pictures with."""
+
 FINETUNE = replace(
     NARROW,
     name="finetune",
@@ -183,4 +203,4 @@ FINETUNE = replace(
 )
 """On one's own pictures, from the shipped weights (or `--start`); BatchNorm stays as it was."""
 
-RECIPES = {recipe.name: recipe for recipe in (PAPER, FULL, NARROW, FINETUNE)}
+RECIPES = {recipe.name: recipe for recipe in (PAPER, FULL, NARROW, SMALL, FINETUNE)}

@@ -12,7 +12,7 @@ from server.messages import is_map, is_number
 from server.protocol import DTYPES, ErrorCode, Refusal
 
 OUTPUTS = ("layer", "group")
-FILL_OPTIONS = ("context", "grow", "feather", "texture_strength", "patches")
+FILL_OPTIONS = ("context", "grow", "feather", "texture_strength", "patches", "variation")
 """The options that go to `dgfnet.inpainting.FillOptions`."""
 RTV_OPTIONS = {"lambda": "lam", "sigma": "sigma"}
 """The options that go to `dgfnet.inpainting.texture_maps`, and what they are called there."""

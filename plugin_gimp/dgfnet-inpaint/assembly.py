@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import blend
 import document
 import gi
+import records
 import sums
 from client.events import Layer
 from client.geometry import Bounds
@@ -34,14 +35,14 @@ def one_undo_step(image: Gimp.Image) -> Iterator[None]:
 
 
 def single(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding, source: Gimp.Layer) -> Gimp.Layer:
-    """The answer as a layer right above the source. `encoding` is the source's, `crop` what was sent of it."""
+    """The answer as a layer above the source. `encoding` is the source's, `crop` what was sent of it."""
     return _insert(image, _layer(image, answer, crop, encoding.with_alpha()), source)
 
 
 def group(
     image: Gimp.Image, name: str, answers: Sequence[Layer], crop: Bounds, encoding: Encoding, source: Gimp.Layer
 ) -> Gimp.Layer:
-    """Coarse (or structure) and, in grain merge, texture in a group of their own right above the source."""
+    """Coarse (or structure) and, in grain merge, texture in a group of their own above the source."""
     made = _insert(image, Gimp.GroupLayer.new(image, name), source)
     document.blend_as_sent(made, image)
     layers = [_layer(image, answer, crop, encoding.with_alpha()) for answer in answers]
@@ -99,6 +100,10 @@ def _layer(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding) -
 
 
 def _insert(image: Gimp.Image, made: Gimp.Layer, source: Gimp.Layer) -> Gimp.Layer:
-    """Put a layer right above the source, in its group."""
-    image.insert_layer(made, source.get_parent(), image.get_item_position(source))
+    """Put a layer right above the source, in its group, and above its earlier fills, which would hide it."""
+    parent, position = source.get_parent(), image.get_item_position(source)
+    siblings = parent.get_children() if parent else image.get_layers()  # from the top
+    while position and records.is_fill_of(siblings[position - 1], source):
+        position -= 1
+    image.insert_layer(made, parent, position)
     return made

@@ -12,13 +12,14 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
-INPAINT, TEXTURE, SERVER, RERUN = "dgfnet-inpaint", "dgfnet-texture-map", "dgfnet-server", "dgfnet-rerun"
+INPAINT, TEXTURE, SERVER = "dgfnet-inpaint", "dgfnet-texture-map", "dgfnet-server"
+RERUN, ANOTHER = "dgfnet-rerun", "dgfnet-another"
 MENU = "<Image>/Filters/Inpaint"
 READWRITE = GObject.ParamFlags.READWRITE
 
 
 class DgfnetInpaint(Gimp.PlugIn):
-    """The four procedures."""
+    """The five procedures."""
 
     def do_set_i18n(self, name):
         """The texts are English only."""
@@ -26,11 +27,11 @@ class DgfnetInpaint(Gimp.PlugIn):
 
     def do_query_procedures(self):
         """Their names."""
-        return [INPAINT, RERUN, TEXTURE, SERVER]
+        return [INPAINT, ANOTHER, RERUN, TEXTURE, SERVER]
 
     def do_create_procedure(self, name):
         """One of them, with its arguments as docs/gimp.md lists them."""
-        create = {INPAINT: _inpaint, RERUN: _rerun, TEXTURE: _texture, SERVER: _server}[name]
+        create = {INPAINT: _inpaint, ANOTHER: _another, RERUN: _rerun, TEXTURE: _texture, SERVER: _server}[name]
         procedure = create(self, name)
         procedure.set_attribution("DGFNet Inpaint", "DGFNet Inpaint, MIT licence", "2026")
         procedure.add_menu_path(MENU)
@@ -87,6 +88,9 @@ def _inpaint(plug_in, name):
         1,
         READWRITE,
     )
+    procedure.add_int_argument(
+        "variation", "_Variation", "Another fill of the same hole for every number", 0, 9999, 0, READWRITE
+    )
     procedure.add_channel_argument(
         "exclude", "_Leave out (channel)", "A channel: nothing that it marks is looked at", True, READWRITE
     )
@@ -106,6 +110,18 @@ def _rerun(plug_in, name):
         "Fill again as the selected result was filled",
         "Select a layer or group that Inpaint (DGFNet) made: its settings are used on the layer that it was made from. "
         "The selection is filled; without one, the shape of the result.",
+        name,
+    )
+    procedure.add_layer_return_value("result", "Result", "The new layer, group or copy", True, READWRITE)
+    return procedure
+
+
+def _another(plug_in, name):
+    procedure = _on_image(plug_in, name, "_Another fill of the same region")
+    procedure.set_documentation(
+        "Fill again, with other parts of the picture",
+        "The newest result of Inpaint (DGFNet) that was made from the selected layer, or the selected result itself, "
+        "gets a sibling: the same region with the same settings, filled from other parts of the picture.",
         name,
     )
     procedure.add_layer_return_value("result", "Result", "The new layer, group or copy", True, READWRITE)

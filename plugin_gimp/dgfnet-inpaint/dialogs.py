@@ -18,7 +18,7 @@ REFRESH_MS = 1000
 START, STOP = 2, 3
 CHOICES = ("output", "sample")
 SLIDERS = dict.fromkeys(("context", "grow", "feather", "texture-strength", "patches", "lambda", "sigma"), 1.0)
-ADVANCED = ("exclude", "weights", "device")
+ADVANCED = ("variation", "exclude", "weights", "device")
 LOG_BYTES, LOG_LINES = 16384, 100
 
 

@@ -10,6 +10,7 @@ import blend
 import document
 import gi
 import precision
+import records
 import service
 from client.errors import InpaintError
 from client.events import Result
@@ -18,16 +19,13 @@ from client.requests import InpaintRequest, TextureRequest
 from client.wire import Array
 from document import Hole
 from precision import Encoding
-from settings import PARASITE, BadRecord, Record, Settings
+from settings import Record, Settings
 
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
 NAME = "Inpaint (DGFNet)"
 TEXTURE_NAME = "Texture map (DGFNet)"
-PERSISTENT, UNDOABLE = 1, 2  # flags of a parasite
-"""GIMP writes "gimp_image_undo_group_end: assertion ..." to the terminal whenever an undoable one is redone. That is
-GIMP's own slip, and harmless; without the flag the record would not go and come with its layer."""
 
 
 class Wish(NamedTuple):
@@ -64,6 +62,7 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
         feather=float(settings.feather),
         texture_strength=float(settings.texture_strength),
         patches=float(settings.patches),
+        variation=int(settings.variation),
     )
     watch.lap("read")
     result = service.run(request, who(), say, wish.weights, wish.device)
@@ -79,7 +78,7 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
         watch.lap("layers")
         tattoos = layer.get_tattoo(), _tattoo(wish.exclude)
         record = Record(settings, *tattoos, hole.kind, dict(result.report), watch.began, watch.seconds)
-        made.attach_parasite(Gimp.Parasite.new(PARASITE, PERSISTENT | UNDOABLE, record.to_json()))
+        records.keep(made, record)
     for note in _notes(image, refusal, result):
         Gimp.message(note)
     return made
@@ -106,47 +105,9 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
         return assembly.group(image, TEXTURE_NAME, result.layers, part, encoding, layer)
 
 
-def rerun(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Layer:
-    """Repeat the run that made `layer` (or its group), on the layer that it was made from. Raises `InpaintError`.
-
-    The selection is the mask as ever; without one, the result's own shape is, and it neither grows nor softens again.
-    """
-    record, result = _recorded(layer)
-    source = image.get_layer_by_tattoo(record.source) if record.source else None
-    if source is None:
-        raise InpaintError(
-            "bad_record",
-            "The layer that this result was made from is not in this image any more.",
-            "Select the layer to fill and use Inpaint (DGFNet) instead.",
-        )
-    settings, hole = record.settings, None
-    if document.selection_bounds(image) is None and settings.output != "copy":
-        settings = Settings(**{**vars(settings), "grow": 0, "feather": 0.0})
-        area, encoding = document.bounds_of(result), precision.alpha_encoding(int(image.get_precision()))
-        hole = document.hole_of("shape of the result", area, document.read(result, area, encoding), encoding)
-    exclude = image.get_channel_by_tattoo(record.exclude) if record.exclude else None
-    return inpaint(image, source, Wish(settings, exclude), say, hole)
-
-
 def who() -> str:
     """What the server is told about this client."""
     return f"gimp {Gimp.version()}"
-
-
-def _recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer]:
-    """What is kept with a result, and the result; one of its layers will do."""
-    for item in (layer, layer.get_parent()):
-        parasite = item.get_parasite(PARASITE) if item else None
-        if parasite:
-            try:
-                return Record.from_json(bytes(parasite.get_data())), item
-            except BadRecord as error:
-                raise InpaintError(
-                    "bad_record", str(error), "Select the source layer and use Inpaint (DGFNet)."
-                ) from None
-    raise InpaintError(
-        "bad_record", "The selected layer was not made by Inpaint (DGFNet).", "Select a result, then try again."
-    )
 
 
 def _picture(image: Gimp.Image, layer: Gimp.Layer, crop: Bounds, wish: Wish) -> tuple[Array, Encoding]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import filling
 import gi
+import repeating
 import service
 from client.errors import InpaintError
 from settings import BadRecord, Settings
@@ -15,7 +16,7 @@ from settings import BadRecord, Settings
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
-TEXTURE, SERVER, RERUN = "dgfnet-texture-map", "dgfnet-server", "dgfnet-rerun"
+TEXTURE, SERVER, RERUN, ANOTHER = "dgfnet-texture-map", "dgfnet-server", "dgfnet-rerun", "dgfnet-another"
 
 
 class Dismissed(Exception):
@@ -49,7 +50,7 @@ def _make_layers(
     procedure: Gimp.Procedure, interactive: bool, image: Gimp.Image, drawables: list[Any], config: Any
 ) -> Gimp.ValueArray:
     name, layer = procedure.get_name(), _layer(drawables)
-    if interactive and name != RERUN:
+    if interactive and name not in (RERUN, ANOTHER):
         import dialogs  # needs a display
 
         if not dialogs.ask(procedure, config):
@@ -58,7 +59,9 @@ def _make_layers(
     if name == TEXTURE:
         made = filling.texture_map(image, layer, _number(config, "lambda"), _number(config, "sigma"), say)
     elif name == RERUN:
-        made = filling.rerun(image, layer, say)
+        made = repeating.rerun(image, layer, say)
+    elif name == ANOTHER:
+        made = repeating.another(image, layer, say)
     else:
         made = filling.inpaint(image, layer, _wish(config), say)
     Gimp.displays_flush()
@@ -112,6 +115,7 @@ def _wish(config: Any) -> filling.Wish:
         feather=_number(config, "feather"),
         texture_strength=_number(config, "texture-strength"),
         patches=_number(config, "patches"),
+        variation=int(_number(config, "variation")),
     )
     weights, device = (str(config.get_property(name) or "").strip() for name in ("weights", "device"))
     return filling.Wish(settings, config.get_property("exclude"), weights, device)

@@ -9,6 +9,7 @@ from typing import Any
 PARASITE = "dgfnet-inpaint"
 VERSION = 1
 OUTPUTS = ("layer", "group", "copy")
+MAX_VARIATION = 9999
 SAMPLES = ("layer", "visible")
 RANGES = {
     "context": (0.0, 16.0),
@@ -16,6 +17,7 @@ RANGES = {
     "feather": (0.0, 1000.0),
     "texture_strength": (0.0, 1.0),
     "patches": (0.0, 1.0),
+    "variation": (0, MAX_VARIATION),
 }
 
 
@@ -30,6 +32,7 @@ class Settings:
     `output`: ``layer``, ``group`` (coarse and texture) or ``copy`` (a copy of the source with the fill in it).
     `sample`: what is looked at, the ``layer`` or what is ``visible``. `context`: margin around the hole, times its
     thickness. `grow` and `feather`: pixels. `texture_strength` and `patches` (copied detail): 0 to 1.
+    `variation`: which of many fills of the hole.
     """
 
     output: str = "layer"
@@ -39,6 +42,7 @@ class Settings:
     feather: float = 0.0
     texture_strength: float = 1.0
     patches: float = 1.0
+    variation: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no dialog can hold: scripts and parasites may say anything."""

@@ -53,6 +53,10 @@ class Controller(QObject):
         """Run the active result layer's job again."""
         self._begin(NAME, lambda job: job.again())
 
+    def another(self) -> None:
+        """Fill what was filled last once more, another way."""
+        self._begin(NAME, lambda job: job.another())
+
     def cancel(self) -> None:
         """End the job that has waited longest."""
         if self.jobs:

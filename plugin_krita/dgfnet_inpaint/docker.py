@@ -9,6 +9,7 @@ from .qt import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QPainter,
@@ -36,6 +37,7 @@ class Panel(QWidget):
     inpaint = pyqtSignal()
     texture = pyqtSignal()
     again = pyqtSignal()
+    another = pyqtSignal()
     cancel = pyqtSignal()
     cancel_all = pyqtSignal()
     chosen = pyqtSignal(object)  # Settings
@@ -98,8 +100,8 @@ class Panel(QWidget):
 
     # Widgets
 
-    def _make_buttons(self) -> QHBoxLayout:
-        row = QHBoxLayout()
+    def _make_buttons(self) -> QGridLayout:
+        grid = QGridLayout()
         self.inpaint_button = QPushButton("Inpaint")
         self.inpaint_button.setToolTip("Fill the selection, or else the transparent pixels, as a new layer.")
         self.inpaint_button.clicked.connect(lambda *_: self.inpaint.emit())
@@ -109,10 +111,14 @@ class Panel(QWidget):
         self.again_button = QPushButton("Re-run")
         self.again_button.setToolTip("Fill the active result layer's region again with the settings it was made with.")
         self.again_button.clicked.connect(lambda *_: self.again.emit())
-        row.addWidget(self.inpaint_button, 2)
-        row.addWidget(self.texture_button, 1)
-        row.addWidget(self.again_button, 1)
-        return row
+        self.another_button = QPushButton("Another")
+        self.another_button.setToolTip("Fill what was filled last again, from other parts of the picture.")
+        self.another_button.clicked.connect(lambda *_: self.another.emit())
+        grid.addWidget(self.inpaint_button, 0, 0)
+        grid.addWidget(self.another_button, 0, 1)
+        grid.addWidget(self.texture_button, 1, 0)
+        grid.addWidget(self.again_button, 1, 1)
+        return grid
 
     def _make_choices(self) -> QFormLayout:
         form = QFormLayout()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterator
 
 from krita import Krita
 
@@ -65,15 +65,18 @@ def layer_of(node: Any) -> Any:
     return node if node is not None and node.parentNode() is not None else None
 
 
-def find_node(document: Any, identity: str) -> Any:
-    """The node of that id in the layer tree, or None."""
+def nodes(document: Any) -> Iterator[Any]:
+    """All of the layer tree, the root first."""
     waiting = [document.rootNode()]
     while waiting:
         node = waiting.pop()
-        if node_id(node) == identity:
-            return node
+        yield node
         waiting += node.childNodes()
-    return None
+
+
+def find_node(document: Any, identity: str) -> Any:
+    """The node of that id in the layer tree, or None."""
+    return next((node for node in nodes(document) if node_id(node) == identity), None)
 
 
 def node_id(node: Any) -> str:

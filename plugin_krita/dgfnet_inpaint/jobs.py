@@ -23,6 +23,7 @@ from .transport import Line
 NAME = "Inpaint (DGFNet)"
 TEXTURE_NAME = "Texture map (DGFNet)"
 VERSION = 1  # of the record
+_VISIBLE = ""  # in a record, instead of a source's id
 
 Tell = Callable[[str, float], None]
 
@@ -74,7 +75,30 @@ class Job:
                 "The active layer is not a result of Inpaint (DGFNet).",
                 "Click a result layer, then run this again.",
             )
-        wanted = settings.from_map(record["options"])
+        return (yield from self._repeat(record, settings.from_map(record["options"])))
+
+    def another(self) -> Steps:
+        """Fill a hole another way: that of the active result layer, or of the active layer's newest result."""
+        yield from document.settle(self.document)
+        fills, active = records.fills(self.document).values(), self.document.activeNode()
+        record = records.recall(self.document, active)
+        if record is None or record.get("task") != "inpaint":
+            layer = document.layer_of(active)
+            sources = (document.node_id(layer) if layer is not None else _VISIBLE, _VISIBLE)
+            made = [each for each in fills if each.get("source_id") in sources]
+            record = max(made, key=lambda each: float(each.get("made", 0)), default=None)
+        if record is None:
+            raise InpaintError(
+                "no_record",
+                "The active layer was not filled by Inpaint (DGFNet) yet.",
+                "Fill it first, or click a result layer.",
+            )
+        siblings = [settings.from_map(each["options"]) for each in fills if each.get("hole") == record.get("hole")]
+        variation = 1 + max(each.variation for each in siblings)
+        return (yield from self._repeat(record, settings.from_map({**record["options"], "variation": variation})))
+
+    def _repeat(self, record: dict[str, Any], wanted: Settings) -> Steps:
+        """A fill of a recorded hole."""
         source_id, notes = record.get("source_id", ""), []
         if wanted.source == "layer" and document.find_node(self.document, source_id) is None:
             notes.append("The layer that was filled is gone; the visible picture was filled instead.")
@@ -157,6 +181,7 @@ class Job:
                 feather=wanted.feather,
                 texture_strength=wanted.texture_strength,
                 patches=wanted.patches,
+                variation=wanted.variation,
             )
 
         made, report = yield from self._ask(make, scene, bounds)
@@ -227,12 +252,13 @@ def _wire_space(scene: Scene) -> str:
 
 
 def _record(task: str, wanted: Settings, scene: Scene, report: Mapping[str, Any]) -> dict[str, Any]:
-    source_id = document.node_id(scene.target) if scene.target is not None else ""
+    source_id = document.node_id(scene.target) if scene.target is not None else _VISIBLE
     return {
         "version": VERSION,
         "task": task,
         "options": wanted.as_map(),
         "source_id": source_id,
+        "made": time.time(),
         "report": dict(report),
     }
 

@@ -16,7 +16,7 @@ from .conversion import Bench
 from .document import LOOK_SECONDS, is_open, node_id, require_open, settle, space_of
 from .qt import QByteArray
 from .reading import Scene
-from .records import remember
+from .records import fills, remember
 from .tasks import Steps
 
 ACTIVE_LOOKS = 25  # times that we look whether Krita has made our layer the active one
@@ -101,20 +101,32 @@ def _group(document: Any, name: str, nodes: Sequence[Any]) -> Any:
 
 
 def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
-    """The parent and the layer below the new one. Locked groups are left alone."""
+    """The parent and the layer below the new one: the source or its last fill. Locked groups are left alone."""
     root, node = scene.document.rootNode(), scene.target
     if node is None:
         return root, None
     if node.parentNode() is None:
         notes.append(f"The layer “{scene.target_name}” was deleted meanwhile; the fill is on top of the other layers.")
         return root, None
-    above, group = node, node.parentNode()
+    above, group = _topmost_fill(scene.document, node), node.parentNode()
     while group.parentNode() is not None:
         if group.locked():
             notes.append(f"The group “{group.name()}” is locked; the fill is above it.")
             above = group
         group = group.parentNode()
     return above.parentNode(), above
+
+
+def _topmost_fill(document: Any, source: Any) -> Any:
+    """The last of the fills that lie right above their source, which a new one must not be hidden by; or the source."""
+    made, identity, topmost = fills(document), node_id(source), source
+    siblings = source.parentNode().childNodes()  # from the bottom
+    places = [node_id(node) for node in siblings]
+    for node in siblings[places.index(identity) + 1 :]:
+        if made.get(node_id(node), {}).get("source_id") != identity:
+            break
+        topmost = node
+    return topmost
 
 
 def _put_back(document: Any, active: Any, new: Any) -> Steps:

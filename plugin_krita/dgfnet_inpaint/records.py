@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .document import node_id
+from .document import node_id, nodes
 from .qt import QByteArray
 
 ANNOTATION = "dgfnet-inpaint/"  # and the id of the layer that it is about
@@ -13,12 +13,7 @@ ANNOTATION = "dgfnet-inpaint/"  # and the id of the layer that it is about
 
 def remember(document: Any, node: Any, record: dict[str, Any], describe: str) -> None:
     """Keep a record about a layer; what is kept about layers that are gone goes."""
-    alive = {ANNOTATION + node_id(node)}
-    waiting = [document.rootNode()]
-    while waiting:
-        children = waiting.pop().childNodes()
-        alive.update(ANNOTATION + node_id(child) for child in children)
-        waiting += children
+    alive = {ANNOTATION + node_id(each) for each in (node, *nodes(document))}
     for kind in document.annotationTypes():
         if kind.startswith(ANNOTATION) and kind not in alive:
             document.removeAnnotation(kind)
@@ -32,10 +27,22 @@ def recall(document: Any, node: Any) -> dict[str, Any] | None:
     while node is not None:
         kind = ANNOTATION + node_id(node)
         if kind in kinds:
-            try:
-                record = json.loads(bytes(document.annotation(kind)).decode())
-            except ValueError:
-                return None
-            return record if isinstance(record, dict) else None
+            return _read(document, kind)
         node = node.parentNode()
     return None
+
+
+def fills(document: Any) -> dict[str, dict[str, Any]]:
+    """What is remembered about each fill that is in the document, by the id of its layer or group."""
+    kinds = set(document.annotationTypes())
+    ids = [identity for node in nodes(document) if ANNOTATION + (identity := node_id(node)) in kinds]
+    found = {identity: _read(document, ANNOTATION + identity) for identity in ids}
+    return {identity: record for identity, record in found.items() if record and record.get("task") == "inpaint"}
+
+
+def _read(document: Any, kind: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(bytes(document.annotation(kind)).decode())
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

@@ -12,7 +12,7 @@ SOURCES = ("layer", "visible")
 
 @dataclass(frozen=True)
 class Settings:
-    """One set of choices; `context`, `grow` (px), `feather` (px), `texture_strength` and `patches` as on the wire."""
+    """One set of choices; all but `source` as on the wire. No widget shows `variation`: *Another* counts it up."""
 
     output: str = "layer"
     source: str = "layer"
@@ -21,6 +21,7 @@ class Settings:
     feather: float = 0.0
     texture_strength: float = 1.0
     patches: float = 1.0
+    variation: int = 0
 
     def as_map(self) -> dict[str, Any]:
         """For the layer's record."""
@@ -33,7 +34,9 @@ LIMITS = {
     "feather": (0.0, 1000.0),
     "texture_strength": (0.0, 1.0),
     "patches": (0.0, 1.0),
+    "variation": (0, 9999),
 }
+_WHOLE = ("grow", "variation")
 
 
 def from_map(values: Mapping[str, Any]) -> Settings:
@@ -47,7 +50,7 @@ def from_map(values: Mapping[str, Any]) -> Settings:
                 number = min(max(float(str(text)), low), high)
             except ValueError:
                 continue
-            known[field.name] = round(number) if field.name == "grow" else number
+            known[field.name] = round(number) if field.name in _WHOLE else number
         elif text in (OUTPUTS if field.name == "output" else SOURCES):
             known[field.name] = text
     return Settings(**known)

@@ -14,7 +14,8 @@ class InpaintRequest:
 
     `space` is the image's encoding: ``srgb`` (display-referred) or ``linear``. `output` is ``layer`` or ``group``
     (coarse and texture layers, with `encoding` from `pixels.grain_merge_encoding`). `context` is the margin as a
-    multiple of the hole's size, `grow` and `feather` are pixels, `texture_strength` and `patches` are 0 to 1.
+    multiple of the hole's size, `grow` and `feather` are pixels, `texture_strength` and `patches` are 0 to 1,
+    `variation` is the number of another fill of the same hole.
     """
 
     image: Array
@@ -26,6 +27,7 @@ class InpaintRequest:
     feather: float | None = None
     texture_strength: float | None = None
     patches: float | None = None
+    variation: int | None = None
     encoding: Mapping[str, Any] | None = None
 
     @property
@@ -35,7 +37,7 @@ class InpaintRequest:
 
     def fields(self) -> dict[str, Any]:
         """The header's fields but the job."""
-        names = ("output", "context", "grow", "feather", "texture_strength", "patches", "encoding")
+        names = ("output", "context", "grow", "feather", "texture_strength", "patches", "variation", "encoding")
         return {"task": "inpaint", "space": self.space, "options": _given(self, {name: name for name in names})}
 
 

@@ -330,7 +330,17 @@ def test_bad_input_is_one_sentence(case):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"context": -1}, {"grow": 1.5}, {"feather": float("nan")}, {"texture_strength": 2}, {"grow": "3"}]
+    "bad",
+    [
+        {"context": -1},
+        {"grow": 1.5},
+        {"feather": float("nan")},
+        {"texture_strength": 2},
+        {"grow": "3"},
+        {"variation": 0.5},
+        {"variation": -1},
+        {"variation": 10_000},
+    ],
 )
 def test_bad_options(bad):
     with pytest.raises(PictureError) as caught:

@@ -57,6 +57,19 @@ def test_equal_seeds_give_equal_fills(hole, soft):
     np.testing.assert_array_equal(rebuilt(soft, hole), rebuilt(soft.copy(), hole))
 
 
+def test_a_variation_is_another_fill_as_good_and_always_the_same_one(hole):
+    texture = gaussian_filter(np.random.default_rng(5).standard_normal((128, 128, 3)), (2, 2, 0)).astype(np.float32)
+    texture = np.clip(0.5 + texture / (6 * texture.std()), 0, 1)
+    soft = np.where(hole[..., None], gaussian_filter(texture, (6, 6, 0)), texture)
+    deep = distance_transform_edt(hole) > RIM
+    fills = [rebuilt(soft, hole, variation=number)[deep] for number in (0, 1, 2, 1)]
+    np.testing.assert_array_equal(fills[1], fills[3])
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(fills[one] - fills[other]).mean() > 0.2 * texture.std()
+    for fill in fills:
+        assert fill.std() == pytest.approx(texture[deep].std(), rel=0.3)
+
+
 def test_large_levels_take_over_what_was_found_below(monkeypatch, pattern, hole, soft):
     monkeypatch.setattr(rebuilding, "_SEARCHED", 64 * 64)
     searched, search = set(), patches.search

@@ -25,7 +25,8 @@ from server.sums import lattice
 
 GRAIN_MERGE = 47  # Gimp.LayerMode
 SUM_OF_SINGLES = 1.2e-7  # any picture and texture near 0.5, added in single floats: one step of those below 1
-OPTIONS = {name: name.replace("-", "_") for name in ("context", "grow", "feather", "texture-strength", "patches")}
+_NAMES = ("context", "grow", "feather", "texture-strength", "patches", "variation")
+OPTIONS = {name: name.replace("-", "_") for name in _NAMES}
 
 
 def inpainter(weights: Path) -> Inpainter:
@@ -47,7 +48,8 @@ def check(case: Case, session: Session, result: dict[str, Any], engine: Inpainte
         assert _bytes(session, after["canvas"]) == _bytes(session, before["canvas"]), "a failed call changed pixels"
         assert after["untouched"], "a failed call changed the image, or left a step to undo"
         return
-    assert after["above"] == 1, "the result is not right above the source"
+    fills = 1 + case.scene.startswith("filled") + case.scene.startswith("filled_twice")
+    assert after["above"] == fills, "the result is not right above the source and its earlier fills"
     assert after["selected"] == before["selected"], f"selected: {after['selected']}"
     assert after["undo"] == {"undone": True, "one step": True, "redone": True}, f"undo and redo: {after['undo']}"
     if case.procedure == "texture-map":
@@ -59,7 +61,7 @@ def check(case: Case, session: Session, result: dict[str, Any], engine: Inpainte
 def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dict[str, Any], engine: Inpainter) -> None:
     area, picture, mask = _asked(case, session, before)
     options = FillOptions(**{OPTIONS[name]: value for name, value in _numbers(case).items()})
-    as_group = case.arguments.get("output") == "group" or case.procedure == "rerun"
+    as_group = case.arguments.get("output") == "group" or case.procedure in ("rerun", "another")
     as_group = as_group and not _falls_back(case)
     full = FillOptions(**{**vars(options), "texture_strength": 1.0}) if as_group else options
     fill = engine.fill(picture, mask, full)
@@ -127,8 +129,9 @@ def _samples_visible(case: Case) -> bool:
 
 
 def _numbers(case: Case) -> dict[str, float]:
-    if case.procedure == "rerun":
-        return {"context": 1.5}
+    if case.procedure in ("rerun", "another"):
+        variations = {"rerun": 0, "another": 2 if case.scene.startswith("filled_twice") else 1}
+        return {"context": 1.5, "variation": variations[case.procedure]}
     return {name: value for name, value in case.arguments.items() if name in OPTIONS}
 
 

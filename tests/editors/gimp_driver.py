@@ -42,7 +42,7 @@ def run_case(number, case):
     arguments = with_channels(image, case.arguments)
     target = layer
     if case.scene.startswith("filled"):
-        target = image.get_layers()[0]
+        target = layer if case.scene.endswith("source") else image.get_layers()[0]
         Gimp.Selection.none(image)
     select(image, *case.select)
     if case.soften:
@@ -60,6 +60,8 @@ def run_case(number, case):
         image.set_selected_layers([target])
     if case.scene == "filled_deselected":
         Gimp.Selection.none(image)
+    elif case.scene == "filled_elsewhere_source":
+        image.select_rectangle(Gimp.ChannelOps.REPLACE, 8, 8, 30, 20)
     before["selected"] = [each.get_name() for each in image.get_selected_layers()]
     before["digest"] = digest(layer)
     before["tree"] = tree(image.get_layers())

@@ -164,3 +164,17 @@ def filled(case):
 
 def filled_deselected(case):
     return filled(case)
+
+
+def filled_source(case):
+    return filled(case)
+
+
+def filled_elsewhere_source(case):
+    return filled(case)
+
+
+def filled_twice_source(case):
+    image, layer = filled(case)
+    call("another", image, [layer], {})
+    return image, layer

@@ -1,0 +1,49 @@
+"""What is kept with a result in the document: its record, in a parasite that goes and comes with its layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gi
+from settings import PARASITE, BadRecord, Record
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp  # noqa: E402
+
+PERSISTENT, UNDOABLE = 1, 2  # flags of a parasite
+"""GIMP writes "gimp_image_undo_group_end: assertion ..." to the terminal whenever an undoable one is redone. That is
+GIMP's own slip, and harmless; without the flag the record would not go and come with its layer."""
+
+
+def keep(result: Gimp.Layer, record: Record) -> None:
+    """Keep a record with a result."""
+    result.attach_parasite(Gimp.Parasite.new(PARASITE, PERSISTENT | UNDOABLE, record.to_json()))
+
+
+def record_of(item: Gimp.Item) -> Record | None:
+    """What is kept with a layer, None where it is no result. Raises `BadRecord`."""
+    parasite = item.get_parasite(PARASITE)
+    return Record.from_json(bytes(parasite.get_data())) if parasite else None
+
+
+def all_in(image: Gimp.Image) -> Iterator[tuple[Record, Gimp.Layer]]:
+    """Every result of an image; those with records that cannot be read are left out."""
+    layers = list(image.get_layers())
+    for item in layers:
+        layers.extend(item.get_children() if item.is_group() else ())
+        record = _readable(item)
+        if record:
+            yield record, item
+
+
+def is_fill_of(item: Gimp.Layer, source: Gimp.Layer) -> bool:
+    """Whether a layer is a result that was made from the other."""
+    record = _readable(item)
+    return record is not None and record.source == source.get_tattoo()
+
+
+def _readable(item: Gimp.Item) -> Record | None:
+    try:
+        return record_of(item)
+    except BadRecord:
+        return None
