@@ -27,11 +27,11 @@ class DgfnetInpaint(Gimp.PlugIn):
 
     def do_query_procedures(self):
         """Their names."""
-        return [INPAINT, ANOTHER, RERUN, TEXTURE, SERVER]
+        return [INPAINT, RERUN, TEXTURE, ANOTHER, SERVER]
 
     def do_create_procedure(self, name):
         """One of them, with its arguments as docs/gimp.md lists them."""
-        create = {INPAINT: _inpaint, ANOTHER: _another, RERUN: _rerun, TEXTURE: _texture, SERVER: _server}[name]
+        create = {INPAINT: _inpaint, RERUN: _rerun, ANOTHER: _another, TEXTURE: _texture, SERVER: _server}[name]
         procedure = create(self, name)
         procedure.set_attribution("DGFNet Inpaint", "DGFNet Inpaint, MIT licence", "2026")
         procedure.add_menu_path(MENU)
@@ -117,7 +117,7 @@ def _rerun(plug_in, name):
 
 
 def _another(plug_in, name):
-    procedure = _on_image(plug_in, name, "_Another fill of the same region")
+    procedure = _on_image(plug_in, name, "Try _another fill")
     procedure.set_documentation(
         "Fill again, with other parts of the picture",
         "The newest result of Inpaint (DGFNet) that was made from the selected layer, or the selected result itself, "

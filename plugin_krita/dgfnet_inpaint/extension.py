@@ -49,7 +49,7 @@ class InpaintExtension(Extension):
         """Called for every window."""
         actions = (
             ("dgfnet_inpaint", TITLE, lambda *_: controller().inpaint()),
-            ("dgfnet_inpaint_another", "Another fill (DGFNet)", lambda *_: controller().another()),
+            ("dgfnet_inpaint_another", "Try another fill (DGFNet)", lambda *_: controller().another()),
             ("dgfnet_inpaint_again", "Re-run Inpaint (DGFNet)", lambda *_: controller().again()),
             ("dgfnet_texture_map", "Texture map (DGFNet)", lambda *_: controller().texture()),
             ("dgfnet_cancel", "Cancel Inpaint (DGFNet)", lambda *_: controller().cancel_all()),

@@ -181,7 +181,7 @@ class Job:
                 feather=wanted.feather,
                 texture_strength=wanted.texture_strength,
                 patches=wanted.patches,
-                variation=wanted.variation,
+                variation=wanted.variation or None,  # a server of before variations refuses it
             )
 
         made, report = yield from self._ask(make, scene, bounds)

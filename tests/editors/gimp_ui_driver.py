@@ -124,6 +124,7 @@ def artist():
     undo_of_scripts(image, layer, image_window, before)
     first_use(image, image_window)
     cancel(image, image_window)
+    another(image, image_window)
     server_window(image_window)
     texture_map(image, image_window)
 
@@ -142,6 +143,17 @@ def undo_of_scripts(image, layer, image_window, before):
         xdo("key", "ctrl+z")
         wait(lambda there=there: names(image) == there, f"the undo of {output}", 30)
         TOLD[f"undo of {output}"] = len(made) == len(there) + 1 and digest(layer) == before
+
+
+def another(image, image_window):
+    """The menu's other fill of what was filled last, on top of the others."""
+    there, last = names(image), digest(image.get_layers()[0])
+    open_menu(image_window)
+    xdo("key", "a")
+    wait(lambda: len(names(image)) > len(there), "another fill")
+    time.sleep(2)
+    shot("14-another")
+    TOLD["another"] = digest(image.get_layers()[0]) != last and digest(image.get_layers()[1]) == last
 
 
 def server_window(image_window):

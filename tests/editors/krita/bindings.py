@@ -80,10 +80,15 @@ panel.patches.setValue(30)
 assert krita.settings["dgfnet_inpaint", "output"] == "group"
 krita.window.actions["dgfnet_inpaint"].trigger()
 wait_for(lambda: not controller.jobs)
-group = document.rootNode().childNodes()[1]
+group = document.rootNode().childNodes()[2]
 assert [child.name() for child in group.childNodes()] == ["Coarse", "Texture"]
 texture = group.childNodes()[1]
 assert (texture.blend, texture.opacity, texture.inherits) == ("grain_merge", 102, True)
+
+panel.another_button.click()
+wait_for(lambda: not controller.jobs)
+assert not messages[-1][1], messages
+assert len(document.rootNode().childNodes()) == 4
 
 panel.inpaint_button.click()
 panel.inpaint_button.click()
