@@ -35,6 +35,7 @@ STAGES = {
     "layers": "the new layer and its pixels",
     "end": "the plug-in ends, GIMP has the layer",
     "all": "from click to layer",
+    "another": "from click to layer, for another fill of the same hole",
 }
 
 

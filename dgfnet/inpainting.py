@@ -28,6 +28,7 @@ from dgfnet.errors import Cancelled, PictureError, Progress, check_number
 from dgfnet.fills import Fill, Patch
 from dgfnet.holes import Box, HoleMap, find_holes
 from dgfnet.maps import texture_maps
+from dgfnet.memo import Memo
 from dgfnet.pictures import check_pixels, split_alpha, to_float
 from dgfnet.rebuilding import rebuilt
 
@@ -117,7 +118,15 @@ class Inpainter:
         bfloat16: convolutions in bfloat16; to begin with, if the device is good at it.
     """
 
-    def __init__(self, network: Network, device: str | torch.device = "cpu", max_side: int = MAX_SIDE) -> None:
+    def __init__(
+        self,
+        network: Network,
+        device: str | torch.device = "cpu",
+        max_side: int = MAX_SIDE,
+        memo: Memo | None = None,
+    ) -> None:
+        """With a `memo`, which is for one network, predictions of what was seen before are not made anew."""
+        self._memo = memo or Memo(0)
         self.device = torch.device(device)
         self.bfloat16 = has_bfloat16(self.device)
         self.finer = network.finer
@@ -171,12 +180,28 @@ class Inpainter:
 
     def predict(self, picture: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The whole network's coarse and fused prediction [h, w, 3] of a picture [h, w, 3], known bool [h, w]."""
-        output = self._run(self.network, picture, known, None, self.network.recurrences_for(_depth(known)))
-        return self._array(output.coarse, known), self._array(output.fused, known)
+        recurrences = self.network.recurrences_for(_depth(known))
+
+        def run() -> tuple[np.ndarray, np.ndarray]:
+            output = self._run(self.network, picture, known, None, recurrences)
+            return self._array(output.coarse, known), self._array(output.fused, known)
+
+        coarse, fused = self._memo(run, *self._precision, picture, known, recurrences)
+        return coarse, fused
 
     def refine(self, picture: np.ndarray, known: np.ndarray, structure: np.ndarray) -> np.ndarray:
         """The network's second role: its fused prediction [h, w, 3] on a structure from the scale below."""
-        return self._array(self._run(self.network.refine, picture, known, structure).fused, known)
+
+        def run() -> tuple[np.ndarray]:
+            return (self._array(self._run(self.network.refine, picture, known, structure).fused, known),)
+
+        (fused,) = self._memo(run, *self._precision, picture, known, structure)
+        return fused
+
+    @property
+    def _precision(self) -> tuple[str, bool]:
+        """What predictions of equal inputs depend on."""
+        return str(self.device), self.bfloat16
 
     def _run(
         self,

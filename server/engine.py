@@ -14,6 +14,7 @@ import torch
 from dgfnet import model
 from dgfnet.errors import Progress
 from dgfnet.inpainting import MAX_SIDE, FillOptions, Inpainter, texture_maps
+from dgfnet.memo import Memo
 from server.jobs import Outcome
 from server.worker import NoEngine
 
@@ -21,6 +22,8 @@ log = logging.getLogger("server")
 
 SMALLER_SIDES = (384, 256)
 """Longest sides of a crop in network pixels that are tried when the usual one takes too much memory."""
+REMEMBERED = 128 * 2**20
+"""Bytes of the network's latest predictions: another fill of a hole, or one with other options, needs no network."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -57,6 +60,7 @@ class NetworkEngine:
             self.device += f" ({torch.cuda.get_device_name(device)})"
         self._device = device
         self._network = network.to(device)
+        self._memo = Memo(REMEMBERED)
 
     def inpaint(
         self,
@@ -77,7 +81,7 @@ class NetworkEngine:
                     notes.append(remedy)
                     log.warning("out of memory: %s", remedy)
                 try:
-                    fill = Inpainter(self._network, device, side).fill(image, mask, used, progress)
+                    fill = Inpainter(self._network, device, side, self._memo).fill(image, mask, used, progress)
                 except (RuntimeError, MemoryError) as error:
                     if not _is_out_of_memory(error):
                         raise
@@ -121,6 +125,7 @@ class NetworkEngine:
             yield torch.device("cpu"), MAX_SIDE, "Filled on the CPU."
 
     def _free_caches(self) -> None:
+        self._memo.clear()
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()

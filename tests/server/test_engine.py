@@ -48,9 +48,9 @@ class OutOfMemoryInpainter:
     enough: int | None = 256
     tried: ClassVar[list[tuple[str, int]]] = []
 
-    def __init__(self, network, device, max_side):
+    def __init__(self, network, device, max_side, memo):
         self.device, self.side = str(device), max_side
-        self.inner = inpainting.Inpainter(network, device, max_side)
+        self.inner = inpainting.Inpainter(network, device, max_side, memo)
 
     def fill(self, *arguments):
         self.tried.append((self.device, self.side))
