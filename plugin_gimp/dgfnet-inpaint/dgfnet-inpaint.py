@@ -120,8 +120,8 @@ def _another(plug_in, name):
     procedure = _on_image(plug_in, name, "Try _another fill")
     procedure.set_documentation(
         "Fill again, with other parts of the picture",
-        "The newest result of Inpaint (DGFNet) that was made from the selected layer, or the selected result itself, "
-        "gets a sibling: the same region with the same settings, filled from other parts of the picture.",
+        "With the settings of the newest result that was made from the selected layer, or of the selected result, the "
+        "selection is filled from other parts of the picture; without a selection, the shape of that result.",
         name,
     )
     procedure.add_layer_return_value("result", "Result", "The new layer, group or copy", True, READWRITE)

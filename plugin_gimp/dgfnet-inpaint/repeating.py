@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import document
@@ -11,7 +12,7 @@ import precision
 import records
 import service
 from client.errors import InpaintError
-from settings import MAX_VARIATION, BadRecord, Record
+from settings import MAX_VARIATION, BadRecord, Record, Settings
 
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
@@ -22,30 +23,33 @@ def rerun(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Layer:
 
     The selection is the mask as ever; without one, the result's own shape is, and it neither grows nor softens again.
     """
-    return _repeat(image, *_recorded(layer), say, document.selection_bounds(image) is not None)
+    found = _recorded(layer)
+    if found is None:
+        raise InpaintError(
+            "bad_record", "The selected layer was not made by Inpaint (DGFNet).", "Select a result, then try again."
+        )
+    return _repeat(image, *found, say)
 
 
 def another(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Layer:
-    """Fill the hole of a result another way: that of the newest result made from `layer`, or of the result it is.
+    """Fill another way, with the settings of the newest result made from `layer`, or of the result that it is.
 
-    Where the selection has moved on since, the result's own shape is the mask.
+    The mask is as in `rerun`. A layer without results has its hole filled by the default settings.
 
     Raises:
         InpaintError: as `rerun`.
     """
-    made = list(records.all_in(image))
-    made_from_it = [each for each in made if records.is_fill_of(each[1], layer)]
-    record, result = max(made_from_it, key=lambda each: each[0].began) if made_from_it else _recorded(layer)
-    place = document.bounds_of(result)
-    variation = 1 + max(each.settings.variation for each, item in made if document.bounds_of(item) == place)
-    settings = replace(record.settings, variation=variation % (MAX_VARIATION + 1))
-    selected = document.selection_bounds(image)
-    is_the_same = selected is not None and selected.pad(settings.grow).intersection(document.canvas(image)) == place
-    return _repeat(image, replace(record, settings=settings), result, say, is_the_same)
+    variation = random.randint(1, MAX_VARIATION)  # not the next one: a fill that was undone does not come back
+    made = [each for each in records.all_in(image) if records.is_fill_of(each[1], layer)]
+    found = max(made, key=lambda each: each[0].began) if made else _recorded(layer)
+    if found is None:
+        return filling.inpaint(image, layer, filling.Wish(Settings(variation=variation)), say)
+    record, result = found
+    return _repeat(image, replace(record, settings=replace(record.settings, variation=variation)), result, say)
 
 
-def _repeat(image: Gimp.Image, record: Record, result: Gimp.Layer, say: service.Say, by_selection: bool) -> Gimp.Layer:
-    """A run like a recorded one; without `by_selection` the mask is the result's shape, which has grown already."""
+def _repeat(image: Gimp.Image, record: Record, result: Gimp.Layer, say: service.Say) -> Gimp.Layer:
+    """A run like a recorded one. Without a selection the mask is the result's shape, which has grown already."""
     source = image.get_layer_by_tattoo(record.source) if record.source else None
     if source is None:
         raise InpaintError(
@@ -54,7 +58,7 @@ def _repeat(image: Gimp.Image, record: Record, result: Gimp.Layer, say: service.
             "Select the layer to fill and use Inpaint (DGFNet) instead.",
         )
     settings, hole = record.settings, None
-    if not by_selection and settings.output != "copy":
+    if document.selection_bounds(image) is None and settings.output != "copy":
         settings = replace(settings, grow=0, feather=0.0)
         area, encoding = document.bounds_of(result), precision.alpha_encoding(int(image.get_precision()))
         hole = document.hole_of("shape of the result", area, document.read(result, area, encoding), encoding)
@@ -62,8 +66,8 @@ def _repeat(image: Gimp.Image, record: Record, result: Gimp.Layer, say: service.
     return filling.inpaint(image, source, filling.Wish(settings, exclude), say, hole)
 
 
-def _recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer]:
-    """What is kept with a result, and the result; one of its layers will do."""
+def _recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] | None:
+    """What is kept with a result, and the result, of which one layer will do; None where it is no result."""
     for item in (layer, layer.get_parent()):
         try:
             record = records.record_of(item) if item else None
@@ -71,6 +75,4 @@ def _recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer]:
             raise InpaintError("bad_record", str(error), "Select the source layer and use Inpaint (DGFNet).") from None
         if record:
             return record, item
-    raise InpaintError(
-        "bad_record", "The selected layer was not made by Inpaint (DGFNet).", "Select a result, then try again."
-    )
+    return None

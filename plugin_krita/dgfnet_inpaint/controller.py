@@ -54,8 +54,8 @@ class Controller(QObject):
         self._begin(NAME, lambda job: job.again())
 
     def another(self) -> None:
-        """Fill what was filled last once more, another way."""
-        self._begin(NAME, lambda job: job.another())
+        """Fill the selection, or what was filled last, another way."""
+        self._begin(NAME, lambda job: job.another(self.settings))
 
     def cancel(self) -> None:
         """End the job that has waited longest."""

@@ -112,7 +112,7 @@ class Panel(QWidget):
         self.again_button.setToolTip("Fill the active result layer's region again with the settings it was made with.")
         self.again_button.clicked.connect(lambda *_: self.again.emit())
         self.another_button = QPushButton("Another")
-        self.another_button.setToolTip("Fill what was filled last again, from other parts of the picture.")
+        self.another_button.setToolTip("Fill the selection, or what was filled last, from other parts of the picture.")
         self.another_button.clicked.connect(lambda *_: self.another.emit())
         grid.addWidget(self.inpaint_button, 0, 0)
         grid.addWidget(self.another_button, 0, 1)

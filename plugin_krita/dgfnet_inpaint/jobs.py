@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 import time
+from dataclasses import replace
 from typing import Any, Callable, Mapping
 
 from . import colour, document, payloads, reading, records, settings
@@ -77,25 +79,14 @@ class Job:
             )
         return (yield from self._repeat(record, settings.from_map(record["options"])))
 
-    def another(self) -> Steps:
-        """Fill a hole another way: that of the active result layer, or of the active layer's newest result."""
+    def another(self, wanted: Settings) -> Steps:
+        """Fill another way: the selection, as wanted; without one the last fill's hole, as that was made."""
         yield from document.settle(self.document)
-        fills, active = records.fills(self.document).values(), self.document.activeNode()
-        record = records.recall(self.document, active)
-        if record is None or record.get("task") != "inpaint":
-            layer = document.layer_of(active)
-            sources = (document.node_id(layer) if layer is not None else _VISIBLE, _VISIBLE)
-            made = [each for each in fills if each.get("source_id") in sources]
-            record = max(made, key=lambda each: float(each.get("made", 0)), default=None)
+        variation = random.randint(1, settings.MAX_VARIATION)  # not the next: a fill that was undone does not come back
+        record = self._last_fill() if reading.selected_bounds(self.document) is None else None
         if record is None:
-            raise InpaintError(
-                "no_record",
-                "The active layer was not filled by Inpaint (DGFNet) yet.",
-                "Fill it first, or click a result layer.",
-            )
-        siblings = [settings.from_map(each["options"]) for each in fills if each.get("hole") == record.get("hole")]
-        variation = 1 + max(each.variation for each in siblings)
-        return (yield from self._repeat(record, settings.from_map({**record["options"], "variation": variation})))
+            return (yield from self.inpaint(replace(wanted, variation=variation)))
+        return (yield from self._repeat(record, replace(settings.from_map(record["options"]), variation=variation)))
 
     def _repeat(self, record: dict[str, Any], wanted: Settings) -> Steps:
         """A fill of a recorded hole."""
@@ -127,6 +118,17 @@ class Job:
         return (yield from self._finish(scene, TEXTURE_NAME, made, record))
 
     # Their parts
+
+    def _last_fill(self) -> dict[str, Any] | None:
+        """What is remembered about the active layer, if it is a fill, or about the newest fill made from it."""
+        active = self.document.activeNode()
+        record = records.recall(self.document, active)
+        if record is not None and record.get("task") == "inpaint":
+            return record
+        layer = document.layer_of(active)
+        sources = (document.node_id(layer) if layer is not None else _VISIBLE, _VISIBLE)
+        made = [each for each in records.fills(self.document).values() if each.get("source_id") in sources]
+        return max(made, key=lambda each: float(each.get("made", 0)), default=None)
 
     def _original(self, source: str) -> str:
         """The id of the layer that the active one was made from, where that is a result; else empty."""

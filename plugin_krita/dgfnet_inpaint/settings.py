@@ -8,11 +8,12 @@ from typing import Any, Callable, Mapping
 GROUP = "dgfnet_inpaint"  # in kritarc
 OUTPUTS = ("layer", "group")
 SOURCES = ("layer", "visible")
+MAX_VARIATION = 9999
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One set of choices; all but `source` as on the wire. No widget shows `variation`: *Another* counts it up."""
+    """One set of choices; all but `source` as on the wire. No widget shows `variation`: *Another* draws it."""
 
     output: str = "layer"
     source: str = "layer"
@@ -34,7 +35,7 @@ LIMITS = {
     "feather": (0.0, 1000.0),
     "texture_strength": (0.0, 1.0),
     "patches": (0.0, 1.0),
-    "variation": (0, 9999),
+    "variation": (0, MAX_VARIATION),
 }
 _WHOLE = ("grow", "variation")
 

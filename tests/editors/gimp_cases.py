@@ -103,7 +103,8 @@ CASES = (
     Case("another fill of a source", procedure="another", scene="filled_source"),
     Case("another fill after two", procedure="another", scene="filled_twice_source"),
     Case("another fill without a selection", procedure="another", scene="filled_deselected"),
-    Case("another fill, the selection elsewhere", procedure="another", scene="filled_elsewhere_source"),
+    Case("another fill of a source without a selection", procedure="another", scene="filled_deselected_source"),
+    Case("another fill where there is none yet", procedure="another"),
     Case("inpaint on what was filled", scene="filled_source", arguments={**GROUP, "context": 1.5}),
     Case("no selection", select=(), says="Nothing is selected"),
     Case("everything is selected", select=(("rectangle", 0, 0, 192, 160),), says="Everything is selected"),
@@ -112,6 +113,6 @@ CASES = (
     Case("two layers", scene="two_layers", says="2 layers are selected"),
     Case("value out of its range", arguments={"output": "bogus"}),
     Case("re-run of another layer", procedure="rerun", says="was not made by"),
-    Case("another fill of an unfilled layer", procedure="another", says="was not made by"),
+    Case("another fill of nothing", procedure="another", select=(), says="Nothing is selected"),
     Case("texture map, 8 bit linear", procedure="texture-map", precision="U8_LINEAR", says="do not add up"),
 )

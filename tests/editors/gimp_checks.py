@@ -60,12 +60,15 @@ def check(case: Case, session: Session, result: dict[str, Any], engine: Inpainte
 
 def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dict[str, Any], engine: Inpainter) -> None:
     area, picture, mask = _asked(case, session, before)
-    options = FillOptions(**{OPTIONS[name]: value for name, value in _numbers(case).items()})
-    as_group = case.arguments.get("output") == "group" or case.procedure in ("rerun", "another")
+    record = json.loads(after["made"]["record"])
+    variation = record["settings"]["variation"]
+    assert (case.procedure == "another") == (variation > 0) or "variation" in case.arguments, f"variation {variation}"
+    numbers = {**_numbers(case), "variation": variation}
+    options = FillOptions(**{OPTIONS[name]: value for name, value in numbers.items()})
+    as_group = case.arguments.get("output") == "group" or _is_repeated(case)
     as_group = as_group and not _falls_back(case)
     full = FillOptions(**{**vars(options), "texture_strength": 1.0}) if as_group else options
     fill = engine.fill(picture, mask, full)
-    record = json.loads(after["made"]["record"])
     assert record["report"]["weights"]["sha256"], "the parasite does not name the weights"
     if case.arguments.get("output") == "copy":
         _check_copy(case, session, before, after, fill, picture, area)
@@ -129,10 +132,14 @@ def _samples_visible(case: Case) -> bool:
 
 
 def _numbers(case: Case) -> dict[str, float]:
-    if case.procedure in ("rerun", "another"):
-        variations = {"rerun": 0, "another": 2 if case.scene.startswith("filled_twice") else 1}
-        return {"context": 1.5, "variation": variations[case.procedure]}
+    if _is_repeated(case):
+        return {"context": 1.5}
     return {name: value for name, value in case.arguments.items() if name in OPTIONS}
+
+
+def _is_repeated(case: Case) -> bool:
+    """Whether the settings are those of the scene's own fill: a group, context 1.5."""
+    return case.procedure in ("rerun", "another") and case.scene.startswith("filled")
 
 
 def _falls_back(case: Case) -> bool:

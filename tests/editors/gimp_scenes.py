@@ -170,7 +170,7 @@ def filled_source(case):
     return filled(case)
 
 
-def filled_elsewhere_source(case):
+def filled_deselected_source(case):
     return filled(case)
 
 

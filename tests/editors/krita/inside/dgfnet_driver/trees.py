@@ -229,37 +229,37 @@ def run_again(stage):
 def another_fill_and_one_more(stage):
     doc, node = yield from stage.new_document()
     yield from stage.run("dgfnet_inpaint_another")
-    stage.failed_with("not filled by Inpaint")
+    stage.failed_with("Nothing is selected")
     stage.messages.clear()
     yield from stage.select(doc, HOLE, feather=3)
     stage.choose(grow=2)
     yield from stage.run()
+    yield from stage.run("dgfnet_inpaint_another")  # of the selection
     stage.choose()
     stage.krita.action("deselect").trigger()
     doc.waitForDone()
     yield 0.2
-    for _ in range(2):  # the source stays the active node: a click each
-        yield from stage.run("dgfnet_inpaint_another")
-        no_failure(stage)
+    yield from stage.run("dgfnet_inpaint_another")  # of what was filled last
+    no_failure(stage)
     assert document.node_id(doc.activeNode()) == document.node_id(node)
     source, *fills = doc.rootNode().childNodes()
     assert document.node_id(source) == document.node_id(node)
     assert [fill.name() for fill in fills] == RESULT * 3
-    wishes = [records.recall(doc, fill)["options"] for fill in fills]
-    assert [wish["variation"] for wish in wishes] == [0, 1, 2], "the newest is on top"
-    assert all(wish["grow"] == 2 for wish in wishes)
+    made = [records.recall(doc, fill) for fill in fills]
+    assert made == sorted(made, key=lambda record: record["made"]), "the newest is not on top"
+    assert all(record["options"]["grow"] == 2 for record in made)
+    assert [bool(record["options"]["variation"]) for record in made] == [False, True, True]
     pixels = [bytes(fill.pixelData(*stage.canvas(doc))) for fill in fills]
     assert pixels[0][3::4] == pixels[1][3::4] == pixels[2][3::4]
     assert len(set(pixels)) == 3
+    yield from stage.step("edit_undo")
     doc.setActiveNode(fills[0])
     yield 0.2
-    yield from stage.run("dgfnet_inpaint_another")
+    yield from stage.run("dgfnet_inpaint_another")  # of the active result
     no_failure(stage)
-    top = stage.top(doc)
-    assert records.recall(doc, top)["options"]["variation"] == 3
-    assert document.node_id(doc.activeNode()) == document.node_id(fills[0])
-    yield from stage.step("edit_undo")
     assert len(doc.rootNode().childNodes()) == 4
+    assert bytes(stage.top(doc).pixelData(*stage.canvas(doc))) not in pixels, "what was undone came back"
+    assert document.node_id(doc.activeNode()) == document.node_id(fills[0])
 
 
 @case
