@@ -16,8 +16,8 @@ import torch
 from skimage import data
 
 from dgfnet import model
+from dgfnet.filling.predictor import has_bfloat16
 from dgfnet.inpainting import Inpainter
-from dgfnet.predictor import has_bfloat16
 
 
 def main() -> None:

@@ -13,12 +13,13 @@ import collections
 import pathlib
 import re
 
-from dgfnet import fillers, model
-from dgfnet.cases import CaseSet
-from dgfnet.evaluation import Judgement
-from dgfnet.perception import load_squeezenet
-from dgfnet.runlog import Series, plots
-from dgfnet.tables import number_text
+from dgfnet import model
+from dgfnet.evaluation import fillers
+from dgfnet.evaluation.cases import CaseSet
+from dgfnet.evaluation.judgement import Judgement
+from dgfnet.evaluation.perception import load_squeezenet
+from dgfnet.evaluation.tables import number_text
+from dgfnet.training.runlog import Series, plots
 
 
 def steps(notes: dict[str, str]) -> int:

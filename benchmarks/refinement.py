@@ -17,11 +17,12 @@ import time
 
 import torch
 
-from dgfnet import fillers, model
-from dgfnet.cases import CaseSet, MaskFiles
-from dgfnet.data import read_pictures
-from dgfnet.evaluation import Judgement, write
-from dgfnet.perception import load_squeezenet
+from dgfnet import model
+from dgfnet.evaluation import fillers
+from dgfnet.evaluation.cases import CaseSet, MaskFiles
+from dgfnet.evaluation.judgement import Judgement, write
+from dgfnet.evaluation.perception import load_squeezenet
+from dgfnet.training.data import read_pictures
 
 STAGES: tuple[fillers.Stage, ...] = ("enlarged", "network", "final")
 

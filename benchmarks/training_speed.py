@@ -16,12 +16,12 @@ from dataclasses import replace
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from dgfnet.checkpoints import device_name
-from dgfnet.data import PictureBank
-from dgfnet.features import VGGFeatures, load_features
-from dgfnet.recipes import RECIPES
-from dgfnet.throughput import matrix_peak, operations, seconds, wait
-from dgfnet.trainer import Trainer
+from dgfnet.training.checkpoints import device_name
+from dgfnet.training.data import PictureBank
+from dgfnet.training.features import VGGFeatures, load_features
+from dgfnet.training.recipes import RECIPES
+from dgfnet.training.throughput import matrix_peak, operations, seconds, wait
+from dgfnet.training.trainer import Trainer
 
 _WARM_UP = 3
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 FAILED, MISUSED = 1, 2
 _FILL_OPTIONS = ("context", "grow", "feather", "texture_strength", "patches", "variation")
 _DELEGATED = {  # command: module with add_arguments and run, what it does
-    "train": ("training", "train the network"),
-    "evaluate": ("evaluation", "measure the network beside other fillers on photographs"),
-    "publish": ("publishing", "make a training run's weights ready to ship, with their model card"),
+    "train": ("training.command", "train the network"),
+    "evaluate": ("evaluation.command", "measure the network beside other fillers on photographs"),
+    "publish": ("training.publishing", "make a training run's weights ready to ship, with their model card"),
 }
 
 
@@ -169,8 +169,8 @@ def _ask_server(
     """Have the server fill a picture, and put the layer that comes back above it as an editor would."""
     import numpy as np
 
-    from dgfnet.composition import blend
-    from dgfnet.holes import Box
+    from dgfnet.filling.composition import blend
+    from dgfnet.filling.holes import Box
     from dgfnet.pictures import split_alpha, to_float
 
     result = image.copy()
@@ -244,7 +244,7 @@ def _delegate(module: str) -> Callable[[argparse.Namespace], int]:
 
 def _import_rfr(options: argparse.Namespace) -> int:
     from dgfnet.model import DGFNet, DGFNetConfig, save
-    from dgfnet.rfr import read_checkpoint
+    from dgfnet.network.rfr import read_checkpoint
 
     if options.out.suffix != ".safetensors":
         raise UsageError("The name of the weights to write must end in .safetensors.")

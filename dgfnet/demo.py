@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from dgfnet import pictures
-from dgfnet.composition import blend
+from dgfnet.filling.composition import blend
 from dgfnet.sheets import contact_sheet
 from server.client.errors import InpaintError
 from server.client.events import Layer, Result

@@ -14,15 +14,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dgfnet.crop_job import CropJob, Stopwatch
-from dgfnet.crops import plan
 from dgfnet.errors import Cancelled, PictureError, Progress
-from dgfnet.fills import Fill, Patch
-from dgfnet.holes import Box, find_holes
+from dgfnet.filling.crop_job import CropJob, Stopwatch
+from dgfnet.filling.crops import plan
+from dgfnet.filling.fills import Fill, Patch
+from dgfnet.filling.holes import Box, find_holes
+from dgfnet.filling.options import FillOptions
+from dgfnet.filling.predictor import Predictor
 from dgfnet.maps import texture_maps
-from dgfnet.options import FillOptions
 from dgfnet.pictures import check_pixels
-from dgfnet.predictor import Predictor
 
 __all__ = ["Cancelled", "Fill", "FillOptions", "Inpainter", "Patch", "PictureError", "Progress", "texture_maps"]
 

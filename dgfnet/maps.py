@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dgfnet.diffusion import harmonic_fill
 from dgfnet.errors import PictureError, Progress, check_number
-from dgfnet.holes import Box
+from dgfnet.filling.holes import Box
+from dgfnet.network.diffusion import harmonic_fill
+from dgfnet.network.rtv import LAMBDA, SIGMA, rtv
 from dgfnet.pictures import check_pixels, from_float, split_alpha, to_float
-from dgfnet.rtv import LAMBDA, SIGMA, rtv
 
 TILE = 512
 """Side of the tiles in which texture maps are made."""

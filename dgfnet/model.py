@@ -14,13 +14,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dgfnet.coarse import MAX_RECURRENCES, STRIDE, CoarseBranch, reach
-from dgfnet.diffusion import blank, harmonic_fill
-from dgfnet.fusion import FusionNetwork
-from dgfnet.layers import composite
-from dgfnet.rtv import masked_texture
+from dgfnet.network.coarse import MAX_RECURRENCES, STRIDE, CoarseBranch, reach
+from dgfnet.network.diffusion import blank, harmonic_fill
+from dgfnet.network.fusion import FusionNetwork
+from dgfnet.network.layers import composite
+from dgfnet.network.rtv import masked_texture
+from dgfnet.network.texture import TextureBranch
 from dgfnet.settings import chosen_weights
-from dgfnet.texture import TextureBranch
 
 SHIPPED = pathlib.Path(__file__).parent / "weights"
 DEFAULT = "dgfnet-narrow"

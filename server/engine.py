@@ -13,9 +13,9 @@ import torch
 
 from dgfnet import model
 from dgfnet.errors import Progress
+from dgfnet.filling.memo import Memo
+from dgfnet.filling.predictor import MAX_SIDE
 from dgfnet.inpainting import FillOptions, Inpainter, texture_maps
-from dgfnet.memo import Memo
-from dgfnet.predictor import MAX_SIDE
 from server.jobs import Outcome
 from server.worker import NoEngine
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from dgfnet.data import PictureBank
 from dgfnet.model import DGFNet, DGFNetConfig
-from dgfnet.recipes import PAPER, Recipe, Stage
-from dgfnet.rtv import rtv
+from dgfnet.network.rtv import rtv
+from dgfnet.training.data import PictureBank
+from dgfnet.training.recipes import PAPER, Recipe, Stage
 
 SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared"
 

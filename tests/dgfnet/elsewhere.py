@@ -169,7 +169,8 @@ def train(folder: Path) -> None:
     from PIL import Image
     from skimage import data
 
-    from dgfnet import cli, model, recipes
+    from dgfnet import cli, model
+    from dgfnet.training import recipes
 
     stages = tuple(replace(stage, size=32, batch=2, features=False) for stage in recipes.FULL.stages)
     network = replace(recipes.FULL.network, width=0.125, detail_width=0.125)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dgfnet.diffusion import harmonic_fill
+from dgfnet.network.diffusion import harmonic_fill
 
 
 class Answer(NamedTuple):

@@ -158,7 +158,7 @@ def test_texture_maps_are_made_on_the_device_that_is_asked_for(tmp_path, capsys)
 
 
 def test_import_of_an_rfr_checkpoint(tmp_path, capsys):
-    from dgfnet.rfr import _NAMES
+    from dgfnet.network.rfr import _NAMES
 
     ours = DGFNet(DGFNetConfig(fusion="none")).coarse.state_dict()
     theirs = {}

@@ -7,7 +7,7 @@ import torch
 from dgfnet import maps
 from dgfnet.errors import Cancelled, PictureError
 from dgfnet.maps import encoded_maps, texture_maps
-from dgfnet.rtv import rtv
+from dgfnet.network.rtv import rtv
 
 data = pytest.importorskip("skimage.data")
 

@@ -3,11 +3,11 @@ import torch
 from safetensors.torch import save_file
 
 from dgfnet import model
-from dgfnet.coarse import CoarseBranch
-from dgfnet.diffusion import blank, harmonic_fill
-from dgfnet.fusion import DifferencePerception, FusionNetwork
 from dgfnet.model import DGFNet, DGFNetConfig, WeightsError
-from dgfnet.texture import TextureBranch
+from dgfnet.network.coarse import CoarseBranch
+from dgfnet.network.diffusion import blank, harmonic_fill
+from dgfnet.network.fusion import DifferencePerception, FusionNetwork
+from dgfnet.network.texture import TextureBranch
 
 FUSIONS = ["dpfm", "plain", "none"]
 

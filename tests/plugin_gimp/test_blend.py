@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dgfnet.composition import blend as engine_blend
+from dgfnet.filling.composition import blend as engine_blend
 from dgfnet.pictures import from_float, to_float
 
 DTYPES = {"u1": np.uint8, "u2": np.uint16, "f4": np.float32}

@@ -1,0 +1,147 @@
+"""What fillers are judged on: photographs with holes, always the same for the same list, size and seed."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from dgfnet.training.data import DataError, read_pictures
+from dgfnet.training.masks import Colour, Kind, hole_of, random_masks
+
+SHARES = ((0.2, 0.3), (0.3, 0.4), (0.4, 0.5))
+SMALLEST = 32
+
+
+class Case(NamedTuple):
+    """One picture with one hole."""
+
+    name: str
+    photograph: str  # cases of one photograph are not independent of each other
+    kind: str
+    cell: str  # kind and span of the hole's share: a row of the table
+    truth: np.ndarray  # uint8 [size, size, 3]
+    hole: np.ndarray  # bool [size, size]
+
+    @property
+    def given(self) -> np.ndarray:
+        """What a filler is given: nothing under the hole."""
+        return np.where(self.hole[..., None], np.uint8(0), self.truth)
+
+    @property
+    def share(self) -> float:
+        """The hole's share of the area, 0 to 1."""
+        return float(self.hole.mean())
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """Masks from files, scaled to the square of a case without interpolation; values above 127 count as white."""
+
+    folder: pathlib.Path
+    holes: Colour
+
+    @cached_property
+    def files(self) -> list[pathlib.Path]:
+        """Sorted by path.
+
+        Raises:
+            DataError: there is none.
+        """
+        suffixes = Image.registered_extensions()
+        files = sorted(file for file in self.folder.rglob("*") if file.suffix.lower() in suffixes)
+        if not files:
+            raise DataError(f"'{self.folder}' holds no masks.")
+        return files
+
+    def hole(self, number: int, size: int, seed: int) -> np.ndarray:
+        """The hole for a picture: bool [size, size].
+
+        Raises:
+            DataError: the mask drawn cannot be read, or has nothing to fill or to go by.
+        """
+        file = self.files[int(np.random.default_rng((seed, number)).integers(len(self.files)))]
+        try:
+            with Image.open(file) as picture:
+                hole = hole_of(picture.resize((size, size), Image.Resampling.NEAREST), self.holes)
+        except (OSError, UnidentifiedImageError) as error:
+            raise DataError(f"The mask '{file}' cannot be read.") from error
+        if hole.all() or not hole.any():
+            raise DataError(f"The mask '{file}' is {'all' if hole.all() else 'no'} hole when holes are {self.holes}.")
+        return hole
+
+
+@dataclass(frozen=True)
+class CaseSet:
+    """Every picture (its centre square at `size` px), spread evenly over the list if limited, with every kind of hole.
+
+    Kinds of `random_masks` come in three spans of share each; of a mask folder each picture gets one mask. A hole
+    depends on the picture's number, its kind and the seed alone, so a limit takes cases away and changes none. Pictures
+    are read as they are needed: memory does not grow with the set.
+    """
+
+    sources: list[str]
+    kinds: tuple[Kind, ...]
+    size: int = 256
+    limit: int | None = None
+    seed: int = 1
+    masks: MaskFiles | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no case."""
+        if self.size < SMALLEST or (self.limit is not None and self.limit < 1):
+            raise DataError(f"--size must be {SMALLEST} or more and --limit 1 or more.")
+
+    @cached_property
+    def numbers(self) -> range:
+        """Of the pictures used, in the order of the list."""
+        count = sum(1 for _ in read_pictures(self.sources))
+        step = max(1, count // self.limit) if self.limit else 1
+        return range(0, count, step)[: self.limit]
+
+    def __len__(self) -> int:
+        """How many cases."""
+        return len(self.numbers) * (len(self.kinds) * len(SHARES) + (self.masks is not None))
+
+    def __iter__(self) -> Iterator[Case]:
+        """The cases, picture by picture."""
+        for number, (name, picture) in enumerate(read_pictures(self.sources)):
+            if number in self.numbers:
+                truth = _centre(picture, self.size)
+                photograph = f"{number:04}-{pathlib.PurePath(name).stem}"
+                for index, (kind, cell, hole) in enumerate(self._holes(number)):
+                    yield Case(f"{photograph}-{index}", photograph, kind, cell, truth, hole)
+
+    def _holes(self, number: int) -> Iterator[tuple[str, str, np.ndarray]]:
+        for index, (kind, share) in enumerate(itertools.product(self.kinds, SHARES)):
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number * 101 + index)
+            hole = random_masks((kind,), share, 1, self.size, generator)[0, 0].numpy() == 0
+            yield kind, f"{kind} {share[0]:.0%} to {share[1]:.0%}", hole
+        if self.masks:
+            hole = self.masks.hole(number, self.size, self.seed)
+            tenth = min(int(hole.mean() * 10), 9)
+            name = self.masks.folder.resolve().name
+            yield name, f"{name} {tenth * 10}% to {tenth * 10 + 10}%", hole
+
+
+def export(cases: CaseSet, out: pathlib.Path) -> None:
+    """Write `pictures/NAME.png` (hole black) and `masks/NAME.png` (hole white), for other programs to fill."""
+    for name in ("pictures", "masks"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    for case in cases:
+        Image.fromarray(case.given).save(out / "pictures" / f"{case.name}.png")
+        Image.fromarray(case.hole.astype(np.uint8) * 255).save(out / "masks" / f"{case.name}.png")
+
+
+def _centre(picture: Image.Image, size: int) -> np.ndarray:
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    square = picture.crop((left, top, left + side, top + side))
+    return np.array(square.resize((size, size), Image.Resampling.LANCZOS))

@@ -1,0 +1,187 @@
+"""One crop's way to its fill: the network at a scale at which it reaches, refinement, patches, and the seam."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from dgfnet.errors import PictureError
+from dgfnet.filling.composition import enlarged, reduced, seam_offset, selection
+from dgfnet.filling.crops import REACH_MARGIN, Crop, windows
+from dgfnet.filling.fills import Patch
+from dgfnet.filling.holes import HoleMap
+from dgfnet.filling.options import FillOptions
+from dgfnet.filling.predictor import Predictor, greatest_depth
+from dgfnet.filling.rebuilding import rebuilt
+from dgfnet.pictures import split_alpha, to_float
+
+MAX_REFINED = 8_000_000
+"""Most pixels of a crop at its finest scale; what is larger is enlarged from there."""
+REFINE_MARGIN = 64
+"""Pixels that refinement looks beyond its part of a hole."""
+
+
+class Stopwatch:
+    """Adds up seconds per stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+class Level(NamedTuple):
+    """A crop at one scale: picture [h, w, 3], zero in the hole, and where it is known (bool [h, w])."""
+
+    picture: np.ndarray
+    known: np.ndarray
+    scale: float
+
+
+@dataclass(frozen=True)
+class CropJob:
+    """One crop on its way through the network."""
+
+    predictor: Predictor
+    image: np.ndarray
+    mask: np.ndarray
+    options: FillOptions
+    hole_map: HoleMap
+    crop: Crop
+    watch: Stopwatch
+
+    def run(self, report: Callable[[float], None]) -> tuple[Patch, float] | None:
+        """Patch and scale; None where a part of a cut hole holds no pixel to fill."""
+        crop, target = self.crop, self.crop.target
+        report(0.0)
+        with self.watch("prepare"):
+            alpha = selection(self.mask, target, self.options.grow, self.options.feather)
+            alpha *= self.hole_map.own(crop.hole, target)
+            if not alpha.any():
+                return None
+            values, known = self._pixels()
+            level = self._coarsest(values, known)
+            finer = self._finer_scales(level.scale)
+        report(0.1)
+        with self.watch("network"):
+            coarse, fused = self.predictor.predict(level.picture, level.known)
+        scale = level.scale
+        for done, step in enumerate(finer):
+            coarse, texture = self._corrected(level, coarse, fused, 1.0)
+            level = self._level(values, known, step)
+            coarse, fused = self._refined(level, coarse, texture, _between(report, done, len(finer)))
+        if self._has_detail and self.options.patches:
+            coarse, texture = self._corrected(level, coarse, fused, 1.0)
+            fused = self._rebuilt(level, coarse + texture, report)
+        report(0.9)
+        coarse, texture = self._corrected(level, coarse, fused, self.options.texture_strength)
+        with self.watch("seam"):
+            inner = target.relative_to(crop.box).slices
+            coarse, texture = (enlarged(part, crop.box.width, crop.box.height)[inner] for part in (coarse, texture))
+            fill = np.clip(coarse + texture, 0, 1)
+            coarse = np.clip(coarse, 0, 1)
+            if split_alpha(self.image)[0].shape[2] == 1:
+                fill, coarse = (np.repeat(part.mean(axis=2, keepdims=True), 3, axis=2) for part in (fill, coarse))
+            share = np.where(alpha > 0, crop.share(), np.float32(0))[..., None]
+        return Patch(target, fill * share, coarse * share, alpha).trimmed(), scale
+
+    def _pixels(self) -> tuple[np.ndarray, np.ndarray]:
+        """The crop's colours [H, W, 3], float32, 0 to 1, and where they are known (bool [H, W])."""
+        box = self.crop.box
+        colour, opacity = split_alpha(self.image[box.slices])
+        known = selection(self.mask, box, self.options.grow, 0) == 0
+        if opacity is not None:
+            known &= opacity > 0
+        if not known.any():
+            raise PictureError(
+                "full_mask", "Nothing is known around the hole.", "Give a larger context or select less of the picture."
+            )
+        values = to_float(colour)
+        if self.image.dtype.kind == "f":
+            if not np.isfinite(values[known]).all():
+                raise PictureError(
+                    "not_finite", "The picture holds NaN or infinity around the hole.", "Replace those pixels first."
+                )
+            values = np.clip(values, 0, 1)
+        if values.shape[2] == 1:
+            values = np.repeat(values, 3, axis=2)
+        return values, known
+
+    def _level(self, values: np.ndarray, known: np.ndarray, scale: float) -> Level:
+        width, height = (max(round(side * scale), 1) for side in (self.crop.box.width, self.crop.box.height))
+        return Level(*reduced(values, known, width, height), scale)
+
+    def _coarsest(self, values: np.ndarray, known: np.ndarray) -> Level:
+        """The crop at its scale, which is lowered while the hole is out of the network's reach."""
+        reach = max(self.predictor.network.reach() - REACH_MARGIN, 1)
+        scale = self.crop.scale
+        while True:
+            level = self._level(values, known, scale)
+            depth = greatest_depth(level.known)
+            if depth <= reach or min(level.known.shape) == 1:
+                return level
+            scale *= 0.95 * reach / depth
+
+    def _finer_scales(self, scale: float) -> list[float]:
+        """Scales at which detail is put in, the finest last: refinement takes equal steps of up to 2, as trained."""
+        finest = min(1.0, math.sqrt(MAX_REFINED / (self.crop.box.width * self.crop.box.height)))
+        if finest <= scale or not self._has_detail or not (self.predictor.finer or self.options.patches):
+            return []
+        steps = math.ceil(math.log2(finest / scale) - 1e-6) if self.predictor.finer else 1
+        return [scale * (finest / scale) ** (step / steps) for step in range(1, steps + 1)]
+
+    @property
+    def _has_detail(self) -> bool:
+        return self.options.texture_strength > 0
+
+    def _corrected(
+        self, level: Level, coarse: np.ndarray, fused: np.ndarray, strength: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Coarse picture and texture, whose sum meets the picture at the hole's border and equals it outside."""
+        with self.watch("seam"):
+            texture = strength * (fused - coarse)
+            coarse = coarse + seam_offset(level.picture, coarse + texture, level.known)
+            # What enlarging mixes in at the border must be true.
+            return np.where(level.known[..., None], level.picture - texture, coarse), texture
+
+    def _refined(
+        self, level: Level, coarse: np.ndarray, texture: np.ndarray, report: Callable[[float], None]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Coarse and fused prediction at a level, from coarse picture and texture of the level below."""
+        height, width = level.known.shape
+        with self.watch("refine"):
+            if not self.predictor.finer:
+                return enlarged(coarse, width, height), enlarged(coarse + texture, width, height)
+            structure = enlarged(coarse + texture, width, height, smooth=False)
+            coarse = enlarged(coarse, width, height)
+            fused = np.zeros_like(structure)
+            side = self.predictor.max_side
+            parts = windows(~level.known, side, min(REFINE_MARGIN, side // 4))
+            for done, part in enumerate(parts):
+                report(done / len(parts))
+                seen = (array[part.box.slices] for array in (level.picture, level.known, structure))
+                inner = part.target.relative_to(part.box).slices
+                fused[part.target.slices] += part.share()[..., None] * self.predictor.refine(*seen)[inner]
+        return coarse, np.where(level.known[..., None], level.picture, fused)
+
+    def _rebuilt(self, level: Level, filled: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
+        """A level's fill made of patches of the picture, as far as the options ask."""
+        with self.watch("patches"):
+            hole, variation, device = ~level.known, int(self.options.variation), self.predictor.device
+            found = rebuilt(filled, hole, lambda fraction: report(0.6 + 0.3 * fraction), variation, device)
+            return filled + np.float32(self.options.patches) * (found - filled)
+
+
+def _between(report: Callable[[float], None], step: int, steps: int) -> Callable[[float], None]:
+    """The share of a crop's progress that refinement takes, 0.3 to 0.6."""
+    return lambda fraction: report(0.3 + 0.3 * (step + fraction) / steps)

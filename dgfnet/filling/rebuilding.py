@@ -1,0 +1,211 @@
+"""A network's fill made anew of patches that are copied from what is known around the hole.
+
+Far from its border a hole leaves the network guessing, and what it guesses is the mean of what could be there: the
+right colours in the right places, but soft. Patches of the picture itself are sharp, but know nothing of what belongs
+where. So the fill leads a greedy copying at a coarse scale, where it is neither flatter nor livelier than what lies
+around the hole; scale by scale, patches then find their finer likes, which must also go on what is known at the
+hole's border: lines and windows do so better than in the network's fill. Only the outermost pixels are of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dgfnet.filling.exemplar import copied
+from dgfnet.filling.holes import depth_in
+from dgfnet.filling.patches import (
+    FEWEST_SOURCES,
+    PATCH,
+    RADIUS,
+    SMALLEST,
+    Level,
+    enlarged,
+    features,
+    level,
+    likeness,
+    nearest,
+    settled,
+    vote,
+)
+from dgfnet.network.diffusion import harmonic_fill
+from dgfnet.network.rtv import gaussian_blur
+
+RIM = 5
+"""Pixels from a hole's border over which the network's fill passes into the patches; shallower holes are its own."""
+_START_DEPTH = 14  # px that the hole is deep at most at the scale of the greedy copying
+_START_PIXELS = 16_384  # of that scale at most
+_START_SOURCES = 1000  # of that scale at least: comes before the other two
+_MOST_COPIED = 65_536  # pixels that it fills at most, some seconds on a CPU: comes before all three
+_ROUNDS = (16, 2)  # rounds of search and vote at the coarsest and at the finest level that is searched
+_SEARCHED = 400_000  # pixels; levels above take over the answers of the level below
+_BLUR = 2.0  # px, standard deviation: how soft the fill is taken to be at the scale where it leads
+_AROUND = 4.0  # px, standard deviation: over how much texture is averaged
+_FLAT = 0.1  # of 255 per px: less contrast is none
+_MEAN = 0.5  # weight of a patch's mean colour against its pattern: copies are moved in colour
+_SHIFT = 16.0  # of 255, by so much: copies follow a sky's gradient; more would let dull patches pass
+_SPOT = 6.0  # px at the coarsest scale: the size of what a variation likes or dislikes
+_WILFUL = 0.3  # and how much, as a share of distances
+_EVERY = 3  # of a patch's pixels that vote where nothing is searched
+
+
+def rebuilt(
+    picture: np.ndarray,
+    hole: np.ndarray,
+    report: Callable[[float], None] = lambda fraction: None,
+    variation: int = 0,
+    device: torch.device | str = "cpu",
+) -> np.ndarray:
+    """Copy detail into a filled hole.
+
+    Args:
+        picture: float32 [H, W, 3], 0 to 1, the network's fill in its hole.
+        hole: bool [H, W].
+        report: is told what part of the work is done, 0 to 1; may raise to stop it.
+        variation: 0, or the number of another fill: some parts of the picture are then copied from more gladly than
+            others, which is random but for the number.
+        device: that searches.
+
+    Returns:
+        float32 [H, W, 3], equal to the picture outside the hole. Where all of the hole is shallower than `RIM`, or
+        there is too little to copy from, the picture itself.
+    """
+    share = np.clip(depth_in(hole) / RIM, 0, 1)[..., None]
+    if (share < 1).all():
+        return picture
+    image = torch.from_numpy(picture.astype(np.float32).transpose(2, 0, 1) * 255).to(device)
+    levels = _levels(image, torch.from_numpy(hole).to(device))
+    if not levels:
+        return picture
+    generator = torch.Generator().manual_seed(variation)
+    searched = max(sum(at.region.numel() <= _SEARCHED for at in levels), 1)
+    rounds = np.linspace(*_ROUNDS, searched).round().astype(int)
+    levels[:searched] = _with_texture(levels[:searched])
+
+    def told(part: int, fraction: float) -> None:
+        report((part + fraction) / (1 + len(levels)))
+
+    found = _first_found(levels[0], generator, bool(variation), partial(told, 0))
+    for number, at in enumerate(levels):
+        told(1 + number, 0)
+        is_searched = number < searched
+        if number:
+            found = enlarged(levels[number - 1], found, at, generator)
+        vote(at, found, shift=_SHIFT, every=1 if is_searched else _EVERY)
+        if is_searched:
+            found = settled(at, found, rounds[number], generator, _MEAN, _SHIFT, partial(told, 1 + number))
+    finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
+    return picture + share * (finished - picture)
+
+
+def _levels(image: Tensor, hole: Tensor) -> list[Level]:
+    """From coarse to fine, each half the size of the next; the coarsest is where greedy copying starts.
+
+    None where that would take too long: a narrow frame around a large hole has no patches at coarser scales.
+    """
+    levels: list[Level] = []
+    region = hole  # at coarser levels less than what is not to be copied
+    while region.any() and min(hole.shape) >= (SMALLEST if levels else PATCH):
+        this = level(image, region, hole)
+        if len(this.sources) < (_START_SOURCES if levels and not _is_large(levels[0]) else FEWEST_SOURCES):
+            break
+        levels.insert(0, this)
+        if hole.numel() <= _START_PIXELS and depth_in(hole.cpu().numpy()).max() <= _START_DEPTH:
+            break
+        image, region, hole = _halved(image), _halved(region.float()) > 0.5, _halved(hole.float()) > 0
+    return [] if levels and _is_large(levels[0]) else levels
+
+
+def _is_large(at: Level) -> bool:
+    """Is there too much to fill for a greedy copying?"""
+    return int(at.region.sum()) > _MOST_COPIED
+
+
+def _halved(image: Tensor) -> Tensor:
+    """Means of 2 x 2 pixels of a [C, H, W] or [H, W]; an odd last row or column is left out."""
+    return F.avg_pool2d(image[None], 2)[0]
+
+
+def _with_texture(levels: list[Level]) -> list[Level]:
+    """The levels with two channels more: how lively the picture is around a pixel, across and down.
+
+    Measured at the finest of them, and in the hole a membrane: so that dull patches are not like lively surroundings.
+    """
+    finest = levels[-1]
+    texture = _expected(_gradient(finest.image[:3]), _inner(~finest.unknown, 1))
+    richer: list[Level] = []
+    for at in reversed(levels):
+        richer.insert(0, at._replace(image=torch.cat([at.image, texture])))
+        texture = _halved(texture)
+    return richer
+
+
+def _first_found(at: Level, generator: torch.Generator, is_varied: bool, report: Callable[[float], None]) -> Tensor:
+    """The sources [N] of a greedy copying at the coarsest level, led by the fill; the copy is left in its image."""
+    lead, trust = _lead(at)
+    width = at.size[1]
+    corners = torch.stack([at.sources // width, at.sources % width], dim=1).cpu().numpy()
+    reluctance = _reluctance(at, generator)[corners[:, 0], corners[:, 1]] if is_varied else None
+    arrays = _array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0], reluctance
+    image, origin = copied(*arrays, report)
+    at.image.copy_(torch.from_numpy(image).permute(2, 0, 1))
+    alike = likeness(at, generator, _MEAN)
+    found = nearest(features(alike, at.image, at.sources), features(alike, at.image, at.targets))
+    middle = RADIUS * (width + 1)
+    came_from = torch.from_numpy(origin).to(found).flatten()[at.targets + middle] - middle
+    copy = at.row[came_from.clamp_min(0)]  # no source where the middle is known: it came from the target itself
+    return copy.where(copy >= 0, found)
+
+
+def _reluctance(at: Level, generator: torch.Generator) -> np.ndarray:
+    """float32 [H, W], factors around 1 on the distances of the patches there: every part of the picture its own."""
+    noise = gaussian_blur(torch.randn(1, 1, *at.size, generator=generator), _SPOT)[0, 0]
+    return torch.exp(_WILFUL * noise / noise.std()).numpy()
+
+
+def _lead(at: Level) -> tuple[Tensor, Tensor]:
+    """The fill, softened, [3, H, W], and how far it is to be trusted [1, H, W]: as far as it has contrast enough.
+
+    Where pebbles are, a flat grey is not what is there but their mean.
+    """
+    everywhere = torch.ones_like(at.unknown)
+    lead, _ = _mean(at.image[:3], everywhere, _BLUR)
+    contrast = _gradient(lead).mean(0, keepdim=True)
+    expected = _expected(contrast, _inner(~at.unknown, round(2 * _BLUR)))
+    present, _ = _mean(contrast, everywhere, _AROUND)
+    return lead, (present / expected.clamp_min(_FLAT)).clamp_max(1).square()
+
+
+def _expected(values: Tensor, known: Tensor) -> Tensor:
+    """Local means of what is known (bool [H, W]) of values [C, H, W], and a membrane where hardly anything is."""
+    mean, share = _mean(values, known, _AROUND)
+    return harmonic_fill(mean[None], (known & (share > 0.25))[None, None])[0]
+
+
+def _mean(values: Tensor, known: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    """Gaussian mean of the known ones (bool [H, W]) of values [C, H, W], and what share [H, W] of all they are."""
+    weight = known[None, None].float()
+    share = gaussian_blur(weight, sigma)
+    return (gaussian_blur(values[None] * weight, sigma) / share.clamp_min(1e-3))[0], share[0, 0]
+
+
+def _gradient(image: Tensor) -> Tensor:
+    """[C, H, W] -> [2, H, W], absolute differences to the right and down, mean over the channels."""
+    across, down = image.diff(dim=2, append=image[:, :, -1:]), image.diff(dim=1, append=image[:, -1:])
+    return torch.stack([across.abs().mean(0), down.abs().mean(0)])
+
+
+def _inner(pixels: Tensor, margin: int) -> Tensor:
+    """bool [H, W] without what is nearer than `margin` px to its border (the picture's is none)."""
+    outside = F.max_pool2d((~pixels)[None, None].float(), 2 * margin + 1, 1, margin)
+    return outside[0, 0] == 0
+
+
+def _array(image: Tensor) -> np.ndarray:
+    """[C, H, W] -> [H, W, C] for what runs on the CPU."""
+    return np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())

@@ -1,0 +1,156 @@
+"""A training run on disk: whole checkpoints, checkpoints in parts, slimmed ones, and the weights beside them.
+
+A checkpoint is `checkpoint.pt`, or parts of a given size with `checkpoint.json`, which lists their names and hashes and
+is written last: a crash at any moment leaves the checkpoint before whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pathlib
+import pickle
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dgfnet.errors import TrainingError
+from dgfnet.model import save
+from dgfnet.training.trainer import Trainer
+
+WHOLE, LIST = "checkpoint.pt", "checkpoint.json"
+
+
+def exists(folder: pathlib.Path) -> bool:
+    """Is there a checkpoint to go on from?"""
+    return (folder / WHOLE).is_file() or (folder / LIST).is_file()
+
+
+def write(trainer: Trainer, folder: pathlib.Path, part_bytes: int | None = None, slim: bool = False) -> None:
+    """Checkpoint and averaged weights.
+
+    Args:
+        part_bytes: write the checkpoint in files of at most this size.
+        slim: leave out what training finds again by itself, see `slimmed`.
+    """
+    state = slimmed(trainer.state()) if slim else trainer.state()
+    if part_bytes is None:
+        torch.save(state, folder / "checkpoint.partial")
+        (folder / "checkpoint.partial").replace(folder / WHOLE)
+        _remove_parts(folder, keep=[])
+        (folder / LIST).unlink(missing_ok=True)
+    else:
+        _write_parts(state, folder, part_bytes)
+        (folder / WHOLE).unlink(missing_ok=True)
+    save(trainer.average, folder / "weights.partial", _notes(trainer))
+    (folder / "weights.partial").replace(folder / "weights.safetensors")
+
+
+def keep(trainer: Trainer, folder: pathlib.Path) -> None:
+    """The averaged weights as they are now, beside those to come: what a learning curve is measured on."""
+    (folder / "kept").mkdir(exist_ok=True)
+    save(trainer.average, folder / "kept" / f"step-{trainer.step:07d}.safetensors", _notes(trainer), "float16")
+
+
+def _notes(trainer: Trainer) -> dict[str, str]:
+    return {
+        "recipe": trainer.recipe.name,
+        "step": str(trainer.step),
+        "steps": str(trainer.recipe.steps),
+        "hours": f"{trainer.seconds / 3600:.2f}",
+        "device": device_name(trainer.device),
+        **({"origin": trainer.origin} if trainer.origin else {}),
+    }
+
+
+def read(folder: pathlib.Path, device: torch.device | str) -> dict[str, Any]:
+    """The state for `Trainer.restore`, from whichever form the checkpoint has.
+
+    Raises:
+        TrainingError: there is none, a part is missing or damaged, or it is not a checkpoint.
+    """
+    if not exists(folder):
+        raise TrainingError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
+    source = _join(folder) if (folder / LIST).is_file() else folder / WHOLE
+    try:
+        return whole(torch.load(source, map_location=device, weights_only=True))
+    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise TrainingError(f"The checkpoint in '{folder}' is damaged ({type(error).__name__}).") from error
+
+
+def slimmed(state: dict[str, Any]) -> dict[str, Any]:
+    """A quarter of a state's bytes: kernels as float16, Adam's second moments as bfloat16, all else left out.
+
+    The average and Adam's first moments are back after some thousand and some ten steps: going on is not to the bit.
+    """
+    kept = {name: value for name, value in state.items() if name != "average"}
+    for name in ("network", "discriminator"):
+        kept[name] = {k: v.half() if v.ndim == 4 else v for k, v in state[name].items()}
+    for name in ("optimizer", "discriminator_optimizer"):
+        moments = {
+            i: {"step": m["step"], "exp_avg_sq": m["exp_avg_sq"].bfloat16()} for i, m in state[name]["state"].items()
+        }
+        kept[name] = {**state[name], "state": moments}
+    return kept
+
+
+def whole(state: dict[str, Any]) -> dict[str, Any]:
+    """What `slimmed` left out, put back as well as may be; other states are returned as they are."""
+    if "average" in state:
+        return state
+    full = dict(state)
+    for name in ("network", "discriminator"):
+        full[name] = {k: v.float() if v.is_floating_point() else v for k, v in state[name].items()}
+    for name in ("optimizer", "discriminator_optimizer"):
+        full[name] = {**state[name], "state": {i: _moments(m) for i, m in state[name]["state"].items()}}
+    return {**full, "average": full["network"]}
+
+
+def _moments(kept: dict[str, Tensor]) -> dict[str, Tensor]:
+    second = kept["exp_avg_sq"].float()
+    return {"step": kept["step"], "exp_avg": torch.zeros_like(second), "exp_avg_sq": second}
+
+
+def _write_parts(state: dict[str, Any], folder: pathlib.Path, part_bytes: int) -> None:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    data, parts = buffer.getbuffer(), []
+    for number, start in enumerate(range(0, len(data), part_bytes)):
+        part = data[start : start + part_bytes]
+        digest = hashlib.sha256(part).hexdigest()
+        name = f"checkpoint-{number:03d}-{digest[:8]}.part"  # never that of another content: no part is overwritten
+        (folder / name).write_bytes(part)
+        parts.append({"file": name, "sha256": digest})
+    (folder / "checkpoint.partial").write_text(json.dumps({"step": state["step"], "parts": parts}, indent=1) + "\n")
+    (folder / "checkpoint.partial").replace(folder / LIST)
+    _remove_parts(folder, keep=[part["file"] for part in parts])
+
+
+def _join(folder: pathlib.Path) -> io.BytesIO:
+    data = io.BytesIO()
+    try:
+        parts = json.loads((folder / LIST).read_text())["parts"]
+        for part in parts:
+            content = (folder / part["file"]).read_bytes()
+            if hashlib.sha256(content).hexdigest() != part["sha256"]:
+                raise TrainingError(f"'{folder / part['file']}' is damaged; copy it again.")
+            data.write(content)
+    except OSError as error:
+        raise TrainingError(f"The checkpoint's part '{error.filename}' is missing; copy it there.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"'{folder / LIST}' is damaged; copy it again.") from error
+    data.seek(0)
+    return data
+
+
+def _remove_parts(folder: pathlib.Path, keep: list[str]) -> None:
+    for file in folder.glob("checkpoint-*.part"):
+        if file.name not in keep:
+            file.unlink()
+
+
+def device_name(device: torch.device) -> str:
+    """What a person calls the device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"

@@ -1,0 +1,285 @@
+"""`dgfnet train`: from options to a run's folder with checkpoints, weights, log, plots and sample sheets."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import functools
+import json
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from tqdm import tqdm
+
+from dgfnet.errors import TrainingError
+from dgfnet.model import ABLATION, DGFNet, label, load, load_info
+from dgfnet.training import checkpoints, parallel
+from dgfnet.training.data import PictureBank
+from dgfnet.training.features import VGGFeatures, load_features
+from dgfnet.training.masks import MaskFolder
+from dgfnet.training.recipes import RECIPES, Recipe, Stage
+from dgfnet.training.runlog import RunLog
+from dgfnet.training.samples import Samples
+from dgfnet.training.throughput import matrix_peak, operations
+from dgfnet.training.trainer import Trainer
+
+_SAVE_SECONDS = 300
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `dgfnet train`."""
+    parser.add_argument("pictures", nargs="+", help="folders or tar files of photographs, each PATH or PATH=WEIGHT")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/dgfnet"), help="folder of the run")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="narrow")
+    parser.add_argument("--steps", type=int, help="length of the whole run; the stages stretch with it")
+    parser.add_argument("--minutes", type=float, help="stop cleanly after this time; go on later with --resume")
+    parser.add_argument("--start", metavar="WEIGHTS", help="begin with these weights and their network")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--ablation", action="store_true", help="three models, one after the other: that of Table 2")
+    parser.add_argument("--rate-factor", type=float, default=1.0, help="multiplies the recipe's learning rates")
+    parser.add_argument("--seed", type=int)
+
+    data = parser.add_argument_group("data")
+    data.add_argument("--features", help="VGG weights: torchvision's vgg16 file, a folder of arrays, or 'download'")
+    data.add_argument("--no-features", action="store_true", help="train without perceptual and style losses")
+    data.add_argument("--masks", help="folder of black and white masks, used beside the recipe's own kinds")
+    data.add_argument("--holes-are", choices=("white", "black"), help="which colour of --masks is the hole")
+    data.add_argument("--validation", nargs="+", help="photographs for the sample sheets; else those trained on")
+    data.add_argument("--sheet-every", type=int, default=500, metavar="STEPS", help="0: never")
+
+    output = parser.add_argument_group("checkpoints")
+    output.add_argument("--checkpoint-part-mb", type=float, metavar="MB", help="split checkpoints into such files")
+    output.add_argument("--keep-every", type=int, default=0, metavar="STEPS", help="keep the weights of then; 0: never")
+    output.add_argument("--slim-checkpoint", action="store_true", help="a quarter of the size; not to the bit")
+
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    machine.add_argument("--threads", type=int, help="CPU threads")
+    machine.add_argument("--compile", action="store_true", help="through torch.compile; the first steps take minutes")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """`dgfnet train`.
+
+    Raises:
+        TrainingError, DataError, FeaturesError, WeightsError: each is one sentence for the user.
+    """
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    folder: pathlib.Path = arguments.out
+    _check(arguments, folder)
+    deadline = time.monotonic() + 60 * arguments.minutes if arguments.minutes else float("inf")
+    with parallel.joined(arguments.device) as device:
+        recipe = _recipe(arguments)
+        start, origin = _start(recipe)
+        folder.mkdir(parents=True, exist_ok=True)
+        with parallel.first_here():
+            bank = _bank(arguments.pictures, recipe, device, folder)
+            shown = _bank(arguments.validation, recipe, device, folder) if arguments.validation else bank
+        masks = MaskFolder(arguments.masks, arguments.holes_are) if arguments.masks else None
+        features = _features(arguments, bank)
+        samples = Samples(shown, recipe) if arguments.sheet_every and parallel.rank() == 0 else None
+        part = int(arguments.checkpoint_part_mb * 1e6) if arguments.checkpoint_part_mb else None
+        for name in _models(arguments):
+            out = folder / name
+            out.mkdir(exist_ok=True)
+            one = _variant(recipe, name)
+            trainer = Trainer(one, bank, features, device, masks, arguments.compile, start, origin)
+            if checkpoints.exists(out):
+                trainer.restore(checkpoints.read(out, trainer.device))
+            session = Session(
+                trainer, out, samples, arguments.sheet_every, part, arguments.slim_checkpoint, arguments.keep_every
+            )
+            session.run(deadline)
+            if trainer.step < one.steps:
+                break
+    return 0
+
+
+def _check(arguments: argparse.Namespace, folder: pathlib.Path) -> None:
+    """Refuse what can be refused before anything is decoded."""
+    if not arguments.features and not arguments.no_features:
+        raise TrainingError("The paper's losses need VGG weights: give them with --features, or say --no-features.")
+    if bool(arguments.masks) != bool(arguments.holes_are):
+        raise TrainingError("--masks and --holes-are go together: say which colour of the masks is the hole.")
+    if arguments.checkpoint_part_mb is not None and arguments.checkpoint_part_mb < 1:
+        raise TrainingError("--checkpoint-part-mb must be 1 or more.")
+    if arguments.rate_factor <= 0:
+        raise TrainingError("--rate-factor must be positive; 0.5 halves the learning rate.")
+    if arguments.ablation and (arguments.start or RECIPES[arguments.recipe].start):
+        raise TrainingError("--ablation compares networks from scratch: leave --start out, and choose another recipe.")
+    begun = any(checkpoints.exists(folder / name) for name in _models(arguments))
+    if begun and not arguments.resume:
+        raise TrainingError(f"'{folder}' holds a run already; add --resume, or choose another folder with --out.")
+    if arguments.resume and not begun:
+        raise TrainingError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
+
+
+def _models(arguments: argparse.Namespace) -> list[str]:
+    """Folders of the networks to train, below that of the run."""
+    return list(ABLATION) if arguments.ablation else [""]
+
+
+def _variant(recipe: Recipe, name: str) -> Recipe:
+    """The recipe for one of `_models`.
+
+    Those of the ablation are compared at one scale, and the baseline, whose last picture is the coarse one, gets the
+    last picture's losses: so that the networks differ and not what they are asked for.
+    """
+    if not name:
+        return recipe
+    network = dataclasses.replace(recipe.network, fusion=ABLATION[name], finer=False)
+    coarse = recipe.fused if network.fusion == "none" else recipe.coarse
+    return dataclasses.replace(recipe, network=network, coarse=coarse)
+
+
+def _recipe(arguments: argparse.Namespace) -> Recipe:
+    recipe = RECIPES[arguments.recipe]
+    given = ("steps", "seed", "start")
+    changes = {name: getattr(arguments, name) for name in given if getattr(arguments, name) is not None}
+    recipe = dataclasses.replace(recipe.slower(arguments.rate_factor), **changes)
+    if not recipe.start:
+        return recipe
+    network = load_info(recipe.start).config
+    most = max(network.recurrences, recipe.recurrences[1])
+    finer = network.finer or recipe.network.finer
+    return dataclasses.replace(recipe, network=dataclasses.replace(network, recurrences=most, finer=finer))
+
+
+def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
+    """The network to begin with, and what it is in words."""
+    if not recipe.start:
+        return None, ""
+    info = load_info(recipe.start)
+    units = {"step": "steps", "hours": "hours"}
+    known = [f"{info.notes[name]} {unit}" for name, unit in units.items() if name in info.notes]
+    before = [f"begun with {info.notes['origin']}"] if "origin" in info.notes else []
+    return load(recipe.start), ", ".join([label(recipe.start), *known, f"sha256 {info.sha256[:16]}", *before])
+
+
+def _bank(sources: list[str], recipe: Recipe, device: str, folder: pathlib.Path) -> PictureBank:
+    return PictureBank.build(sources, recipe.short_sides, recipe.scales, recipe.seed, device, folder / "cache")
+
+
+def _features(arguments: argparse.Namespace, bank: PictureBank) -> VGGFeatures | None:
+    if arguments.no_features:
+        return None
+    features = load_features(arguments.features)
+    features.calibrate(bank.sample(32, 128, torch.Generator().manual_seed(0)).image.cpu())
+    return features
+
+
+class Session:
+    """Steps until the recipe's end, the time is up, or a stop is asked for; writes the run's folder on the way."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: pathlib.Path,
+        samples: Samples | None = None,
+        sheet_every: int = 0,
+        part_bytes: int | None = None,
+        slim: bool = False,
+        keep_every: int = 0,
+    ) -> None:
+        self.trainer, self.folder, self.samples, self.sheet_every = trainer, folder, samples, sheet_every
+        self.part_bytes, self.slim, self.keep_every = part_bytes, slim, keep_every
+
+    def run(self, deadline: float = float("inf")) -> None:
+        """Train, in all processes, until the clock `time.monotonic` shows `deadline`; the first process writes.
+
+        Raises:
+            TrainingError: training fell apart; the checkpoint is the last good one.
+        """
+        trainer = self.trainer
+        writes = parallel.rank() == 0
+        if writes:
+            recipe = dataclasses.asdict(trainer.recipe)
+            (self.folder / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
+        speed = _Speed(trainer)
+        log = RunLog(self.folder / "log.csv", trainer.step) if writes else None
+        saved = time.monotonic()
+        with _stoppable() as stop, self._bar() as bar:
+            for values in trainer.run(trainer.recipe.steps):
+                bar.update()
+                if log is not None:
+                    self._report(log, bar, values, speed)
+                    if time.monotonic() - saved > _SAVE_SECONDS and trainer.watch.sound:
+                        self._write(log)
+                        saved = time.monotonic()
+                if parallel.anyone(stop() or time.monotonic() > deadline, trainer.device):
+                    break
+        if log is not None:
+            with contextlib.suppress(KeyboardInterrupt):
+                self._write(log)
+            done = f"step {trainer.step} of {trainer.recipe.steps}; weights in {self.folder / 'weights.safetensors'}"
+            print(done, file=sys.stderr)
+
+    def _bar(self) -> tqdm:
+        steps, quiet = self.trainer.recipe.steps, None if parallel.rank() == 0 else True
+        return tqdm(total=steps, initial=self.trainer.step, unit="step", disable=quiet)
+
+    def _report(self, log: RunLog, bar: tqdm, values: dict[str, float], speed: _Speed) -> None:
+        trainer = self.trainer
+        means = log.add(trainer.step, trainer.seconds, values)
+        if means:
+            shown = {name: f"{means[name]:.4f}" for name in ("coarse hole", "fused hole") if name in means}
+            bar.set_postfix(shown | speed.text(bar.format_dict["rate"] or 0))
+        if self.keep_every and trainer.step % self.keep_every == 0:
+            checkpoints.keep(trainer, self.folder)
+        if self.samples and self.sheet_every and trainer.step % self.sheet_every == 0:
+            self._sheet(log, self.samples)
+
+    def _sheet(self, log: RunLog, samples: Samples) -> None:
+        sheet, figures = samples.judge(self.trainer)
+        (self.folder / "samples").mkdir(exist_ok=True)
+        sheet.save(self.folder / "samples" / f"step-{self.trainer.step:07d}.png")
+        log.write(self.trainer.step, self.trainer.seconds, figures)
+        log.plot(self.folder / "losses.svg")
+
+    def _write(self, log: RunLog) -> None:
+        checkpoints.write(self.trainer, self.folder, self.part_bytes, self.slim)
+        log.plot(self.folder / "losses.svg")
+
+
+class _Speed:
+    """Pictures per second, and the share of the device's matrix peak, for the progress bar."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self._operations: dict[Stage, float] = {}
+
+    @functools.cached_property
+    def peak(self) -> float:
+        """Operations per second, measured when it is first asked for: by the process that shows it alone."""
+        return matrix_peak(self.trainer.device)
+
+    def text(self, rate: float) -> dict[str, str]:
+        """Of `rate` steps per second, on all devices and on this one."""
+        stage = self.trainer.stage
+        if stage not in self._operations:
+            self._operations[stage] = operations(self.trainer)
+        images = rate * stage.batch * parallel.size()
+        return {"images/s": f"{images:.1f}", "of peak": f"{rate * self._operations[stage] / self.peak:.0%}"}
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Ctrl+C and a polite kill only set what the yielded function returns."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked = True
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

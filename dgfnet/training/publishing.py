@@ -1,0 +1,160 @@
+"""From a training run to weights that ship: half the bytes, and a model card written from the run's own records."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import csv
+import json
+import pathlib
+import sys
+from typing import Any
+
+from dgfnet import model
+from dgfnet.network.coarse import reach
+from dgfnet.training.data import DataError
+
+_CREDIT_COLUMNS = ("file", "licence", "credit", "url")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `dgfnet publish`."""
+    parser.add_argument("folder", type=pathlib.Path, metavar="RUN", help="folder of a training run")
+    parser.add_argument("--name", default=model.DEFAULT, help="name of the weights")
+    parser.add_argument("--storage", choices=("float16", "int8"), default="float16", help="of the kernels")
+    parser.add_argument("--credits", type=pathlib.Path, required=True, help="table of the photographs, tab separated")
+    parser.add_argument("--features", default="none", help="where the feature network's weights came from, in words")
+    parser.add_argument("--evaluation", type=pathlib.Path, help="folder that `dgfnet evaluate` wrote")
+    parser.add_argument("--pictures", default="", help="the evaluation's photographs, in words")
+    parser.add_argument(
+        "--failure", action="append", default=[], help="a kind of picture filled badly; may be repeated"
+    )
+    parser.add_argument("--interim", action="store_true", help="say that better weights will follow")
+    parser.add_argument("--out", type=pathlib.Path, default=model.SHIPPED, help="folder of the weights")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """`dgfnet publish`: weights, MODEL_CARD.md and CREDITS.tsv.
+
+    Raises:
+        DataError, WeightsError: each is one sentence for the user.
+    """
+    source = arguments.folder / "weights.safetensors"
+    info = model.load_info(source)
+    recipe = _read(arguments.folder / "recipe.json")
+    rows = list(csv.DictReader(_read(arguments.credits).splitlines(), delimiter="\t"))
+    out: pathlib.Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    target = out / f"{arguments.name}.safetensors"
+    model.save(model.load(source), target, info.notes, arguments.storage)
+    table = _read(arguments.evaluation / "table.md") if arguments.evaluation else ""
+    card = model_card(
+        model.load_info(target),
+        json.loads(recipe),
+        rows,
+        features=arguments.features,
+        table=table,
+        pictures=arguments.pictures,
+        failures=arguments.failure,
+        interim=arguments.interim,
+    )
+    (out / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+    with open(out / "CREDITS.tsv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, _CREDIT_COLUMNS, delimiter="\t", extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(f"{target} ({target.stat().st_size / 1e6:.1f} MB), MODEL_CARD.md and CREDITS.tsv", file=sys.stderr)
+    return 0
+
+
+def model_card(
+    info: model.WeightsInfo,
+    recipe: dict[str, Any],
+    credits: list[dict[str, str]],
+    features: str,
+    table: str,
+    pictures: str,
+    failures: list[str],
+    interim: bool,
+) -> str:
+    """Markdown: what the weights are, how they came to be, what they can and cannot do."""
+    notes, config = info.notes, info.config
+    licences = collections.Counter(row["licence"] for row in credits).most_common()
+    shares = ", ".join(f"{count} under {licence}" for licence, count in licences)
+    state = "**Interim weights**: trained briefly, to be replaced by better ones.\n\n" if interim else ""
+    stages = "\n".join(
+        f"| {stage['share']:.0%} | {stage['size']} px | {stage['batch']} | {_rate(stage)} "
+        f"| {'running statistics' if stage['frozen_norm'] else 'batch statistics'} "
+        f"| {'yes' if stage['features'] else 'no'} | {'yes' if stage['adversarial'] else 'no'} |"
+        for stage in recipe["stages"]
+    )
+    weights = "\n".join(
+        f"| {branch} | " + " | ".join(f"{recipe[branch][term]:g}" for term in recipe["coarse"]) + " |"
+        for branch in ("coarse", "texture", "fused")
+    )
+    judged = f"## Measured\n`dgfnet evaluate`, {pictures}.\n\n{table}\n" if table else ""
+    return f"""# {info.name}
+
+{state}The network of "DGFNet" (Yang and Shi): RFR coarse branch, texture branch and DPFM fusion. Written by
+`dgfnet publish` from the records of the training run.
+
+| | |
+|---|---|
+| channels | coarse branch x {config.width:g}, texture branch and fusion x {config.detail_width:g} of the full network |
+| coarse branch | predicts {"what is added to a membrane over the hole" if config.membrane else "the picture"} |
+| fusion | {config.fusion} |
+| recurrences | up to {config.recurrences} |
+| refinement of deep holes | {"trained" if config.finer else "not trained: their fill is enlarged"} |
+| training | {notes.get("step", "?")} of {notes.get("steps", "?")} steps, {notes.get("hours", "?")} hours |
+| begun with | {notes.get("origin", "random weights")} |
+| device | {notes.get("device", "?")} |
+| recipe | {recipe["name"]}, seed {recipe["seed"]} |
+| sha256 | `{info.sha256}` |
+
+## Data
+{len(credits)} photographs: {shares}. Every one is credited in CREDITS.tsv.
+Crops come from each picture at {recipe["scales"]} scale(s) with a short side of {_span(recipe["short_sides"])} px;
+holes are {", ".join(recipe["mask_kinds"])} over {_span(recipe["hole_share"])} of a crop.
+
+## Training
+| share of steps | crop | batch | learning rate | BatchNorm | feature losses | discriminator |
+|---|---|---|---|---|---|---|
+{stages}
+
+| losses | {" | ".join(recipe["coarse"])} |
+|{"---|" * (1 + len(recipe["coarse"]))}
+{weights}
+
+Adam; {_span(recipe["recurrences"])} recurrences, drawn at each step; moving average of the
+weights with decay {recipe["average"]:g}; bfloat16 convolutions. Perceptual and style losses use VGG features:
+{features}.
+
+Deviations from the paper: {"; ".join(recipe["deviations"]) or "none"}.
+
+{judged}## Limits
+- The network fills at most {reach(config.recurrences)} px inwards from a hole's border, and sees at most 512 px of a
+  crop: larger holes are filled at a lower scale first, and get detail from refinement and from patches of the picture.
+- It continues what surrounds a hole. It does not invent objects, faces or text.
+{"".join(f"- {failure}{chr(10)}" for failure in failures)}
+How the weights came about is in docs/training-log.md; how to go on from them with pictures of one's own, in
+docs/training.md.
+
+## Licence
+The weights are under the project's MIT licence. The photographs keep theirs.
+"""
+
+
+def _rate(stage: dict[str, Any]) -> str:
+    final = stage.get("final_rate")
+    return f"{stage['rate']:g}" if final is None else f"{stage['rate']:g} falling to {final:g}"
+
+
+def _span(limits: list[float]) -> str:
+    return f"{limits[0]:g} to {limits[1]:g}"
+
+
+def _read(file: pathlib.Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"'{file}' cannot be read ({error.strerror}).") from error

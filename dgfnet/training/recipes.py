@@ -1,0 +1,206 @@
+"""Training recipes: everything that decides what a run computes, as named, frozen configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dgfnet.model import DEFAULT, DGFNetConfig
+from dgfnet.training.data import NONE, Variation
+from dgfnet.training.losses import LossWeights
+from dgfnet.training.masks import Kind
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training with constant settings.
+
+    `share` of the recipe's steps, crops of `size` px, `batch` of them, learning rate `rate`, falling geometrically to
+    `final_rate` where that is given. `frozen_norm` runs BatchNorm on its running statistics: RFR shares it over its
+    recurrences, so inference needs a stage like this. `features` switches the perceptual and style losses,
+    `adversarial` the discriminator.
+    """
+
+    share: float
+    size: int
+    batch: int
+    rate: float
+    frozen_norm: bool = False
+    features: bool = True
+    adversarial: bool = False
+    final_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole training run.
+
+    `recurrences` is the range that is drawn from at each step. A network that is `finer` is also trained one scale
+    finer, on the picture that it made at half the size. `start` names the weights to begin with; none: random ones.
+    """
+
+    name: str
+    network: DGFNetConfig
+    stages: tuple[Stage, ...]
+    steps: int
+    coarse: LossWeights
+    texture: LossWeights
+    fused: LossWeights
+    recurrences: tuple[int, int] = (6, 6)
+    mask_kinds: tuple[Kind, ...] = ("irregular", "square")
+    hole_share: tuple[float, float] = (0.1, 0.6)
+    short_sides: tuple[int, int] = (256, 512)
+    scales: int = 1
+    variation: Variation = NONE
+    average: float = 0.999
+    clip: float = 1.0
+    seed: int = 1
+    start: str = ""
+    deviations: tuple[str, ...] = ()
+
+    def stage_at(self, step: int) -> Stage:
+        """The stage to which step 0, 1, ... belongs."""
+        return self._place(step)[0]
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of step 0, 1, ..."""
+        stage, done = self._place(step)
+        return stage.rate * ((stage.final_rate or stage.rate) / stage.rate) ** done
+
+    def slower(self, factor: float) -> Recipe:
+        """The same with every learning rate times `factor`."""
+
+        def scaled(stage: Stage) -> Stage:
+            final = None if stage.final_rate is None else stage.final_rate * factor
+            return replace(stage, rate=stage.rate * factor, final_rate=final)
+
+        return replace(self, stages=tuple(map(scaled, self.stages)))
+
+    def _place(self, step: int) -> tuple[Stage, float]:
+        """A step's stage, and how much of that lies behind it, 0 to 1."""
+        start = 0.0
+        for stage in self.stages:
+            end = start + stage.share * self.steps
+            if step < round(end):
+                return stage, max(0.0, (step - start) / (end - start))
+            start = end
+        return self.stages[-1], 1.0
+
+
+PAPER = Recipe(
+    name="paper",
+    network=DGFNetConfig(),
+    stages=(
+        Stage(share=0.8, size=256, batch=6, rate=5e-4, adversarial=True),
+        Stage(share=0.2, size=256, batch=6, rate=5e-5, adversarial=True, frozen_norm=True),
+    ),
+    steps=600_000,
+    coarse=LossWeights(6, 1, 0.1, 180),
+    texture=LossWeights(50, 50, 0.1, 180),
+    fused=LossWeights(50, 50, 0.1, 180, 0.1),
+    average=0.0,
+    clip=0.0,
+)
+"""Section 4.1 of the paper. How long it trained is not printed; RFR's own number of steps stands in."""
+
+_FUSED = LossWeights(50, 50, 30, 1000, 0.1)
+"""Perceptual x 300 and style x 5.6: chosen by measurement, docs/training-log.md."""
+_VARIED = Variation(zoom=(0.85, 1.25), aspect=1.2, colour=0.2, darken=0.85)
+_OURS = (
+    "the coarse branch adds to a membrane over the hole",
+    "the fused picture's perceptual loss x 300, its style loss x 5.6",
+    "a random number of recurrences",
+    "crops varied in scale, aspect and colour",
+    "moving average of weights",
+    "texture branch and fusion trained at a finer scale too",
+)
+
+FULL = replace(
+    PAPER,
+    name="full",
+    network=DGFNetConfig(membrane=True, finer=True),
+    stages=(
+        Stage(share=0.5, size=128, batch=64, rate=5e-4),
+        Stage(share=0.3, size=256, batch=32, rate=3e-4, adversarial=True),
+        Stage(share=0.2, size=256, batch=32, rate=5e-5, adversarial=True, frozen_norm=True),
+    ),
+    steps=40_000,
+    fused=_FUSED,
+    recurrences=(2, 6),
+    mask_kinds=("irregular", "square", "object"),
+    scales=3,
+    variation=_VARIED,
+    average=0.999,
+    clip=1.0,
+    deviations=(
+        *_OURS,
+        "crops of 128 px first",
+        "batch 32 and more",
+    ),
+)
+
+NARROW = replace(
+    FULL,
+    name="narrow",
+    network=DGFNetConfig(width=0.5, detail_width=0.5, membrane=True, finer=True),
+    stages=(
+        Stage(share=0.45, size=128, batch=8, rate=1e-3, features=False),
+        Stage(share=0.35, size=128, batch=8, rate=5e-4, frozen_norm=True),
+        Stage(share=0.20, size=192, batch=4, rate=1e-4, frozen_norm=True),
+    ),
+    steps=4_000,
+    coarse=LossWeights(6, 1),
+    texture=LossWeights(50, 50),
+    short_sides=(224, 448),
+    scales=1,
+    average=0.998,
+    deviations=(
+        *_OURS,
+        "half the channels",
+        "crops of 128 and 192 px",
+        "no discriminator",
+        "feature losses for the fused picture only, and none in the first stage",
+    ),
+)
+"""For machines without a GPU, and trainable on one in a night."""
+
+SMALL = replace(
+    NARROW,
+    name="small",
+    network=DGFNetConfig(width=0.25, detail_width=0.25, membrane=True),
+    stages=(
+        Stage(share=0.5, size=64, batch=8, rate=1e-3, features=False),
+        Stage(share=0.5, size=64, batch=8, rate=5e-4, final_rate=2e-5, frozen_norm=True),
+    ),
+    steps=10_000,
+    short_sides=(96, 192),
+    deviations=(
+        *_OURS[:-1],
+        "a quarter of the channels",
+        "crops of 64 px",
+        "no discriminator",
+        "feature losses for the fused picture only, and none in the first stage",
+    ),
+)
+"""For comparing ideas within an hour of one CPU core; too small a network to fill pictures with."""
+
+FINETUNE = replace(
+    NARROW,
+    name="finetune",
+    start=DEFAULT,
+    stages=(
+        Stage(share=0.5, size=192, batch=2, rate=3e-4, final_rate=1.2e-4, frozen_norm=True),
+        Stage(share=0.5, size=256, batch=1, rate=1.2e-4, final_rate=1.5e-5, frozen_norm=True),
+    ),
+    steps=1_000,
+    deviations=(
+        *_OURS,
+        "training goes on from other weights",
+        "crops of 192 and 256 px, batches of 2 and 1",
+        "no discriminator",
+        "feature losses for the fused picture only",
+        "a learning rate that falls steadily",
+    ),
+)
+"""On one's own pictures, from the shipped weights (or `--start`); BatchNorm stays as it was."""
+
+RECIPES = {recipe.name: recipe for recipe in (PAPER, FULL, NARROW, SMALL, FINETUNE)}

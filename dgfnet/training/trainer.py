@@ -1,0 +1,285 @@
+"""The trainer: one step of joint training of both branches and the fusion network, resumable at any step."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import random
+import time
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from dgfnet.errors import TrainingError
+from dgfnet.model import DGFNet, Output
+from dgfnet.network.diffusion import blank
+from dgfnet.network.discriminator import PatchDiscriminator
+from dgfnet.network.layers import composite
+from dgfnet.training import losses, parallel
+from dgfnet.training.data import Crops, PictureBank
+from dgfnet.training.divergence import Watch
+from dgfnet.training.features import VGGFeatures
+from dgfnet.training.losses import LossWeights
+from dgfnet.training.masks import MaskFolder, random_masks
+from dgfnet.training.recipes import Recipe, Stage
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class Trainer:
+    """Everything that a run changes: networks, optimisers, moving average, step count.
+
+    What is random in a step depends on the recipe's seed, the step and the process's rank only: a resumed run needs no
+    generator's state.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        bank: PictureBank,
+        features: VGGFeatures | None,
+        device: torch.device | str = "cpu",
+        masks: MaskFolder | None = None,
+        compiled: bool = False,
+        start: DGFNet | None = None,
+        origin: str = "",
+    ) -> None:
+        """A run at its first step.
+
+        Args:
+            masks: joins the recipe's kinds of holes as one more.
+            compiled: run the network through torch.compile.
+            start: begin with this network's weights; random ones unless given.
+            origin: what those weights are, in words, for the records.
+        """
+        self.recipe, self.bank, self.masks = recipe, bank, masks
+        self.device = torch.device(device)
+        torch.manual_seed(recipe.seed)
+        self.network = _place(DGFNet(recipe.network), self.device)
+        if start is not None:
+            self.network.load_state_dict(start.state_dict())
+        self.origin = origin
+        self.average = DGFNet(recipe.network).to(self.device).requires_grad_(False)
+        self.average.load_state_dict(self.network.state_dict())
+        self.discriminator = PatchDiscriminator(recipe.network.width).to(self.device)
+        fused = self.device.type == "cuda"
+        self.optimizer = torch.optim.Adam(self.network.parameters(), fused=fused)
+        self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), fused=fused)
+        self.features = _place(features, self.device) if features else None
+        self.forward = torch.compile(self.network) if compiled else self.network
+        self.refine = torch.compile(self.network.refine) if compiled else self.network.refine
+        self.crops, self.holes = torch.Generator(), torch.Generator(self.device)
+        self.watch = Watch()
+        self.step = 0
+        self.seconds = 0.0
+
+    @property
+    def stage(self) -> Stage:
+        """That of the step to come."""
+        return self.recipe.stage_at(self.step)
+
+    def run(self, steps: int) -> Iterator[dict[str, float]]:
+        """Train, one yield of this step's losses per step; each is the mean over all processes.
+
+        Raises:
+            TrainingError: a loss or gradient is not finite (no weight was changed by that step), or losses grow.
+        """
+        while self.step < steps:
+            started = time.perf_counter()
+            stage = self.stage
+            values = self._update(stage, self.gradients(stage))
+            self.watch.see(values, self.step, stage)
+            self.step += 1
+            self.seconds += time.perf_counter() - started
+            yield values
+
+    def gradients(self, stage: Stage) -> dict[str, Tensor]:
+        """The losses of the step to come, their gradients made; no weight changes, no other process is asked."""
+        crops, known, recurrences = self._draw(stage)
+        set_mode(self.network, stage.frozen_norm)
+        terms: dict[str, Tensor] = {}
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            out = self.forward(crops.image, known, recurrences)
+        total = self._generator_loss(stage, out, crops, known, terms, "")
+        outputs = [out]
+        if self.recipe.network.finer:
+            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+                outputs.append(self.refine(crops.image, known, self._from_below(crops.image, known, recurrences)))
+            total = total + self._generator_loss(stage, outputs[1], crops, known, terms, "finer ")
+        if stage.adversarial:
+            completed = torch.cat([composite(o.fused.float(), crops.image, known) for o in outputs])
+            holes = known.repeat(len(outputs), 1, 1, 1)
+            self.discriminator.requires_grad_(False)
+            terms["adversarial"] = losses.adversarial_loss(self.discriminator(completed, holes))
+            total = total + self.recipe.fused.adversarial * terms["adversarial"]
+        terms = {"total": total, **terms}
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        if stage.adversarial:
+            terms["discriminator"] = self._judge(crops.image, completed.detach(), known, holes)
+        return terms
+
+    def _draw(self, stage: Stage) -> tuple[Crops, Tensor, int]:
+        """This step's truths, holes and number of recurrences; the last is the same in all processes."""
+        seed = _seed(self.recipe.seed, parallel.rank(), self.step)
+        self.crops.manual_seed(seed)
+        self.holes.manual_seed(seed)
+        crops = self.bank.sample(stage.batch, stage.size, self.crops, self.recipe.variation)
+        crops = Crops(crops.image.to(self.device), crops.texture.to(self.device))
+        kinds, share = self.recipe.mask_kinds, self.recipe.hole_share
+        known = random_masks(kinds, share, stage.batch, stage.size, self.holes)
+        if self.masks is not None:
+            known = self.masks.mix_into(known, 1 / (len(kinds) + 1), self.crops)
+        low, high = self.recipe.recurrences
+        return crops, known, random.Random(_seed(self.recipe.seed, self.step)).randint(low, high)
+
+    @torch.no_grad()
+    def _from_below(self, image: Tensor, known: Tensor, recurrences: int) -> Tensor:
+        """The picture as the network fills it at half the size, enlarged: what `DGFNet.refine` gets in use."""
+        small_known = (F.avg_pool2d(known, 2) == 1).float()
+        small = F.avg_pool2d(blank(image, known), 2)
+        below = composite(self.forward(small, small_known, recurrences).fused, small, small_known)
+        return F.interpolate(below.float(), scale_factor=2, mode="bilinear", align_corners=False)
+
+    def _generator_loss(
+        self, stage: Stage, out: Output, crops: Crops, known: Tensor, terms: dict[str, Tensor], role: str
+    ) -> Tensor:
+        """Eq. (10) without its adversarial term, of all branches; in the role "finer " of all but the coarse one."""
+        features = self._features if stage.features and self.features is not None else None
+        recipe = self.recipe
+        seen = features(crops.image) if features else None
+        total = torch.zeros((), device=self.device)
+        if not role:
+            total = self._branch("coarse", out.coarse, crops.image, known, recipe.coarse, seen, terms)
+        if recipe.network.fusion != "none":
+            # The feature network expects pictures from 0 to 1: a texture is shown on mid-grey.
+            shown = features(crops.texture + 0.5) if features and recipe.texture.features else None
+            texture = (out.texture, crops.texture, known, recipe.texture, shown, terms, 0.5)
+            total = total + self._branch(f"{role}texture", *texture)
+            total = total + self._branch(f"{role}fused", out.fused, crops.image, known, recipe.fused, seen, terms)
+        return total
+
+    def _branch(
+        self,
+        name: str,
+        prediction: Tensor,
+        truth: Tensor,
+        known: Tensor,
+        weights: LossWeights,
+        wanted: list[Tensor] | None,
+        terms: dict[str, Tensor],
+        offset: float = 0.0,
+    ) -> Tensor:
+        """Eq. (10) for one branch, without the adversarial term; `wanted` are the features of the truth."""
+        prediction = prediction.float()
+        hole = terms[f"{name} hole"] = losses.hole_loss(prediction, truth, known)
+        valid = terms[f"{name} valid"] = losses.valid_loss(prediction, truth, known)
+        total = weights.hole * hole + weights.valid * valid
+        if wanted is not None and weights.features:
+            found = self._features(composite(prediction, truth, known) + offset)
+            perceptual = terms[f"{name} perceptual"] = losses.perceptual_loss(found, wanted)
+            style = terms[f"{name} style"] = losses.style_loss(found, wanted)
+            total = total + weights.perceptual * perceptual + weights.style * style
+        return total
+
+    def _features(self, picture: Tensor) -> list[Tensor]:
+        assert self.features is not None
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            return self.features(picture)
+
+    def _judge(self, real: Tensor, fake: Tensor, known: Tensor, holes: Tensor) -> Tensor:
+        """The discriminator's loss, its gradients made."""
+        self.discriminator.requires_grad_(True)
+        loss = losses.discriminator_loss(self.discriminator(real, known), self.discriminator(fake, holes))
+        self.discriminator_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        return loss
+
+    def _update(self, stage: Stage, terms: dict[str, Tensor]) -> dict[str, float]:
+        """Both optimisers' steps and the moving average, if all is finite; one wait for the device per step."""
+        optimizers = [self.optimizer, *([self.discriminator_optimizer] if stage.adversarial else [])]
+        norms = []
+        for optimizer in optimizers:
+            gradients = [p.grad for p in optimizer.param_groups[0]["params"] if p.grad is not None]
+            parallel.average(gradients)
+            norms.append(nn.utils.get_total_norm(gradients))
+        report = torch.stack([*(term.detach() for term in terms.values()), *norms])
+        parallel.average([report])
+        values = report.tolist()
+        if not all(map(math.isfinite, values)):
+            raise TrainingError(f"The loss is not finite at step {self.step}; resume with --rate-factor 0.5.")
+        if self.recipe.clip:
+            nn.utils.clip_grads_with_norm_(self.network.parameters(), self.recipe.clip, norms[0])
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = self.recipe.rate_at(self.step)
+            optimizer.step()
+        parallel.average([b for b in self.network.buffers() if b.is_floating_point()])
+        self._update_average()
+        return dict(zip(terms, values[: len(terms)], strict=True))
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.recipe.average, self.step / (self.step + 10))
+        pairs = list(zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True))
+        means, values = zip(*((m, v) for m, v in pairs if m.is_floating_point()), strict=True)
+        get_ema_multi_avg_fn(decay)(means, values, 0)
+        for count, value in pairs:
+            if not count.is_floating_point():
+                count.copy_(value)
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on exactly where this is."""
+        return {
+            "recipe": dataclasses.asdict(self.recipe),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+            "watch": dataclasses.asdict(self.watch),
+            "origin": self.origin,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state()`, on any device.
+
+        Raises:
+            TrainingError: the state is of another network.
+        """
+        if state["recipe"]["network"] != dataclasses.asdict(self.recipe.network):
+            raise TrainingError("The checkpoint is of another network; start a new folder with --out.")
+        for name in ("network", "average", "discriminator"):
+            getattr(self, name).load_state_dict(state[name])
+        for name in ("optimizer", "discriminator_optimizer"):
+            optimizer = getattr(self, name)
+            saved = state[name]
+            groups = [{**group, "fused": optimizer.defaults["fused"]} for group in saved["param_groups"]]
+            optimizer.load_state_dict({**saved, "param_groups": groups})
+        self.watch = Watch(**state.get("watch", {}))
+        self.step, self.seconds, self.origin = state["step"], state["seconds"], state.get("origin", "")
+
+
+def set_mode(network: nn.Module, frozen_norm: bool) -> None:
+    """Training mode; BatchNorm on its running statistics where `frozen_norm`."""
+    network.train()
+    if frozen_norm:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+
+def _place(module: Module, device: torch.device) -> Module:
+    """On the device, in the memory format in which bfloat16 convolutions are fastest."""
+    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _seed(*numbers: int) -> int:
+    """One seed of several numbers, far from that of their neighbours."""
+    return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:7], "big")

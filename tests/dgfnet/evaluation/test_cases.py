@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from dgfnet.evaluation.cases import CaseSet, MaskFiles
+from dgfnet.training.data import DataError
+
+
+@pytest.fixture
+def pictures(tmp_path, photograph):
+    """A folder with three photographs."""
+    (tmp_path / "pictures").mkdir()
+    for name, part in (("a", photograph), ("b", photograph[::-1]), ("c", photograph[:, ::-1])):
+        Image.fromarray(part).save(tmp_path / "pictures" / f"{name}.png")
+    return str(tmp_path / "pictures")
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """A folder with one mask: white on the left quarter."""
+    (tmp_path / "objects").mkdir()
+    white = np.zeros((80, 120), np.uint8)
+    white[:, :30] = 255
+    Image.fromarray(white).save(tmp_path / "objects" / "one.png")
+    return tmp_path / "objects"
+
+
+def test_cases_have_the_share_of_their_cell_and_do_not_depend_on_the_limit(pictures):
+    every = CaseSet([pictures], ("square",), 64)
+    assert [c.name for c in every] == [f"000{k}-{n}-{i}" for k, n in enumerate("abc") for i in range(3)]
+    assert len(every) == 9
+    for c in every:
+        low, high = (float(part.strip("%")) for part in c.cell.removeprefix("square ").split(" to "))
+        assert low - 2 < 100 * c.share < high + 2
+        assert not c.given[c.hole].any()
+        assert np.array_equal(c.given[~c.hole], c.truth[~c.hole])
+    few = CaseSet([pictures], ("square",), 64, limit=1)
+    assert len(few) == len(list(few)) == 3
+    assert all(np.array_equal(f.hole, e.hole) and f.name == e.name for f, e in zip(few, every, strict=False))
+
+
+@pytest.mark.parametrize(("colour", "cell"), [("white", "objects 20% to 30%"), ("black", "objects 70% to 80%")])
+def test_masks_from_a_folder_mean_what_the_user_says(pictures, masks, colour, cell):
+    cases = CaseSet([pictures], (), 64, masks=MaskFiles(masks, colour))
+    assert len(cases) == 3
+    for case in cases:
+        assert (case.kind, case.cell) == ("objects", cell)
+        assert case.hole[:, :16].all() == (colour == "white")
+        assert case.hole[:, 16:].any() == (colour == "black")
+
+
+def test_made_holes_and_masks_side_by_side(pictures, masks):
+    cells = [c.cell for c in CaseSet([pictures], ("object",), 64, limit=1, masks=MaskFiles(masks, "white"))]
+    assert cells == ["object 20% to 30%", "object 30% to 40%", "object 40% to 50%", "objects 20% to 30%"]
+
+
+def test_masks_that_cannot_be_used_get_a_sentence(pictures, tmp_path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    with pytest.raises(DataError, match="holds no masks"):
+        list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "white")))
+    Image.new("L", (8, 8), 255).save(folder / "white.png")
+    with pytest.raises(DataError, match="no hole when holes are black"):
+        list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "black")))
+    (folder / "white.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"white\.png' cannot be read"):
+        list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "white")))
+
+
+@pytest.mark.parametrize("wrong", [{"size": 16}, {"limit": 0}])
+def test_sizes_and_limits_that_make_no_case_get_a_sentence(pictures, wrong):
+    with pytest.raises(DataError, match="--size must be 32"):
+        CaseSet([pictures], ("square",), **wrong)

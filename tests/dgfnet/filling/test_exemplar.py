@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from dgfnet.filling.exemplar import copied
+
+
+@pytest.fixture
+def region():
+    region = np.zeros((40, 48), bool)
+    region[14:27, 18:33] = True
+    return region
+
+
+def corners(region):
+    """Patches of 7 x 7 px that do not touch the region."""
+    windows = np.lib.stride_tricks.sliding_window_view(region, (7, 7))
+    return np.argwhere(~windows.any(axis=(2, 3)))
+
+
+TRUST = np.ones((40, 48), np.float32)
+
+
+def soft(image):
+    return gaussian_filter(image, (2, 2, 0)).astype(np.float32)
+
+
+def test_a_pattern_goes_on_and_its_origin_is_told(region):
+    tile = np.random.default_rng(3).uniform(0, 255, (8, 8, 3)).astype(np.float32)
+    truth = np.tile(tile, (5, 6, 1))
+    given = np.where(region[..., None], np.float32(0), truth)
+    image, origin = copied(given, region, corners(region), soft(truth), TRUST)
+    np.testing.assert_array_equal(image, truth)
+    np.testing.assert_array_equal(origin[~region], np.flatnonzero(~region))
+    rows, columns = np.unravel_index(origin[region], region.shape)
+    assert not region[rows, columns].any()
+    np.testing.assert_array_equal(given[rows, columns], image[region])
+    assert ((np.argwhere(region).T - (rows, columns)) % 8 == 0).all()
+
+
+def test_nothing_in_the_region_is_read(region, photograph):
+    picture = photograph[:40, :48].astype(np.float32)
+    lead = soft(picture)
+    first, _ = copied(picture, region, corners(region), lead, TRUST)
+    other = picture.copy()
+    other[region] = np.random.default_rng(0).uniform(0, 255, (int(region.sum()), 3))
+    np.testing.assert_array_equal(copied(other, region, corners(region), lead, TRUST)[0], first)
+
+
+def test_every_pixel_is_one_of_the_picture_with_all_its_channels(region, photograph):
+    picture = photograph[:40, :48].astype(np.float32)
+    more = np.concatenate([picture, picture.sum(axis=2, keepdims=True)], axis=2)
+    image, origin = copied(more, region, corners(region), soft(picture), TRUST)
+    rows, columns = np.unravel_index(origin[region], region.shape)
+    np.testing.assert_array_equal(image[region], more[rows, columns])
+
+
+@pytest.mark.parametrize("colour", [40, 128, 220])
+def test_the_soft_picture_decides_what_the_surroundings_leave_open(colour):
+    """A grey field with a dark and a bright half beside it: what is copied has the colour of the lead."""
+    image = np.full((40, 90, 3), 128, np.float32)
+    image[:20, 50:], image[20:, 50:] = 40, 220
+    region = np.zeros((40, 90), bool)
+    region[12:28, 12:28] = True
+    lead = soft(image)
+    lead[12:28, 12:28] = colour
+    trusted, ignored = (copied(image, region, corners(region), lead, np.full((40, 90), t))[0] for t in (1.0, 0.0))
+    assert abs(trusted[16:24, 16:24].mean() - colour) <= 0.6 * abs(128 - colour)
+    assert (ignored[region] == 128).all()
+
+
+def test_a_region_in_a_corner_and_one_of_all_but_a_patch(photograph):
+    picture = photograph[:30, :30].astype(np.float32)
+    for region in (np.zeros((30, 30), bool), np.ones((30, 30), bool)):
+        region[:9, :9] = ~region[:9, :9]
+        image, origin = copied(picture, region, corners(region), soft(picture), TRUST[:30, :30])
+        assert not region.flat[origin[region]].any()
+        assert np.array_equal(image[~region], picture[~region])

@@ -1,0 +1,103 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dgfnet import model
+from dgfnet.errors import TrainingError
+from dgfnet.training import checkpoints
+from dgfnet.training.trainer import Trainer
+
+
+@pytest.fixture
+def trainer(recipe, bank):
+    trainer = Trainer(recipe, bank, None)
+    list(trainer.run(1))
+    return trainer
+
+
+def same(a, b):
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def test_weights_beside_a_checkpoint_can_be_used(trainer, tmp_path):
+    checkpoints.write(trainer, tmp_path)
+    info = model.load_info(tmp_path / "weights.safetensors")
+    assert info.notes["step"] == "1"
+    assert info.notes["recipe"] == "test"
+    loaded = model.load(tmp_path / "weights.safetensors")
+    assert torch.equal(loaded.coarse.out.weight, trainer.average.coarse.out.weight)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_parts_join_to_the_same_state(trainer, tmp_path):
+    checkpoints.write(trainer, tmp_path, part_bytes=500_000)
+    parts = list(tmp_path.glob("checkpoint-*.part"))
+    assert len(parts) > 2
+    assert all(part.stat().st_size <= 500_000 for part in parts)
+    assert same(checkpoints.read(tmp_path, "cpu"), trainer.state())
+
+
+def test_only_the_newest_form_stays(trainer, tmp_path):
+    checkpoints.write(trainer, tmp_path)
+    checkpoints.write(trainer, tmp_path, part_bytes=1_000_000)
+    first = {part.name for part in tmp_path.glob("*.part")}
+    list(trainer.run(2))
+    checkpoints.write(trainer, tmp_path, part_bytes=1_000_000)
+    second = {part.name for part in tmp_path.glob("*.part")}
+    assert not (tmp_path / checkpoints.WHOLE).exists()
+    assert not first & second
+    checkpoints.write(trainer, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "weights.safetensors"]
+
+
+def test_missing_and_damaged_files_get_a_sentence(trainer, tmp_path):
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        checkpoints.read(tmp_path, "cpu")
+    checkpoints.write(trainer, tmp_path, part_bytes=1_000_000)
+    part = tmp_path / json.loads((tmp_path / checkpoints.LIST).read_text())["parts"][1]["file"]
+    content = part.read_bytes()
+    part.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(TrainingError, match=f"{part.name}' is damaged"):
+        checkpoints.read(tmp_path, "cpu")
+    part.unlink()
+    with pytest.raises(TrainingError, match=f"{part.name}' is missing"):
+        checkpoints.read(tmp_path, "cpu")
+    (tmp_path / checkpoints.LIST).write_text("{}")
+    with pytest.raises(TrainingError, match=r"checkpoint\.json' is damaged"):
+        checkpoints.read(tmp_path, "cpu")
+    (tmp_path / checkpoints.LIST).unlink()
+    (tmp_path / checkpoints.WHOLE).write_bytes(b"PK no checkpoint")
+    with pytest.raises(TrainingError, match="damaged"):
+        checkpoints.read(tmp_path, "cpu")
+
+
+def test_a_slim_checkpoint_goes_on_from_nearly_the_same_place(trainer, recipe, bank, tmp_path):
+    checkpoints.write(trainer, tmp_path)
+    full = (tmp_path / checkpoints.WHOLE).stat().st_size
+    checkpoints.write(trainer, tmp_path, slim=True)
+    assert (tmp_path / checkpoints.WHOLE).stat().st_size < 0.4 * full  # this network has many small tensors
+    again = Trainer(recipe, bank, None)
+    again.restore(checkpoints.read(tmp_path, "cpu"))
+    for a, b in zip(trainer.network.state_dict().values(), again.network.state_dict().values(), strict=True):
+        assert torch.allclose(a.float(), b.float(), rtol=1e-3, atol=1e-6)
+    after, before = next(again.run(2)), next(trainer.run(2))
+    assert after["total"] == pytest.approx(before["total"], rel=0.02)
+    assert again.step == 2
+
+
+def test_a_checkpoint_of_before_the_watch_is_read(trainer, recipe, bank, tmp_path):
+    """Version 0.1's first runs kept generators, and no watch."""
+    state = {k: v for k, v in trainer.state().items() if k != "watch"}
+    generator = torch.Generator().get_state()
+    torch.save({**state, "crops": generator, "holes": generator, "holes_device": "cpu"}, tmp_path / checkpoints.WHOLE)
+    again = Trainer(replace(recipe, steps=2), bank, None)
+    again.restore(checkpoints.read(tmp_path, "cpu"))
+    assert len(list(again.run(2))) == 1

@@ -1,0 +1,149 @@
+import argparse
+import csv
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+from dgfnet import model
+from dgfnet.errors import TrainingError
+from dgfnet.model import DGFNetConfig
+from dgfnet.training import checkpoints
+from dgfnet.training import command as training
+from dgfnet.training.losses import LossWeights
+from dgfnet.training.recipes import FULL, PAPER, RECIPES
+from dgfnet.training.trainer import Trainer
+
+
+def test_stages_follow_their_shares(recipe):
+    assert [recipe.stage_at(s).rate for s in range(5)] == [1e-3] * 2 + [1e-4] * 3
+    for recipe in RECIPES.values():
+        assert sum(stage.share for stage in recipe.stages) == pytest.approx(1)
+        assert recipe.stage_at(recipe.steps - 1).frozen_norm
+
+
+def test_the_papers_numbers():
+    """Section 4.1."""
+    assert PAPER.coarse == LossWeights(6, 1, 0.1, 180)
+    assert PAPER.texture == LossWeights(50, 50, 0.1, 180)
+    assert PAPER.fused == LossWeights(50, 50, 0.1, 180, 0.1)
+    assert [(s.rate, s.batch, s.size) for s in PAPER.stages] == [(5e-4, 6, 256), (5e-5, 6, 256)]
+    assert PAPER.network == DGFNetConfig() == replace(FULL.network, membrane=False, finer=False)
+    assert not PAPER.deviations
+
+
+@pytest.fixture
+def folder(tmp_path, photograph, monkeypatch, recipe):
+    """A folder with a picture; the recipe `narrow` is the small one of the tests."""
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(photograph).save(tmp_path / "pictures" / "a.png")
+    monkeypatch.setitem(RECIPES, "narrow", replace(recipe, short_sides=(64, 80)))
+    return tmp_path
+
+
+def train(folder, *words):
+    parser = argparse.ArgumentParser()
+    training.add_arguments(parser)
+    given = [str(folder / "pictures"), "--out", str(folder / "run"), "--device", "cpu", *words]
+    return training.run(parser.parse_args(given))
+
+
+def test_the_command_trains_stops_and_resumes(folder):
+    assert train(folder, "--no-features", "--steps", "40", "--minutes", "0.0001") == 0
+    assert int(model.load_info(folder / "run" / "weights.safetensors").notes["step"]) < 40
+    with pytest.raises(TrainingError, match="--resume"):
+        train(folder, "--no-features")
+    assert train(folder, "--no-features", "--steps", "11", "--sheet-every", "5", "--resume") == 0
+    assert model.load_info(folder / "run" / "weights.safetensors").notes["step"] == "11"
+    with open(folder / "run" / "log.csv") as file:
+        rows = list(csv.reader(file))
+    assert {"fused hole", "sample fused hole"} <= {row[2] for row in rows}
+    assert {row[0] for row in rows if row[2] == "fused hole"} == {"10"}
+    assert "fused hole" in (folder / "run" / "losses.svg").read_text()
+    with Image.open(folder / "run" / "samples" / "step-0000010.png") as sheet:
+        assert sheet.size == (5 * (32 + 8) + 8, 32 + 8 * (32 + 8))
+
+
+def test_a_rate_falls_within_its_stage(recipe):
+    stage = replace(recipe.stages[0], share=0.5, rate=1e-2, final_rate=1e-4)
+    falling = replace(recipe, stages=(stage, recipe.stages[1]), steps=20)
+    assert [falling.rate_at(step) for step in (0, 5, 10, 19)] == pytest.approx([1e-2, 1e-3, 1e-4, 1e-4])
+    assert [falling.slower(0.5).rate_at(step) for step in (0, 5, 10)] == pytest.approx([5e-3, 5e-4, 5e-5])
+
+
+def test_training_goes_on_from_weights(folder, network):
+    """A rate of next to nothing leaves what was begun with; the records say what that was."""
+    notes = {"step": "9", "hours": "0.50", "origin": "others, 3 steps"}
+    model.save(network, folder / "begun.safetensors", notes)
+    words = ["--no-features", "--steps", "2", "--sheet-every", "0", "--rate-factor", "1e-12"]
+    assert train(folder, *words, "--start", str(folder / "begun.safetensors")) == 0
+    info = model.load_info(folder / "run" / "weights.safetensors")
+    assert info.config == network.config
+    assert info.notes["origin"].startswith("begun, 9 steps, 0.50 hours, sha256 ")
+    assert info.notes["origin"].endswith(", begun with others, 3 steps")
+    trained = model.load(folder / "run" / "weights.safetensors").state_dict()
+    begun = dict(network.named_parameters())
+    assert all(torch.allclose(trained[name], value, atol=1e-6) for name, value in begun.items())
+
+
+def test_an_ablation_is_three_runs_of_one_budget(folder):
+    words = ["--no-features", "--sheet-every", "0", "--ablation"]
+    assert train(folder, *words, "--steps", "3", "--minutes", "0.0001") == 0
+    assert not (folder / "run" / "without-dpfm").exists()
+    assert train(folder, *words, "--steps", "3", "--resume") == 0
+    found = {name: model.load_info(folder / "run" / name / "weights.safetensors") for name in model.ABLATION}
+    assert {name: info.config.fusion for name, info in found.items()} == model.ABLATION
+    assert all(info.notes["step"] == "3" for info in found.values())
+
+
+def test_options_reach_the_run(folder):
+    """A checkpoint in parts, masks and pictures of others, a weight, a learning rate."""
+    (folder / "masks").mkdir()
+    Image.new("L", (40, 30), 255).save(folder / "masks" / "all.png")
+    words = ["--no-features", "--steps", "2", "--sheet-every", "2", "--rate-factor", "0.5", "--checkpoint-part-mb", "1"]
+    words += ["--keep-every", "1"]
+    words += ["--masks", str(folder / "masks"), "--holes-are", "white", "--validation", str(folder / "pictures")]
+    parser = argparse.ArgumentParser()
+    training.add_arguments(parser)
+    source = f"{folder / 'pictures'}=2.5"
+    assert training.run(parser.parse_args([source, "--out", str(folder / "run"), "--device", "cpu", *words])) == 0
+    assert len(list((folder / "run").glob("checkpoint-*.part"))) > 1
+    assert not (folder / "run" / checkpoints.WHOLE).exists()
+    kept = sorted((folder / "run" / "kept").iterdir())
+    assert [model.load_info(file).notes["step"] for file in kept] == ["1", "2"]
+    assert '"rate": 0.0005' in (folder / "run" / "recipe.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "--features"),
+        (["--no-features", "--resume"], "no checkpoint"),
+        (["--no-features", "--masks", "x"], "--holes-are go together"),
+        (["--no-features", "--checkpoint-part-mb", "0"], "1 or more"),
+        (["--no-features", "--rate-factor", "0"], "positive"),
+        (["--no-features", "--ablation", "--start", "x"], "from scratch"),
+        (["--no-features", "--ablation", "--recipe", "finetune"], "from scratch"),
+    ],
+)
+def test_bad_options_get_a_sentence_before_anything_is_written(folder, words, sentence):
+    with pytest.raises(TrainingError, match=sentence):
+        train(folder, *words)
+    assert not (folder / "run").exists()
+
+
+def test_divergence_keeps_the_last_good_checkpoint(recipe, bank, tmp_path):
+    """A learning rate a thousand times too high: every loss stays finite, the error grows."""
+    trainer = Trainer(replace(recipe, steps=400), bank, None)
+    for _ in trainer.run(2):
+        pass
+    checkpoints.write(trainer, tmp_path)
+    kept = (tmp_path / checkpoints.WHOLE).read_bytes()
+    wild = [replace(stage, rate=1.0, adversarial=False) for stage in recipe.stages]
+    trainer.recipe = replace(trainer.recipe, stages=tuple(wild), clip=0.0)
+    trainer.watch.see({"fused hole": 0.1, "fused valid": 0.1}, 0, wild[0])
+    trainer.watch.seen, trainer.watch.lowest = 50, 0.2
+    with pytest.raises(TrainingError, match=r"diverges.*--rate-factor"):
+        training.Session(trainer, tmp_path).run()
+    assert (tmp_path / checkpoints.WHOLE).read_bytes() == kept
