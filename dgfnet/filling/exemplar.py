@@ -17,6 +17,7 @@ from dgfnet.filling.patches import PATCH, RADIUS
 
 _MOST_SOURCES = 8000  # evenly spread ones stand for more
 _FADE = 0.999  # of confidence per patch: what was copied counts a little less than what was known
+_CHANNELS = np.tile(np.eye(3, dtype=np.float32), (PATCH**2, 1))
 _CROSS = np.ones((3, 3), np.uint8)
 
 
@@ -26,6 +27,7 @@ def copied(
     sources: np.ndarray,
     lead: np.ndarray,
     trust: np.ndarray,
+    shift: float = 0.0,
     reluctance: np.ndarray | None = None,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -38,6 +40,7 @@ def copied(
         lead: float32 [H, W, 3], a soft picture; what a patch brings to the region, as soft, should be like it. Also
             outside the region: sources are as soft there as they are to be.
         trust: float32 [H, W], 0 to 1, weight of a pixel's likeness to the lead; that of a pixel to what is known has 1.
+        shift: how far a copy's colours may be moved to meet what is there, of the image's values.
         reluctance: float32 [S], factors on the sources' distances; all alike unless given.
         report: is told what part of the region is filled; may raise to stop it.
 
@@ -47,9 +50,8 @@ def copied(
     image, known = image.copy(), ~region
     origin = np.arange(region.size).reshape(region.shape)
     sampled = np.linspace(0, len(sources) - 1, min(len(sources), _MOST_SOURCES)).astype(int)
-    sources, reluctance = sources[sampled], None if reluctance is None else reluctance[sampled]
-    sharp, soft = (_patches(picture, sources) for picture in (image[..., :3], lead))
-    sharp_squared, soft_squared = np.square(sharp), np.square(soft)
+    sources, factors = sources[sampled], 1.0 if reluctance is None else reluctance[sampled]
+    compare = _Comparison(_patches(image[..., :3], sources), _patches(lead, sources), shift)
     confidence = known.astype(np.float32)
     last = np.array(region.shape) - PATCH
     pixels = unfilled = int(region.sum())
@@ -61,20 +63,44 @@ def copied(
         top, left = np.clip(np.array(centre) - RADIUS, 0, last)
         here = slice(top, top + PATCH), slice(left, left + PATCH)
         new = ~known[here]
-        held, led = (np.repeat(weight.astype(np.float32), 3) for weight in (~new, new * trust[here]))
-        cost = sharp_squared @ held - 2 * sharp @ (held * image[here][..., :3].ravel())
-        cost += soft_squared @ led - 2 * soft @ (led * lead[here].ravel())
-        if reluctance is not None:
-            wanted, lead_wanted = image[here][..., :3].ravel(), lead[here].ravel()
-            cost += held @ np.square(wanted) + led @ np.square(lead_wanted)
-            cost *= reluctance
-        row, column = sources[int(cost.argmin())]
-        for copy in (image, origin):
-            copy[here][new] = copy[row : row + PATCH, column : column + PATCH][new]
+        distances, moves = compare(image[here][..., :3], ~new, lead[here], new * trust[here])
+        best = int((distances * factors).argmin())
+        row, column = sources[best]
+        there = slice(row, row + PATCH), slice(column, column + PATCH)
+        copy = image[there].copy()
+        copy[..., :3] += moves[best]
+        image[here][new] = copy[new]
+        origin[here][new] = origin[there][new]
         confidence[here][new] = priority[centre] * _FADE
         known[here] = True
         unfilled -= int(new.sum())
+    image[..., :3] = np.where(region[..., None], image[..., :3].clip(0, 255), image[..., :3])
     return image, origin
+
+
+class _Comparison:
+    """Of sources, sharp and soft [S, 147], with what is at a place; their colours may be moved by `shift`."""
+
+    def __init__(self, sharp: np.ndarray, soft: np.ndarray, shift: float) -> None:
+        self._both = tuple((patches, np.square(patches)) for patches in (sharp, soft))
+        self._shift = shift
+
+    def __call__(
+        self, image: np.ndarray, held: np.ndarray, lead: np.ndarray, led: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Squared distances [S] from an image [7, 7, 3], weighted by `held` [7, 7], and a lead, and the moves [S, 3].
+
+        The moves are those that make the distances smallest.
+        """
+        distances = off = total = np.zeros(1, np.float32)
+        for (patches, squared), there, share in zip(self._both, (image, lead), (held, led), strict=True):
+            wanted, weight = there.ravel(), np.repeat(share.astype(np.float32), 3)
+            products = patches @ np.column_stack([weight * wanted, weight[:, None] * _CHANNELS])
+            distances = distances + squared @ weight - 2 * products[:, 0] + weight @ np.square(wanted)
+            off = off + products[:, 1:] - (weight * wanted) @ _CHANNELS
+            total = total + share.sum(dtype=np.float32)
+        moves = np.clip(-off / total, -self._shift, self._shift)
+        return np.maximum(distances + (moves * (2 * off + total * moves)).sum(1), 0), moves
 
 
 def _patches(image: np.ndarray, corners: np.ndarray) -> np.ndarray:

@@ -151,7 +151,7 @@ def _first_found(at: Level, generator: torch.Generator, is_varied: bool, report:
     width = at.size[1]
     corners = torch.stack([at.sources // width, at.sources % width], dim=1).cpu().numpy()
     reluctance = _reluctance(at, generator)[corners[:, 0], corners[:, 1]] if is_varied else None
-    arrays = _array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0], reluctance
+    arrays = _array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0], _SHIFT, reluctance
     image, origin = copied(*arrays, report)
     at.image.copy_(torch.from_numpy(image).permute(2, 0, 1))
     alike = likeness(at, generator, _MEAN)

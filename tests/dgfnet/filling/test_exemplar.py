@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dgfnet.filling.exemplar import copied
+from dgfnet.filling.exemplar import _Comparison, copied
 
 
 @pytest.fixture
@@ -53,6 +53,22 @@ def test_every_pixel_is_one_of_the_picture_with_all_its_channels(region, photogr
     image, origin = copied(more, region, corners(region), soft(picture), TRUST)
     rows, columns = np.unravel_index(origin[region], region.shape)
     np.testing.assert_array_equal(image[region], more[rows, columns])
+
+
+@pytest.mark.parametrize(("shift", "moved"), [(0, 0), (4, 4), (10, 10), (16, 10)])
+def test_a_copy_may_be_as_much_lighter_as_it_pays(shift, moved):
+    """The first source is 10 darker than what is there, the second another pattern; half of the patch is known."""
+    rng = np.random.default_rng(2)
+    here, other = rng.uniform(50, 200, (2, 7, 7, 3)).astype(np.float32)
+    held = np.arange(7)[:, None] < np.full(7, 3)
+    sources = np.stack([here - 10, other]).reshape(2, -1)
+    distances, moves = _Comparison(sources, sources, shift)(here, held, here, 0.5 * ~held)
+    weights = held + 0.5 * ~held
+    assert distances[0] == pytest.approx(3 * weights.sum() * (10 - moved) ** 2, abs=2)
+    np.testing.assert_allclose(moves[0], moved, atol=1e-4)
+    off = other + moves[1] - here
+    assert distances[1] == pytest.approx((weights[..., None] * off**2).sum(), rel=1e-4)
+    assert np.abs(moves).max() <= shift
 
 
 @pytest.mark.parametrize("colour", [40, 128, 220])
