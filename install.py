@@ -697,7 +697,8 @@ def prepare(cpu_only: bool, test: bool) -> None:
 
 
 def install(cpu_only: bool, editors: bool) -> None:
-    """The whole road: packages, launch.json, plug-ins, proof."""
+    """The whole road: packages, launch.json, plug-ins, proof. A server of before would go on with the old code."""
+    end_server(this_host())
     prepare(cpu_only, test=False)
     print(f"Editors start the server as {write_launch(this_host())} says")
     if editors:
@@ -708,6 +709,12 @@ def install(cpu_only: bool, editors: bool) -> None:
         raise Problem(
             "The installation is in place, but its proof failed (see above).", "Run `python3 install.py doctor`."
         )
+
+
+def end_server(host: Host) -> None:
+    """End the server that runs, if one was started from here."""
+    if (state_folder(host) / "connection.json").exists() and is_ours(VENV) and runs(python_of(VENV)):
+        dgfnet("stop")
 
 
 def run_tests(cpu_only: bool) -> None:
@@ -820,8 +827,7 @@ def uninstall() -> None:
     host = this_host()
     if not is_ours(VENV):
         raise Problem(f"{VENV} was not made by install.py.", "Remove it yourself if it is not needed.")
-    if (state_folder(host) / "connection.json").exists() and runs(python_of(VENV)):
-        dgfnet("stop")
+    end_server(host)
     for editor in EDITORS:
         if editor.remove is None:
             continue

@@ -365,6 +365,19 @@ class TestState:
         assert launch == {"command": [str(install.python_of(ROOT / ".venv")), "-m", "server"], "cwd": str(ROOT)}
         assert sorted(p.name for p in path.parent.iterdir()) == ["launch.json"]
 
+    def test_an_update_ends_the_server_that_runs_the_old_code(self, install, tmp_path, monkeypatch) -> None:
+        host, done = install.Host("linux", tmp_path, {}), []
+        monkeypatch.setattr(install, "this_host", lambda: host)
+        monkeypatch.setattr(install, "dgfnet", lambda *words: done.append(" ".join(words)))
+        monkeypatch.setattr(install, "prepare", lambda *_, **__: done.append("prepare"))
+        monkeypatch.setattr(install, "in_venv", lambda *_: 0)
+        for name in ("is_ours", "runs"):
+            monkeypatch.setattr(install, name, lambda _: True)
+        install.install(cpu_only=True, editors=False)
+        (install.state_folder(host) / "connection.json").touch()
+        install.install(cpu_only=True, editors=False)
+        assert done == ["prepare", "stop", "prepare"]
+
     def test_uninstall_names_what_it_removes_and_keeps_the_rest(self, checkout) -> None:
         for name in (".venv", "state", "dgfnet_inpaint.egg-info", "results"):
             (checkout / name).mkdir()
