@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from dgfnet.filling.options import MAX_VARIATION
+
 
 @pytest.fixture
 def settings(module):
@@ -42,3 +44,8 @@ def test_damaged_records_are_refused(settings, data) -> None:
 def test_values_that_no_dialog_holds(settings, values) -> None:
     with pytest.raises(settings.BadRecord, match=next(iter(values))):
         settings.Settings(**values)
+
+
+def test_numbers_of_fills_go_as_far_as_the_engines(settings) -> None:
+    assert settings.MAX_VARIATION == MAX_VARIATION
+    assert settings.Settings(variation=MAX_VARIATION)
