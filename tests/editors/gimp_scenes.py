@@ -162,16 +162,7 @@ def filled(case):
     return image, layer
 
 
-def filled_deselected(case):
-    return filled(case)
-
-
-def filled_source(case):
-    return filled(case)
-
-
-def filled_deselected_source(case):
-    return filled(case)
+filled_deselected = filled_source = filled_deselected_source = filled  # the driver selects what the name says
 
 
 def filled_twice_source(case):

@@ -199,8 +199,8 @@ class Stage:
         nodes = [node for node in doc.rootNode().childNodes() if node.type() != "selectionmask"]
         return nodes[-1]
 
-    def check_layer(self, doc, source, result, before):
-        """Above the source, transparent outside of the selection, nothing else changed; kept for the comparison."""
+    def check_layer(self, doc, source, result, before, fills=1):
+        """Above the source as the last of so many fills, transparent outside of the selection, nothing else changed; kept for the comparison."""
         canvas = self.canvas(doc)
         pixels = bytes(result.pixelData(*canvas))
         space = document.space_of(result)
@@ -212,7 +212,7 @@ class Stage:
         assert any(alpha), "an empty fill"
         assert bytes(source.pixelData(*canvas)) == before, "the source was changed"
         siblings = [document.node_id(node) for node in source.parentNode().childNodes()]
-        assert siblings.index(document.node_id(result)) == siblings.index(document.node_id(source)) + 1
+        assert siblings.index(document.node_id(result)) == siblings.index(document.node_id(source)) + fills
         self.keep(doc, space, source=before, mask=mask, result=pixels)
 
     def alpha(self, pixels, space):

@@ -303,5 +303,4 @@ def result_is_not_taken_for_the_source(stage):
     before = bytes(node.pixelData(*stage.canvas(doc)))
     yield from stage.run()
     no_failure(stage)
-    siblings = doc.rootNode().childNodes()
-    stage.check_layer(doc, node, siblings[1], before)
+    stage.check_layer(doc, node, stage.top(doc), before, fills=2)
