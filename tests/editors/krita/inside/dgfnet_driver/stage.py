@@ -200,7 +200,7 @@ class Stage:
         return nodes[-1]
 
     def check_layer(self, doc, source, result, before, fills=1):
-        """Above the source as the last of so many fills, transparent outside of the selection, nothing else changed; kept for the comparison."""
+        """The last of so many fills above the source, transparent outside of the selection, nothing else changed."""
         canvas = self.canvas(doc)
         pixels = bytes(result.pixelData(*canvas))
         space = document.space_of(result)
