@@ -74,7 +74,7 @@ def copied(
         confidence[here][new] = priority[centre] * _FADE
         known[here] = True
         unfilled -= int(new.sum())
-    image[..., :3] = np.where(region[..., None], image[..., :3].clip(0, 255), image[..., :3])
+    image[region, :3] = image[region, :3].clip(0, 255)
     return image, origin
 
 

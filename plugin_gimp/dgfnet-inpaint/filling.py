@@ -62,7 +62,7 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
         feather=float(settings.feather),
         texture_strength=float(settings.texture_strength),
         patches=float(settings.patches),
-        variation=int(settings.variation) or None,  # a server of before variations refuses it
+        variation=int(settings.variation),
     )
     watch.lap("read")
     result = service.run(request, who(), say, wish.weights, wish.device)

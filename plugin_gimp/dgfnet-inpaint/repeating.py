@@ -40,7 +40,7 @@ def another(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Laye
         InpaintError: as `rerun`.
     """
     variation = random.randint(1, MAX_VARIATION)  # not the next one: a fill that was undone does not come back
-    made = [each for each in records.all_in(image) if records.is_fill_of(each[1], layer)]
+    made = [each for each in records.all_in(image) if each[0].source == layer.get_tattoo()]
     found = max(made, key=lambda each: each[0].began) if made else _recorded(layer)
     if found is None:
         return filling.inpaint(image, layer, filling.Wish(Settings(variation=variation)), say)

@@ -70,8 +70,8 @@ class Job:
     def again(self) -> Steps:
         """Fill the hole of the active result layer once more, as it was filled."""
         yield from document.settle(self.document)
-        record = records.recall(self.document, self.document.activeNode())
-        if record is None or record.get("task") != "inpaint":
+        record = records.recall_fill(self.document, self.document.activeNode())
+        if record is None:
             raise InpaintError(
                 "no_record",
                 "The active layer is not a result of Inpaint (DGFNet).",
@@ -122,12 +122,12 @@ class Job:
     def _last_fill(self) -> dict[str, Any] | None:
         """What is remembered about the active layer, if it is a fill, or about the newest fill made from it."""
         active = self.document.activeNode()
-        record = records.recall(self.document, active)
-        if record is not None and record.get("task") == "inpaint":
+        record = records.recall_fill(self.document, active)
+        if record is not None:
             return record
         layer = document.layer_of(active)
-        sources = (document.node_id(layer) if layer is not None else _VISIBLE, _VISIBLE)
-        made = [each for each in records.fills(self.document).values() if each.get("source_id") in sources]
+        sources = (_VISIBLE,) if layer is None else (_VISIBLE, document.node_id(layer))
+        made = [each for each in records.fills(self.document) if each.get("source_id") in sources]
         return max(made, key=lambda each: float(each.get("made", 0)), default=None)
 
     def _original(self, source: str) -> str:
@@ -183,7 +183,7 @@ class Job:
                 feather=wanted.feather,
                 texture_strength=wanted.texture_strength,
                 patches=wanted.patches,
-                variation=wanted.variation or None,  # a server of before variations refuses it
+                variation=wanted.variation,
             )
 
         made, report = yield from self._ask(make, scene, bounds)

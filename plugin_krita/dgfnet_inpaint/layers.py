@@ -16,7 +16,7 @@ from .conversion import Bench
 from .document import LOOK_SECONDS, is_open, node_id, require_open, settle, space_of
 from .qt import QByteArray
 from .reading import Scene
-from .records import fills, remember
+from .records import is_fill_of, remember
 from .tasks import Steps
 
 ACTIVE_LOOKS = 25  # times that we look whether Krita has made our layer the active one
@@ -119,11 +119,11 @@ def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
 
 def _topmost_fill(document: Any, source: Any) -> Any:
     """The last of the fills that lie right above their source, which a new one must not be hidden by; or the source."""
-    made, identity, topmost = fills(document), node_id(source), source
+    identity, topmost = node_id(source), source
     siblings = source.parentNode().childNodes()  # from the bottom
     places = [node_id(node) for node in siblings]
     for node in siblings[places.index(identity) + 1 :]:
-        if made.get(node_id(node), {}).get("source_id") != identity:
+        if not is_fill_of(document, node, identity):
             break
         topmost = node
     return topmost

@@ -32,12 +32,27 @@ def recall(document: Any, node: Any) -> dict[str, Any] | None:
     return None
 
 
-def fills(document: Any) -> dict[str, dict[str, Any]]:
-    """What is remembered about each fill that is in the document, by the id of its layer or group."""
+def recall_fill(document: Any, node: Any) -> dict[str, Any] | None:
+    """As `recall`, but None for what is no fill."""
+    return _if_fill(recall(document, node))
+
+
+def fills(document: Any) -> list[dict[str, Any]]:
+    """What is remembered about each fill that is in the document."""
     kinds = set(document.annotationTypes())
-    ids = [identity for node in nodes(document) if ANNOTATION + (identity := node_id(node)) in kinds]
-    found = {identity: _read(document, ANNOTATION + identity) for identity in ids}
-    return {identity: record for identity, record in found.items() if record and record.get("task") == "inpaint"}
+    found = (_read(document, kind) for node in nodes(document) if (kind := ANNOTATION + node_id(node)) in kinds)
+    return [record for record in map(_if_fill, found) if record]
+
+
+def is_fill_of(document: Any, node: Any, source: str) -> bool:
+    """Whether a node is itself a fill of the layer with the id `source`."""
+    kind = ANNOTATION + node_id(node)
+    record = _if_fill(_read(document, kind)) if kind in document.annotationTypes() else None
+    return record is not None and record.get("source_id") == source
+
+
+def _if_fill(record: dict[str, Any] | None) -> dict[str, Any] | None:
+    return record if record and record.get("task") == "inpaint" else None
 
 
 def _read(document: Any, kind: str) -> dict[str, Any] | None:

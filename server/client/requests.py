@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Mapping
 
 from .wire import Array
@@ -15,7 +15,7 @@ class InpaintRequest:
     `space` is the image's encoding: ``srgb`` (display-referred) or ``linear``. `output` is ``layer`` or ``group``
     (coarse and texture layers, with `encoding` from `pixels.grain_merge_encoding`). `context` is the margin as a
     multiple of the hole's size, `grow` and `feather` are pixels, `texture_strength` and `patches` are 0 to 1,
-    `variation` is the number of another fill of the same hole.
+    `variation` is the number of another fill of the same hole; 0 is not sent, since older servers do not know it.
     """
 
     image: Array
@@ -38,7 +38,8 @@ class InpaintRequest:
     def fields(self) -> dict[str, Any]:
         """The header's fields but the job."""
         names = ("output", "context", "grow", "feather", "texture_strength", "patches", "variation", "encoding")
-        return {"task": "inpaint", "space": self.space, "options": _given(self, {name: name for name in names})}
+        asked = replace(self, variation=self.variation or None)
+        return {"task": "inpaint", "space": self.space, "options": _given(asked, {name: name for name in names})}
 
 
 @dataclass(frozen=True)
