@@ -105,27 +105,25 @@ def _inpaint(plug_in, name):
 
 
 def _rerun(plug_in, name):
-    procedure = _on_image(plug_in, name, "_Re-run with the same settings")
-    procedure.set_documentation(
+    return _without_choices(
+        plug_in,
+        name,
+        "_Re-run with the same settings",
         "Fill again as the selected result was filled",
         "Select a layer or group that Inpaint (DGFNet) made: its settings are used on the layer that it was made from. "
         "The selection is filled; without one, the shape of the result.",
-        name,
     )
-    procedure.add_layer_return_value("result", "Result", "The new layer, group or copy", True, READWRITE)
-    return procedure
 
 
 def _another(plug_in, name):
-    procedure = _on_image(plug_in, name, "Try _another fill")
-    procedure.set_documentation(
+    return _without_choices(
+        plug_in,
+        name,
+        "Try _another fill",
         "Fill again, with other parts of the picture",
         "With the settings of the newest result that was made from the selected layer, or of the selected result, the "
         "selection is filled from other parts of the picture; without a selection, the shape of that result.",
-        name,
     )
-    procedure.add_layer_return_value("result", "Result", "The new layer, group or copy", True, READWRITE)
-    return procedure
 
 
 def _texture(plug_in, name):
@@ -167,6 +165,14 @@ def _on_image(plug_in, name, label):
     procedure.set_image_types("*")
     procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES)
     procedure.set_menu_label(label)
+    return procedure
+
+
+def _without_choices(plug_in, name, label, blurb, text):
+    """A fill that asks for nothing: how it is made follows from an earlier one."""
+    procedure = _on_image(plug_in, name, label)
+    procedure.set_documentation(blurb, text, name)
+    procedure.add_layer_return_value("result", "Result", "The new layer, group or copy", True, READWRITE)
     return procedure
 
 
