@@ -74,7 +74,7 @@ def enlarged(values: np.ndarray, width: int, height: int, smooth: bool = True) -
     return cv2.resize(values, (width, height), interpolation=cv2.INTER_CUBIC if smooth else cv2.INTER_LINEAR)
 
 
-def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) -> np.ndarray:
+def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Colour that, added to the prediction, makes it meet the picture at the hole's border.
 
     A membrane over the hole says what the surroundings would be at its outermost pixels; the prediction's difference
@@ -85,14 +85,15 @@ def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) 
         picture: [H, W, 3]; nothing is read where it is not known.
         prediction: [H, W, 3]; read at the hole's outermost pixels only.
         known: bool [H, W].
+        hole: bool [H, W], the unknown pixels that are filled.
 
     Returns:
         float32 [H, W, 3]; meant for the hole, zero beyond its neighbourhood.
     """
     offset = np.zeros_like(prediction)
-    if known.all():  # a hole thinner than a pixel at this scale
+    if not hole.any():  # thinner than a pixel at this scale
         return offset
-    near = around(~known).grown(_NEAR).within(Box(0, 0, known.shape[1], known.shape[0])).slices
+    near = around(hole).grown(_NEAR).within(Box(0, 0, known.shape[1], known.shape[0])).slices
     offset[near] = _seam_offset(picture[near], prediction[near], known[near])
     return offset
 

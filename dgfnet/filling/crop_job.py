@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from dgfnet.errors import PictureError
@@ -17,7 +18,7 @@ from dgfnet.filling.crops import REACH_MARGIN, Crop, windows
 from dgfnet.filling.fills import Patch
 from dgfnet.filling.holes import HoleMap
 from dgfnet.filling.options import FillOptions
-from dgfnet.filling.predictor import Predictor, greatest_depth
+from dgfnet.filling.predictor import Predictor
 from dgfnet.filling.rebuilding import rebuilt
 from dgfnet.pictures import split_alpha, to_float
 
@@ -41,11 +42,18 @@ class Stopwatch:
 
 
 class Level(NamedTuple):
-    """A crop at one scale: picture [h, w, 3], zero in the hole, and where it is known (bool [h, w])."""
+    """A crop at one scale. A pixel is known, or of the hole, or blank: transparent, and to stay so."""
 
-    picture: np.ndarray
-    known: np.ndarray
+    picture: np.ndarray  # [h, w, 3], read where it is known
+    known: np.ndarray  # bool [h, w]
+    hole: np.ndarray  # bool [h, w]
     scale: float
+
+    @property
+    def depth(self) -> float:
+        """Greatest distance of a pixel of the hole from a known one, in pixels."""
+        unknown = (~self.known).astype(np.uint8)
+        return float(cv2.distanceTransform(unknown, cv2.DIST_L2, cv2.DIST_MASK_5)[self.hole].max(initial=0))
 
 
 @dataclass(frozen=True)
@@ -69,16 +77,16 @@ class CropJob:
             alpha *= self.hole_map.own(crop.hole, target)
             if not alpha.any():
                 return None
-            values, known = self._pixels()
-            level = self._coarsest(values, known)
+            pixels = self._pixels()
+            level = self._coarsest(pixels)
             finer = self._finer_scales(level.scale)
         report(0.1)
         with self.watch("network"):
-            coarse, fused = self.predictor.predict(level.picture, level.known)
+            coarse, fused = self.predictor.predict(level.picture, level.known, level.depth)
         scale = level.scale
         for done, step in enumerate(finer):
             coarse, texture = self._corrected(level, coarse, fused, 1.0)
-            level = self._level(values, known, step)
+            level = self._level(pixels, step)
             coarse, fused = self._refined(level, coarse, texture, _between(report, done, len(finer)))
         if self._has_detail and self.options.patches:
             coarse, texture = self._corrected(level, coarse, fused, 1.0)
@@ -95,11 +103,12 @@ class CropJob:
             share = np.where(alpha > 0, crop.share(), np.float32(0))[..., None]
         return Patch(target, fill * share, coarse * share, alpha).trimmed(), scale
 
-    def _pixels(self) -> tuple[np.ndarray, np.ndarray]:
-        """The crop's colours [H, W, 3], float32, 0 to 1, and where they are known (bool [H, W])."""
+    def _pixels(self) -> Level:
+        """The crop at the picture's own scale."""
         box = self.crop.box
         colour, opacity = split_alpha(self.image[box.slices])
-        known = selection(self.mask, box, self.options.grow, 0) == 0
+        hole = selection(self.mask, box, self.options.grow, 0) > 0
+        known = ~hole
         if opacity is not None:
             known &= opacity > 0
         if not known.any():
@@ -115,19 +124,21 @@ class CropJob:
             values = np.clip(values, 0, 1)
         if values.shape[2] == 1:
             values = np.repeat(values, 3, axis=2)
-        return values, known
+        return Level(values, known, hole, 1.0)
 
-    def _level(self, values: np.ndarray, known: np.ndarray, scale: float) -> Level:
+    def _level(self, pixels: Level, scale: float) -> Level:
         width, height = (max(round(side * scale), 1) for side in (self.crop.box.width, self.crop.box.height))
-        return Level(*reduced(values, known, width, height), scale)
+        picture, known = reduced(pixels.picture, pixels.known, width, height)
+        hole = cv2.resize(pixels.hole.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0
+        return Level(picture, known, hole & ~known, scale)
 
-    def _coarsest(self, values: np.ndarray, known: np.ndarray) -> Level:
+    def _coarsest(self, pixels: Level) -> Level:
         """The crop at its scale, which is lowered while the hole is out of the network's reach."""
         reach = max(self.predictor.network.reach() - REACH_MARGIN, 1)
         scale = self.crop.scale
         while True:
-            level = self._level(values, known, scale)
-            depth = greatest_depth(level.known)
+            level = self._level(pixels, scale)
+            depth = level.depth
             if depth <= reach or min(level.known.shape) == 1:
                 return level
             scale *= 0.95 * reach / depth
@@ -150,7 +161,7 @@ class CropJob:
         """Coarse picture and texture, whose sum meets the picture at the hole's border and equals it outside."""
         with self.watch("seam"):
             texture = strength * (fused - coarse)
-            coarse = coarse + seam_offset(level.picture, coarse + texture, level.known)
+            coarse = coarse + seam_offset(level.picture, coarse + texture, level.known, level.hole)
             # What enlarging mixes in at the border must be true.
             return np.where(level.known[..., None], level.picture - texture, coarse), texture
 
@@ -164,21 +175,23 @@ class CropJob:
                 return enlarged(coarse, width, height), enlarged(coarse + texture, width, height)
             structure = enlarged(coarse + texture, width, height, smooth=False)
             coarse = enlarged(coarse, width, height)
-            fused = np.zeros_like(structure)
+            fused = np.where(level.hole[..., None], np.float32(0), structure)
             side = self.predictor.max_side
-            parts = windows(~level.known, side, min(REFINE_MARGIN, side // 4))
+            parts = windows(level.hole, side, min(REFINE_MARGIN, side // 4))
             for done, part in enumerate(parts):
                 report(done / len(parts))
                 seen = (array[part.box.slices] for array in (level.picture, level.known, structure))
                 inner = part.target.relative_to(part.box).slices
-                fused[part.target.slices] += part.share()[..., None] * self.predictor.refine(*seen)[inner]
+                share = part.share() * level.hole[part.target.slices]
+                fused[part.target.slices] += share[..., None] * self.predictor.refine(*seen)[inner]
         return coarse, np.where(level.known[..., None], level.picture, fused)
 
     def _rebuilt(self, level: Level, filled: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
         """A level's fill made of patches of the picture, as far as the options ask."""
         with self.watch("patches"):
-            hole, variation, device = ~level.known, int(self.options.variation), self.predictor.device
-            found = rebuilt(filled, hole, lambda fraction: report(0.6 + 0.3 * fraction), variation, device)
+            variation, device = self.options.variation, self.predictor.device
+            blank = ~(level.known | level.hole)
+            found = rebuilt(filled, level.hole, lambda fraction: report(0.6 + 0.3 * fraction), variation, device, blank)
             return filled + np.float32(self.options.patches) * (found - filled)
 
 

@@ -18,6 +18,7 @@ from dgfnet.filling.patches import PATCH, RADIUS
 _MOST_SOURCES = 8000  # evenly spread ones stand for more
 _FADE = 0.999  # of confidence per patch: what was copied counts a little less than what was known
 _CHANNELS = np.tile(np.eye(3, dtype=np.float32), (PATCH**2, 1))
+_FAINT = np.float32(1e-6)  # weight of a place of which nothing is known
 _CROSS = np.ones((3, 3), np.uint8)
 
 
@@ -30,6 +31,7 @@ def copied(
     shift: float = 0.0,
     reluctance: np.ndarray | None = None,
     report: Callable[[float], None] = lambda fraction: None,
+    blank: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fill a region patch by patch from its border inwards. Time grows with its pixels times the picture's.
 
@@ -43,11 +45,13 @@ def copied(
         shift: how far a copy's colours may be moved to meet what is there, of the image's values.
         reluctance: float32 [S], factors on the sources' distances; all alike unless given.
         report: is told what part of the region is filled; may raise to stop it.
+        blank: bool [H, W], pixels that are neither filled nor gone on; none unless given.
 
     Returns:
         The filled image, and where each pixel came from: int [H, W], places in the flat picture.
     """
-    image, known = image.copy(), ~region
+    image, missing = image.copy(), region.copy()
+    known = ~region if blank is None else ~(region | blank)
     origin = np.arange(region.size).reshape(region.shape)
     sampled = np.linspace(0, len(sources) - 1, min(len(sources), _MOST_SOURCES)).astype(int)
     sources, factors = sources[sampled], 1.0 if reluctance is None else reluctance[sampled]
@@ -57,13 +61,15 @@ def copied(
     pixels = unfilled = int(region.sum())
     while unfilled:
         report(1 - unfilled / pixels)
-        front = ~known & (cv2.dilate(known.astype(np.uint8), _CROSS) > 0)
+        front = missing & (cv2.dilate(known.astype(np.uint8), _CROSS) > 0)
+        if not front.any():  # the rest lies amid what is blank
+            front = missing
         priority = np.where(front, cv2.blur(confidence, (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT), -1)
         centre = np.unravel_index(int(priority.argmax()), priority.shape)
         top, left = np.clip(np.array(centre) - RADIUS, 0, last)
         here = slice(top, top + PATCH), slice(left, left + PATCH)
-        new = ~known[here]
-        distances, moves = compare(image[here][..., :3], ~new, lead[here], new * trust[here])
+        new = missing[here].copy()
+        distances, moves = compare(image[here][..., :3], known[here], lead[here], new * trust[here])
         best = int((distances * factors).argmin())
         row, column = sources[best]
         there = slice(row, row + PATCH), slice(column, column + PATCH)
@@ -72,7 +78,8 @@ def copied(
         image[here][new] = copy[new]
         origin[here][new] = origin[there][new]
         confidence[here][new] = priority[centre] * _FADE
-        known[here] = True
+        known[here] |= new
+        missing[here] = False
         unfilled -= int(new.sum())
     image[region, :3] = image[region, :3].clip(0, 255)
     return image, origin
@@ -99,7 +106,7 @@ class _Comparison:
             distances = distances + squared @ weight - 2 * products[:, 0] + weight @ np.square(wanted)
             off = off + products[:, 1:] - (weight * wanted) @ _CHANNELS
             total = total + share.sum(dtype=np.float32)
-        moves = np.clip(-off / total, -self._shift, self._shift)
+        moves = np.clip(-off / np.maximum(total, _FAINT), -self._shift, self._shift)
         return np.maximum(distances + (moves * (2 * off + total * moves)).sum(1), 0), moves
 
 

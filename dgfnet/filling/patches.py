@@ -38,6 +38,7 @@ class Level(NamedTuple):
     image: Tensor  # [C, H, W], colours 0 to 255, then what else votes are cast on; changes in the region
     region: Tensor  # bool [H, W], to be filled
     unknown: Tensor  # bool [H, W], not to be copied: the region and maybe more
+    blank: Tensor  # bool [H, W], of that what is neither filled nor to be gone on
     sources: Tensor  # [S], patches that may be copied
     row: Tensor  # [H * W], where in `sources` the patch at a place is; -1: it is none
     targets: Tensor  # [N], patches that touch the region
@@ -49,14 +50,15 @@ class Level(NamedTuple):
         return self.region.shape[0], self.region.shape[1]
 
 
-def level(image: Tensor, region: Tensor, unknown: Tensor) -> Level:
+def level(image: Tensor, region: Tensor, unknown: Tensor, blank: Tensor) -> Level:
     """A level of an image [C, H, W]: fill `region`, from patches without an `unknown` pixel (bool [H, W])."""
     is_source, is_target = ~_touched(unknown), _touched(region)
     sources, targets = _places(is_source), _places(is_target)
     row = torch.full((unknown.numel(),), -1, device=image.device)
     row[sources] = torch.arange(len(sources), device=image.device)
-    depth = torch.from_numpy(depth_in(region.cpu().numpy())[RADIUS:-RADIUS, RADIUS:-RADIUS]).to(image.device)
-    return Level(image.contiguous(), region, unknown, sources, row, targets, _FALLOFF ** -depth[is_target].float())
+    inside = depth_in((region | blank).cpu().numpy())[RADIUS:-RADIUS, RADIUS:-RADIUS]
+    falloff = _FALLOFF ** -torch.from_numpy(inside).to(image.device)[is_target].float()
+    return Level(image.contiguous(), region, unknown, blank, sources, row, targets, falloff)
 
 
 def _touched(pixels: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -70,9 +69,12 @@ class Predictor:
         self.network = network
         self.max_side = max_side
 
-    def predict(self, picture: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The whole network's coarse and fused prediction [h, w, 3] of a picture [h, w, 3], known bool [h, w]."""
-        recurrences = self.network.recurrences_for(greatest_depth(known))
+    def predict(self, picture: np.ndarray, known: np.ndarray, depth: float) -> tuple[np.ndarray, np.ndarray]:
+        """The whole network's coarse and fused prediction [h, w, 3] of a picture [h, w, 3], known bool [h, w].
+
+        It fills what is not known up to a `depth` in pixels; of what lies deeper the prediction says nothing.
+        """
+        recurrences = self.network.recurrences_for(depth)
 
         def run() -> tuple[np.ndarray, np.ndarray]:
             output = self._run(self.network, picture, known, None, recurrences)
@@ -116,11 +118,6 @@ class Predictor:
                 "internal", "The network answered with NaN.", "Run `dgfnet doctor`; other weights may help."
             )
         return np.ascontiguousarray(values)
-
-
-def greatest_depth(known: np.ndarray) -> float:
-    """Greatest distance of an unknown pixel from a known one, in pixels."""
-    return float(cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5).max())
 
 
 def _padded(array: np.ndarray) -> Tensor:

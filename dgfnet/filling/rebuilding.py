@@ -60,6 +60,7 @@ def rebuilt(
     report: Callable[[float], None] = lambda fraction: None,
     variation: int = 0,
     device: torch.device | str = "cpu",
+    blank: np.ndarray | None = None,
 ) -> np.ndarray:
     """Copy detail into a filled hole.
 
@@ -70,16 +71,19 @@ def rebuilt(
         variation: 0, or the number of another fill: some parts of the picture are then copied from more gladly than
             others, which is random but for the number.
         device: that searches.
+        blank: bool [H, W], pixels beside the hole that are neither filled nor copied from; none unless given.
 
     Returns:
         float32 [H, W, 3], equal to the picture outside the hole. Where all of the hole is shallower than `RIM`, or
         there is too little to copy from, the picture itself.
     """
-    share = np.clip(depth_in(hole) / RIM, 0, 1)[..., None]
+    if blank is None:
+        blank = np.zeros_like(hole)
+    share = (hole * np.clip(depth_in(hole | blank) / RIM, 0, 1))[..., None]
     if (share < 1).all():
         return picture
     image = torch.from_numpy(picture.astype(np.float32).transpose(2, 0, 1) * 255).to(device)
-    levels = _levels(image, torch.from_numpy(hole).to(device))
+    levels = _levels(image, *(torch.from_numpy(pixels).to(device) for pixels in (hole, blank)))
     if not levels:
         return picture
     generator = torch.Generator().manual_seed(variation)
@@ -103,21 +107,23 @@ def rebuilt(
     return picture + share * (finished - picture)
 
 
-def _levels(image: Tensor, hole: Tensor) -> list[Level]:
+def _levels(image: Tensor, hole: Tensor, blank: Tensor) -> list[Level]:
     """From coarse to fine, each half the size of the next; the coarsest is where greedy copying starts.
 
     None where that would take too long: a narrow frame around a large hole has no patches at coarser scales.
     """
     levels: list[Level] = []
-    region = hole  # at coarser levels less than what is not to be copied
-    while region.any() and min(hole.shape) >= (SMALLEST if levels else PATCH):
-        this = level(image, region, hole)
+    region, unknown = hole, hole | blank  # at coarser levels less than what is not to be copied
+    while region.any() and min(region.shape) >= (SMALLEST if levels else PATCH):
+        this = level(image, region, unknown, blank)
         if len(this.sources) < (_START_SOURCES if levels and not _is_large(levels[0]) else FEWEST_SOURCES):
             break
         levels.insert(0, this)
-        if hole.numel() <= _START_PIXELS and depth_in(hole.cpu().numpy()).max() <= _START_DEPTH:
+        depth = depth_in(unknown.cpu().numpy())[region.cpu().numpy()].max()
+        if region.numel() <= _START_PIXELS and depth <= _START_DEPTH:
             break
-        image, region, hole = _halved(image), _halved(region.float()) > 0.5, _halved(hole.float()) > 0
+        image, unknown = _halved(image), _halved(unknown.float()) > 0
+        region, blank = (_halved(pixels.float()) > 0.5 for pixels in (region, blank))
     return [] if levels and _is_large(levels[0]) else levels
 
 
@@ -151,8 +157,8 @@ def _first_found(at: Level, generator: torch.Generator, is_varied: bool, report:
     width = at.size[1]
     corners = torch.stack([at.sources // width, at.sources % width], dim=1).cpu().numpy()
     reluctance = _reluctance(at, generator)[corners[:, 0], corners[:, 1]] if is_varied else None
-    arrays = _array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0], _SHIFT, reluctance
-    image, origin = copied(*arrays, report)
+    arrays = _array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0]
+    image, origin = copied(*arrays, _SHIFT, reluctance, report, at.blank.cpu().numpy())
     at.image.copy_(torch.from_numpy(image).permute(2, 0, 1))
     alike = likeness(at, generator, _MEAN)
     found = nearest(features(alike, at.image, at.sources), features(alike, at.image, at.targets))

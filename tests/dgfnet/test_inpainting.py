@@ -113,6 +113,32 @@ def test_every_byte_outside_the_mask_stays(name, dtype):
     assert (result[mask == 255] != image[mask == 255]).any()
 
 
+@pytest.mark.parametrize("finer", [True, False])
+def test_what_is_transparent_beside_a_hole_is_not_filled_too(finer):
+    """A hole within a reach of 20 px on a small object: its scale, and the fill, are those of a hole in a picture."""
+    image, mask = gradient(180, 240, 4), disc(180, 240, 120, 90, 14)
+    image[~disc(180, 240, 120, 90, 50), 3] = 0
+    asked = []
+
+    class Asked(StandIn):
+        def recurrences_for(self, depth):
+            asked.append(depth)
+            return super().recurrences_for(depth)
+
+    network = Asked(reach=20)
+    network.finer = finer
+    filled = Inpainter(network, max_side=128).fill(image, mask)
+    assert filled.scales == [1.0]
+    assert asked == [pytest.approx(14, abs=1)]
+    garbage = np.where(image[..., 3:] == 0, np.float32(7), image)
+    np.testing.assert_array_equal(Inpainter(network, max_side=128).fill(garbage, mask).fill, filled.fill)
+    for radius in (45, 30):  # deeper than the network reaches: from a lower scale, with nothing wrong at its border
+        large = disc(180, 240, 120, 90, radius)
+        deep = Inpainter(network, max_side=128).fill(image, large, FillOptions(patches=0))
+        truth = image[deep.bounds.slices][..., :3]
+        assert np.abs(deep.fill - truth)[deep.alpha > 0].max() < 0.2
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_channels(channels):
     image, mask = gradient(90, 100, channels), disc(90, 100, 50, 45, 20)
@@ -346,6 +372,12 @@ def test_bad_options(bad):
     with pytest.raises(PictureError) as caught:
         FillOptions(**bad)
     assert caught.value.code == "bad_option"
+
+
+def test_whole_numbers_of_any_type_are_whole_numbers():
+    options = FillOptions(context=np.float32(1), grow=3.0, variation=np.int64(2))
+    assert options == FillOptions(grow=3, variation=2)
+    assert type(options.grow) is type(options.variation) is int
 
 
 def test_a_network_that_answers_nan_is_reported():

@@ -61,10 +61,10 @@ def test_seam_offset_is_the_missing_colour_and_detail_fades():
     picture = np.full((64, 64, 3), 0.5, np.float32)
     picture[~known] = np.nan
     copied = np.where(known[..., None], picture, np.float32(0.3))  # right where known, as a network's answer is
-    np.testing.assert_allclose(seam_offset(picture, copied, known)[~known], 0.2, atol=1e-3)
+    np.testing.assert_allclose(seam_offset(picture, copied, known, ~known)[~known], 0.2, atol=1e-3)
     rows, columns = np.indices((64, 64))
     board = np.where((rows + columns) % 2, 0.1, -0.1).astype(np.float32)[..., None]
-    of_texture = np.abs(seam_offset(picture, np.full_like(picture, 0.5) + board, known))
+    of_texture = np.abs(seam_offset(picture, np.full_like(picture, 0.5) + board, known, ~known))
     np.testing.assert_allclose(of_texture[20, 24:40], 0.1, atol=0.01)  # met exactly at the border
     assert of_texture[24:40, 24:40].max() < 0.01  # and gone four pixels further in
 
@@ -97,4 +97,4 @@ def test_blend_never_reads_broken_floats():
 def test_no_hole_needs_no_correction():
     """What becomes of a hole thinner than half a pixel of a reduced crop."""
     picture, known = np.full((9, 12, 3), 0.5, np.float32), np.ones((9, 12), bool)
-    np.testing.assert_array_equal(seam_offset(picture, picture + 0.1, known), 0)
+    np.testing.assert_array_equal(seam_offset(picture, picture + 0.1, known, ~known), 0)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_dilation, gaussian_filter
 
 from dgfnet.filling.exemplar import _Comparison, copied
 
@@ -83,6 +83,21 @@ def test_the_soft_picture_decides_what_the_surroundings_leave_open(colour):
     trusted, ignored = (copied(image, region, corners(region), lead, np.full((40, 90), t))[0] for t in (1.0, 0.0))
     assert abs(trusted[16:24, 16:24].mean() - colour) <= 0.6 * abs(128 - colour)
     assert (ignored[region] == 128).all()
+
+
+@pytest.mark.parametrize("trusted", [0.0, 1.0])
+def test_what_is_blank_is_not_gone_on(region, photograph, trusted):
+    """Whatever lies in it, also where the region has no other neighbour; a second region does."""
+    picture, region = photograph[:40, :48].astype(np.float32), region.copy()
+    blank = binary_dilation(region, iterations=4) & ~region
+    region[30:36, 2:8] = True
+    given = corners(region | blank), soft(picture), np.full((40, 48), trusted, np.float32)
+    noisy = np.where(blank[..., None], np.float32(255) - picture, picture)
+    fills = [copied(image, region, *given, blank=blank) for image in (picture, noisy)]
+    for (image, origin), before in zip(fills, (picture, noisy), strict=True):
+        np.testing.assert_array_equal(image[~region], before[~region])
+        assert not (region | blank).flat[origin[region]].any()
+    np.testing.assert_array_equal(fills[0][0][region], fills[1][0][region])
 
 
 def test_a_region_in_a_corner_and_one_of_all_but_a_patch(photograph):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter
 
 from dgfnet.errors import Cancelled
 from dgfnet.filling import patches, rebuilding
@@ -43,6 +43,15 @@ def test_only_the_hole_changes_and_its_rim_less(hole, soft):
     outermost, deep = (np.abs(found - soft)[at].mean() for at in (depth == 1, depth > RIM))
     assert 0 < outermost < 0.4 * deep
     assert (found[depth > RIM] != soft[depth > RIM]).any(axis=-1).mean() > 0.9
+
+
+def test_what_is_blank_beside_the_hole_is_neither_filled_nor_copied(pattern, hole, soft):
+    frame = binary_dilation(hole, iterations=24)
+    garbage = np.where(frame[..., None], soft, 1 - soft)
+    found = rebuilt(garbage, hole, blank=~frame)
+    np.testing.assert_array_equal(found[~hole], garbage[~hole])
+    deep = distance_transform_edt(hole) > RIM
+    assert np.abs(found - pattern)[deep].mean() < 0.05 * np.abs(soft - pattern)[deep].mean()
 
 
 def test_a_gradient_stays_one(hole):
