@@ -33,8 +33,12 @@ def find_jobs(photo: Path, mask: Path, out: Path, overwrite: bool) -> list[Job]:
     formats that cannot be written); those that exist are left out unless `overwrite`. A single one is always written.
 
     Raises:
-        PictureError: a folder is mixed with a file, nothing is there, or an output would overwrite its own input.
+        PictureError: a folder is mixed with a file, nothing is there, two pictures or two masks have the same name, or
+            an output would overwrite its own input.
     """
+    for path in (photo, mask):
+        if not path.exists():
+            raise PictureError("bad_option", f"There is no file or folder {path}.", "Check the name.")
     if photo.is_dir() != mask.is_dir():
         raise PictureError("bad_option", "A picture and a folder do not go together.", "Give two files or two folders.")
     if not photo.is_dir():
@@ -47,8 +51,9 @@ def find_jobs(photo: Path, mask: Path, out: Path, overwrite: bool) -> list[Job]:
             raise PictureError("bad_option", f"There is no picture in {photo}.", "Choose another folder.")
         if out.exists() and not out.is_dir():
             raise PictureError("bad_option", f"{out} is not a folder.", "Name a folder to write to.")
-        masks = {path.stem: path for path in _pictures_in(mask)}
-        jobs = [Job(path, masks.get(path.stem), out / _output_name(path)) for path in photos]
+        masks = _named(_pictures_in(mask), lambda path: path.stem)
+        outputs = _named(photos, _output_name)
+        jobs = [Job(path, masks.get(path.stem), out / name) for name, path in outputs.items()]
     for job in jobs:
         inputs = [path.resolve() for path in (job.photo, job.mask) if path is not None]
         if job.out.resolve() in inputs:
@@ -58,6 +63,16 @@ def find_jobs(photo: Path, mask: Path, out: Path, overwrite: bool) -> list[Job]:
 
 def _pictures_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in pictures.READABLE and path.is_file())
+
+
+def _named(paths: list[Path], name: Callable[[Path], str]) -> dict[str, Path]:
+    """Paths by their names, which must differ."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        other = named.setdefault(name(path), path)
+        if other != path:
+            raise PictureError("bad_option", f"{other} and {path} would be taken for one.", "Rename one of them.")
+    return named
 
 
 def _output_name(photo: Path) -> str:
@@ -75,7 +90,8 @@ def fill_files(jobs: list[Job], fill: Filler) -> int:
                 if not speaks_to_the_user(fault):
                     raise
                 failures += 1
-                tqdm.write(f"dgfnet: {job.photo}: {fault}", file=sys.stderr)
+                named = any(str(path) in str(fault) for path in job if path)
+                tqdm.write(f"dgfnet: {fault}" if named else f"dgfnet: {job.photo}: {fault}", file=sys.stderr)
             else:
                 tqdm.write(str(job.out))
             bar.update(index + 1 - bar.n)
@@ -98,11 +114,11 @@ def _fill_file(job: Job, fill: Filler, report: Progress) -> None:
     photo = pictures.read(job.photo)
     pictures.check_writable(job.out, photo.pixels)
     mask = pictures.read_mask(job.mask)
-    filled = fill(photo.pixels, mask, report)
     try:
         job.out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise PictureError("bad_option", f"{job.out.parent} cannot be made.", "Choose another place.") from fault
+    filled = fill(photo.pixels, mask, report)
     pictures.write(job.out, replace(photo, pixels=filled))
     if job.out.suffix.lower() in (".jpg", ".jpeg"):
         tqdm.write(

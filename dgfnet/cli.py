@@ -131,7 +131,7 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_device_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU where there is one)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: CUDA where there is some, else the CPU)")
     parser.add_argument("--threads", type=int, help="CPU threads")
 
 

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-import torch
-
 from dgfnet import __version__
-from dgfnet.inpainting import FillOptions, Inpainter
-from dgfnet.model import WeightsError, load_info
 
 if TYPE_CHECKING:
     from dgfnet.model import DGFNet
 
-PACKAGES = (
-    "torch",
-    "numpy",
-    "scipy",
-    "pillow",
-    "opencv-python-headless",
-    "pyzmq",
-    "msgpack",
-    "safetensors",
-    "tifffile",
-)
-SEAM_LIMIT = 0.05
-"""Largest mean colour step across the border of the small fill below; a broken fill steps by several times that."""
+PACKAGES = {
+    "torch": "torch",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "pillow": "PIL",
+    "opencv-python-headless": "cv2",
+    "pyzmq": "zmq",
+    "msgpack": "msgpack",
+    "safetensors": "safetensors",
+    "tifffile": "tifffile",
+    "tqdm": "tqdm",
+}
+"""What is installed, and by what name it is imported: by nothing at this module's head, or it could not be missed."""
 _REINSTALL = "Run `python3 install.py`."
 
 
@@ -55,55 +50,33 @@ def report(found: Iterable[Check]) -> int:
 def checks(weights: str | None, load: Callable[[], tuple[DGFNet, str]]) -> Iterator[Check]:
     """All checks but the server's, cheap ones first. `load` gives the network with `weights`, and its device."""
     yield Check("dgfnet", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
-    for package in PACKAGES:
+    broken = False
+    for package, module in PACKAGES.items():
         try:
+            import_module(module)
             yield Check(package, metadata.version(package))
-        except metadata.PackageNotFoundError:
-            yield Check(package, "not installed", _REINSTALL)
-    yield Check("device", _device())
+        except (ImportError, OSError) as fault:
+            broken = True
+            yield Check(package, f"cannot be imported ({fault})", _REINSTALL)
+    if broken:
+        return
+    from dgfnet.filling.trial import small_fill
+    from dgfnet.model import WeightsError, load_info
+
     try:
         info = load_info(weights)
         yield Check("weights", f"{info.name}, sha256 {info.sha256[:16]}")
         network, device = load()
+        yield Check("device", _described(device))
     except WeightsError as fault:
-        yield Check("weights", str(fault), _REINSTALL)
+        yield Check("weights", str(fault), _REINSTALL if weights is None else "Correct the name or the path.")
     else:
-        yield small_fill(network, device)
+        yield Check("fill", *small_fill(network, device))
 
 
-def _device() -> str:
-    if torch.cuda.is_available():
-        return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
-    return f"CPU, {torch.get_num_threads()} threads"
+def _described(device: str) -> str:
+    import torch
 
-
-def small_fill(network: DGFNet, device: str) -> Check:
-    """Fill a hole in a small picture: finite, all of it, the same twice, and without a step at the border."""
-    y, x = np.mgrid[:128, :160].astype(np.float32)
-    image = np.stack([0.3 + x / 400, 0.7 - y / 300, 0.5 + 0.1 * np.sin(x / 9)], axis=-1)
-    mask = (x - 80) ** 2 + (y - 64) ** 2 < 20**2
-    try:
-        inpainter = Inpainter(network, device)
-        first, second = (inpainter.fill(image, mask, FillOptions()) for _ in range(2))
-    except (RuntimeError, ValueError) as fault:
-        return Check("fill", str(fault), "Try `dgfnet doctor --device cpu`.")
-    result = first.compose(image)
-    step = seam_step(result, mask)
-    detail = f"{1000 * sum(second.seconds.values()):.0f} ms on {device}, colour step at the border {step:.3f}"
-    if not np.array_equal(result[~mask], image[~mask]):
-        return Check("fill", f"{detail}; pixels outside the mask changed", "Please report this.")
-    if not np.allclose(first.fill, second.fill, atol=1e-4):
-        return Check(
-            "fill", f"{detail}; two runs differ", "Try `dgfnet doctor --device cpu`; the driver may be at fault."
-        )
-    if step > SEAM_LIMIT:
-        return Check("fill", f"{detail}, above {SEAM_LIMIT}", f"Other weights may help. {_REINSTALL}")
-    return Check("fill", detail)
-
-
-def seam_step(picture: np.ndarray, mask: np.ndarray) -> float:
-    """Mean absolute step between neighbouring pixels on either side of a mask's border; picture float [H, W, C]."""
-    across = mask[:, 1:] != mask[:, :-1]
-    down = mask[1:] != mask[:-1]
-    steps = [np.abs(np.diff(picture, axis=1))[across], np.abs(np.diff(picture, axis=0))[down]]
-    return float(np.concatenate(steps).mean())
+    if device.startswith("cuda"):
+        return f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
+    return f"CPU, {torch.get_num_threads()} threads" if device == "cpu" else device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 
 Progress = Callable[[str, float], None]
 """Called with a stage for a progress bar and the fraction done, 0 to 1; it may raise Cancelled to stop the work."""
@@ -32,7 +33,7 @@ class TrainingError(RuntimeError):
 
 def check_number(name: str, value: float, lowest: float, highest: float) -> None:
     """Raise PictureError `bad_option` unless an option is a number within its range."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
+    if isinstance(value, bool) or not isinstance(value, Real) or not lowest <= value <= highest:
         raise PictureError("bad_option", f"{name} is {value}.", f"Give a number from {lowest} to {highest}.")
 
 

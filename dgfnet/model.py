@@ -205,8 +205,9 @@ def find(weights: str | pathlib.Path | None = None) -> pathlib.Path:
     Raises:
         WeightsError: there is no such file.
     """
-    path = pathlib.Path(weights or chosen_weights() or DEFAULT)
-    for candidate in (path, SHIPPED / f"{path.name}.safetensors"):
+    name = str(weights or chosen_weights() or DEFAULT)
+    path = pathlib.Path(name)
+    for candidate in (path, *([SHIPPED / f"{name}.safetensors"] if path.name == name else [])):
         if candidate.is_file():
             return candidate
     names = ", ".join(available()) or "none"

@@ -1,4 +1,6 @@
-"""Pictures on disk and in memory: PNG, TIFF, JPEG and WebP at their own depth, with profile, resolution and EXIF kept.
+"""Pictures on disk and in memory: PNG, TIFF, JPEG and WebP at their own depth.
+
+Profile and resolution are kept, and EXIF but for TIFFs.
 
 Pixels are arrays [H, W] (grey) or [H, W, 2 | 3 | 4] (grey + alpha, RGB, RGBA; alpha straight) of uint8, uint16, float16
 or float32; integers span 0 to 255 or 65535, floats 0 to 1. Profiles are carried along, pixels are never converted.
@@ -31,6 +33,10 @@ _JPEG: tuple[str, dict[str, Any]] = ("JPEG", {"quality": 95, "subsampling": 0})
 _WEBP = ("WEBP", {"lossless": True, "exact": True})  # `exact` keeps the colours under transparent pixels
 _PILLOW_FORMATS = {".png": ("PNG", {}), ".webp": _WEBP, ".jpg": _JPEG, ".jpeg": _JPEG}
 _PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> the header's colour type
+_LONGEST_SIDE = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
+_LONGEST_JPEG_EXIF = 65_533
+_JPEG_NOISE = 16 / 255
+"""Values of a JPEG mask up to this are ringing beside its edges, not hole."""
 _METRE_PER_INCH = 0.0254
 
 
@@ -99,7 +105,8 @@ def check_pixels(pixels: np.ndarray) -> None:
 def read(path: str | os.PathLike[str]) -> Picture:
     """Read a picture file upright and at its own depth.
 
-    Palette pictures become RGB or RGBA, one-bit pictures grey.
+    Palette pictures become RGB or RGBA, one-bit pictures grey. Of several pages the first is read, and colour and alpha
+    are all that is read of it.
 
     Raises:
         PictureError: the file is absent, no picture, damaged, too large, or in a colour model other than grey or RGB.
@@ -121,16 +128,22 @@ def read(path: str | os.PathLike[str]) -> Picture:
         ) from None
     except PictureError as fault:
         raise PictureError(fault.code, f"{path}: {fault.message}", fault.action) from None
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as fault:
+    except MemoryError:
+        raise
+    except Exception as fault:  # decoders raise anything at damaged files
         raise PictureError("bad_array", f"{path} cannot be read ({fault}).", "Save the file anew.") from fault
 
 
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     """Read a mask [H, W]: white is the hole, black is kept, grey is a soft edge.
 
-    Colours count by their mean; alpha multiplies, so a drawing on a transparent ground is a mask too.
+    Colours count by their mean; alpha multiplies, so a drawing on a transparent ground is a mask too. Of a JPEG, which
+    rings beside its edges, nearly black counts as black.
     """
     colour, alpha = split_alpha(read(path).pixels)
+    if Path(path).suffix.lower() in (".jpg", ".jpeg"):
+        mask = to_float(colour).mean(axis=2)
+        return np.where(mask > _JPEG_NOISE, mask, np.float32(0))
     if alpha is None and colour.shape[2] == 1:
         return colour[..., 0]
     mask = to_float(colour).mean(axis=2)
@@ -141,18 +154,20 @@ def _read_with_pillow(data: bytes, path: Path) -> Picture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with Image.open(BytesIO(data)) as image:
+            if image.format == "TIFF":
+                image.load()  # which turns it upright, by the orientation that getexif() would take away
             exif = image.getexif()
             orientation = exif.pop(ExifTags.Base.Orientation, 1)
             if image.format == "PNG" and data[24] == 16:  # bits per channel; Pillow would cut colours to eight
                 pixels = _upright(_decode_with_opencv(data, grey_alpha=data[25] == 4), orientation)
             else:
-                pixels = _upright(_pillow_pixels(image), 1 if image.format == "TIFF" else orientation)
+                pixels = _upright(_pillow_pixels(image), orientation)
             exif_block = exif.tobytes() if len(exif) and image.format != "TIFF" else None
             return Picture(np.ascontiguousarray(pixels), image.info.get("icc_profile"), _dpi(image.info), exif_block)
 
 
 def _pillow_pixels(image: Image.Image) -> np.ndarray:
-    """Eight-bit pictures of every format, and Pillow's own deep grey modes. Pillow turns TIFFs upright itself."""
+    """Eight-bit pictures of every format, and Pillow's own deep grey modes."""
     image.load()
     if image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
@@ -185,6 +200,9 @@ def _read_deep_tiff(data: bytes) -> Picture | None:
         except ValueError:  # a compression that needs tifffile's optional codecs
             pixels = _decode_with_opencv(data, grey_alpha=False)
         tags = {tag.name: tag.value for tag in page.tags}
+        extra = [tifffile.EXTRASAMPLE(sample).name for sample in page.extrasamples]
+    if extra:
+        pixels = _with_straight_alpha(pixels, extra[0])
     if pixels.dtype == np.float64:
         pixels = pixels.astype(np.float32)
     pixels = pixels.astype(pixels.dtype.newbyteorder("="))
@@ -196,6 +214,20 @@ def _read_deep_tiff(data: bytes) -> Picture | None:
             info["dpi"] = tuple(per_inch * a / b for a, b in (tags["XResolution"], tags["YResolution"]))
     pixels = np.ascontiguousarray(_upright(pixels, tags.get("Orientation", 1)))
     return Picture(pixels, tags.get("InterColorProfile"), _dpi(info))
+
+
+def _with_straight_alpha(pixels: np.ndarray, extra: str) -> np.ndarray:
+    """Pixels [H, W, C] of a TIFF by what its first channel beyond colour is; other than alpha is dropped."""
+    colours = 1 if pixels.shape[2] < 4 else 3
+    if extra not in ("ASSOCALPHA", "UNASSALPHA"):
+        return pixels[..., :colours] if colours == 3 else pixels[..., 0]
+    pixels = pixels[..., : colours + 1]
+    if extra == "ASSOCALPHA":
+        values = to_float(pixels)
+        alpha = values[..., -1:]
+        values[..., :-1] /= np.where(alpha > 0, alpha, 1)
+        pixels = from_float(values, pixels.dtype)
+    return pixels
 
 
 def _decode_with_opencv(data: bytes, grey_alpha: bool) -> np.ndarray:
@@ -246,12 +278,18 @@ def check_writable(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
         raise PictureError("bad_option", f"{path} cannot hold 16-bit pixels.", "Use the ending .png or .tiff.")
     if suffix in (".jpg", ".jpeg") and split_alpha(pixels)[1] is not None:
         raise PictureError("bad_option", f"{path} cannot hold transparency.", "Use the ending .png, .webp or .tiff.")
+    longest = _LONGEST_SIDE.get(suffix)
+    if longest and max(pixels.shape[:2]) > longest:
+        raise PictureError(
+            "bad_option", f"{path} cannot hold a side of more than {longest} pixels.", "Use the ending .png or .tiff."
+        )
 
 
 def write(path: str | os.PathLike[str], picture: Picture) -> None:
     """Write a picture at its own depth; the file appears complete or not at all.
 
-    JPEG is the only lossy ending (quality 95); every other keeps each pixel.
+    JPEG is the only lossy ending (quality 95); every other keeps each pixel. A JPEG cannot hold a large EXIF block: it
+    is left out.
 
     Raises:
         PictureError: the ending cannot hold the pixels, or the folder cannot be written.
@@ -272,6 +310,8 @@ def write(path: str | os.PathLike[str], picture: Picture) -> None:
     except OSError as fault:
         reason = fault.strerror or str(fault)
         raise PictureError("bad_option", f"{path} cannot be written ({reason}).", "Choose another place.") from fault
+    except ValueError as fault:  # of the encoders
+        raise PictureError("bad_option", f"{path} cannot be written ({fault}).", "Use the ending .tiff.") from fault
 
 
 @contextlib.contextmanager
@@ -294,7 +334,8 @@ def _appearing(path: Path) -> Iterator[BinaryIO]:
 
 def _write_with_pillow(file: BinaryIO, picture: Picture, suffix: str) -> None:
     kind, settings = _PILLOW_FORMATS[suffix]
-    known = {"icc_profile": picture.icc, "exif": picture.exif, "dpi": picture.dpi}
+    exif = None if kind == "JPEG" and len(picture.exif or b"") > _LONGEST_JPEG_EXIF else picture.exif
+    known = {"icc_profile": picture.icc, "exif": exif, "dpi": picture.dpi}
     extra: dict[str, Any] = settings | {key: value for key, value in known.items() if value is not None}
     pixels = picture.pixels
     if kind == "WEBP" and split_alpha(pixels)[0].shape[2] == 1:  # WebP knows no grey
@@ -316,8 +357,8 @@ def _write_tiff(file: BinaryIO, picture: Picture) -> None:
         extrasamples=["unassalpha"] if alpha is not None else None,
         compression="zlib",
         iccprofile=picture.icc,
-        resolution=picture.dpi or (72, 72),
-        resolutionunit="INCH",
+        resolution=picture.dpi,
+        resolutionunit="INCH" if picture.dpi else "NONE",
         metadata=None,
     )
 

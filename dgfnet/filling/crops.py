@@ -134,18 +134,23 @@ class _Scales:
 def _merged(holes: list[Hole], scales: _Scales) -> list[Hole]:
     """Join holes for which one crop costs no more than two and is not coarser than either's own.
 
-    Greedy in reading order; a hole's candidate is the one that makes the smallest union with it.
+    Greedy in reading order; a hole's candidate is the one that makes the smallest union with it, of those whose rows,
+    with their margins, meet its own: with any other one crop costs more than two.
     """
     left = sorted(holes, key=lambda hole: (hole.box.y, hole.box.x))
     boxes = np.array([hole.box for hole in left], np.int64)
+    margin = max(map(scales.margin, left))
     alive = np.ones(len(left), bool)
     done = []
     for first, hole in enumerate(left):
         if not alive[first]:
             continue
         alive[first] = False
-        while alive.any():
-            partner = _smallest_union(hole.box, boxes, alive)
+        while True:
+            end = _first_below(boxes, hole.box.bottom + 2 * margin)
+            if not alive[first:end].any():
+                break
+            partner = first + _smallest_union(hole.box, boxes[first:end], alive[first:end])
             if not _worth_joining(hole, left[partner], scales):
                 break
             alive[partner] = False
@@ -156,6 +161,11 @@ def _merged(holes: list[Hole], scales: _Scales) -> list[Hole]:
 
 def _joined(a: Hole, b: Hole) -> Hole:
     return Hole(a.labels | b.labels, a.box.union(b.box), max(a.depth, b.depth))
+
+
+def _first_below(boxes: np.ndarray, row: int) -> int:
+    """Index of the first box that begins below a row; boxes are sorted by where they begin."""
+    return int(np.searchsorted(boxes[:, 1], row, "right"))
 
 
 def _smallest_union(box: Box, boxes: np.ndarray, alive: np.ndarray) -> int:

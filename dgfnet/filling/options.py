@@ -38,5 +38,7 @@ class FillOptions:
         check_number("patches", self.patches, 0, 1)
         check_number("variation", self.variation, 0, MAX_VARIATION)
         for name in ("grow", "variation"):
-            if getattr(self, name) != int(getattr(self, name)):
-                raise PictureError("bad_option", f"{name} is {getattr(self, name)}.", "Give a whole number.")
+            value = getattr(self, name)
+            if value != int(value):
+                raise PictureError("bad_option", f"{name} is {value}.", "Give a whole number.")
+            object.__setattr__(self, name, int(value))

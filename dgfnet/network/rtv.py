@@ -38,7 +38,7 @@ def rtv(
     outer_iterations: int = OUTER_ITERATIONS,
     solver_iterations: int = EXACT,
 ) -> Tensor:
-    """Structure of an image; its texture is `image - rtv(image)`.
+    """Structure of an image; its texture is `image - rtv(image)`. Computed in float32, also within autocast.
 
     Args:
         image: [B, C, H, W], float, 0 to 1. The channels share their weights, pictures of a batch do not.
@@ -53,10 +53,11 @@ def rtv(
     """
     image = image.float()
     structure = image.clone()
-    for _ in range(outer_iterations):
-        wx, wy = _weights(structure, sigma, sharpness)
-        structure = _solve(0.5 * lam * wx, 0.5 * lam * wy, image, structure, solver_iterations)
-        sigma = max(sigma / 2, 0.5)
+    with torch.autocast(image.device.type, enabled=False):
+        for _ in range(outer_iterations):
+            wx, wy = _weights(structure, sigma, sharpness)
+            structure = _solve(0.5 * lam * wx, 0.5 * lam * wy, image, structure, solver_iterations)
+            sigma = max(sigma / 2, 0.5)
     return structure
 
 

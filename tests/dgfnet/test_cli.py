@@ -8,10 +8,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from dgfnet import pictures
 from dgfnet.cli import main
-from dgfnet.doctor import seam_step
+from dgfnet.filling.trial import seam_step
 from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet, DGFNetConfig, load, save
 from dgfnet.pictures import Picture
@@ -99,6 +100,7 @@ def test_folders_go_on_after_a_failure_and_resume(tmp_path, weights, capsys):
     assert said.err.count("dgfnet: ") == 2
     assert "no mask" in said.err
     assert "80 pixels" in said.err or "79" in said.err
+    assert f"dgfnet: {tmp_path / 'in' / 'two.png'}: " in said.err
     first = (tmp_path / "out" / "one.png").stat().st_mtime_ns
     put(tmp_path / "masks" / "two.png", hole())
     put(tmp_path / "masks" / "four.png", hole())
@@ -111,6 +113,18 @@ def test_folders_go_on_after_a_failure_and_resume(tmp_path, weights, capsys):
     assert (tmp_path / "out" / "one.png").stat().st_mtime_ns != first
 
 
+def test_pictures_of_one_name_are_not_written_over_each_other(tmp_path, weights, capsys):
+    for name in ("in/a.png", "masks/a.png"):
+        put(tmp_path / name, hole())
+    command = ["inpaint", *(str(tmp_path / name) for name in ("in", "masks")), "-o", str(tmp_path / "out")]
+    Image.fromarray(hole()).save(tmp_path / "in" / "a.bmp")  # whose fill would be a.png too
+    assert main([*command, "--weights", weights]) == 1
+    (tmp_path / "in" / "a.bmp").rename(tmp_path / "masks" / "a.bmp")
+    assert main([*command, "--weights", weights]) == 1
+    assert capsys.readouterr().err.count("would be taken for one. Rename one of them.") == 2
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -120,6 +134,10 @@ def test_folders_go_on_after_a_failure_and_resume(tmp_path, weights, capsys):
         (["a.png", "m.png", "-o", "o.gif"], "ending"),
         (["a.png", "m.png", "-o", "a.png"], "overwritten"),
         (["a.png", ".", "-o", "o.png"], "do not go together"),
+        ([".", "absent", "-o", "o"], "no file or folder absent"),
+        (["text.png", "m.png", "-o", "o.png"], "dgfnet: text.png is not a picture"),
+        (["a.png", "m.png", "-o", "a.png/o.png"], "cannot be made"),
+        (["a.png", "m.png", "-o", "o.png", "--weights", "nowhere/dgfnet-narrow"], "no weights"),
         (["a.png", "m.png", "-o", "o.png", "--device", "cuda:99"], "no device"),
         (["a.png", "m.png", "-o", "o.png", "--weights", "nonsense"], "no weights"),
     ],
@@ -129,6 +147,7 @@ def test_mistakes_cost_one_sentence(tmp_path, monkeypatch, weights, capsys, argu
     put(tmp_path / "a.png", photo())
     put(tmp_path / "m.png", hole())
     put(tmp_path / "empty.png", hole() * 0)
+    (tmp_path / "text.png").write_text("hello")
     if "--weights" not in arguments:
         arguments = [*arguments, "--weights", weights]
     assert main(["inpaint", *arguments]) in (1, 2)
@@ -187,6 +206,22 @@ def test_doctor_names_each_part(weights, capsys, monkeypatch, tmp_path):
         assert part in said
     for line in said.splitlines():
         assert line.startswith(("ok ", "problem ", " " * 8 + " -> "))
+
+
+@pytest.mark.parametrize("blocked", ["torch", "cv2", "tqdm"])
+def test_doctor_names_a_package_that_cannot_be_imported(tmp_path, blocked):
+    program = f"import sys; sys.modules[{blocked!r}] = None; from dgfnet.cli import main; sys.exit(main(['doctor']))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"DGFNET_HOME": os.fspath(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert f"import of {blocked} halted" in done.stdout
+    assert "Run `python3 install.py`." in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def test_doctor_says_what_to_do_without_weights(capsys, monkeypatch, tmp_path):

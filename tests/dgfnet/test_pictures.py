@@ -1,8 +1,11 @@
 """Pictures come back from disk as they went: depth, channels, profile, resolution; upright; and bad files say why."""
 
+from io import BytesIO
+
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms, ImageOps
 
 from dgfnet import pictures
@@ -56,6 +59,28 @@ def test_deep_tiff_of_another_writer(tmp_path):
     np.testing.assert_array_equal(pictures.read(tmp_path / "a.tiff").pixels, pixels)
 
 
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_what_a_deep_tiff_holds_beyond_colour(tmp_path, dtype, colours):
+    straight = sample(dtype, colours + 1)
+    straight[..., -1] = pictures.from_float(RNG.uniform(0.2, 1, straight.shape[:2]), dtype)
+    straight[:3, :, -1] = 0
+    alpha = pictures.to_float(straight[..., -1:])
+    times_alpha = np.concatenate([straight[..., :-1] * alpha, straight[..., -1:]], axis=2).astype(dtype)
+    kind = {"photometric": "rgb" if colours == 3 else "minisblack", "planarconfig": "contig"}
+
+    def read(pixels, extra):
+        tifffile.imwrite(tmp_path / "a.tiff", pixels, extrasamples=[extra], **kind)
+        return pictures.read(tmp_path / "a.tiff").pixels
+
+    np.testing.assert_array_equal(read(straight, "unassalpha"), straight)
+    seen = alpha[..., 0] > 0
+    apart = read(times_alpha, "assocalpha").astype(float) - straight
+    assert np.abs(apart[seen]).max() <= 6e-5 * pictures.full_scale(dtype) * max(np.abs(straight).max(), 1)
+    without = straight[..., 0] if colours == 1 else straight[..., :3]
+    np.testing.assert_array_equal(read(straight, "unspecified"), without)
+
+
 def test_webp_is_lossless_and_jpeg_close(tmp_path):
     pixels = cv2.GaussianBlur(sample(np.uint8, 4, (40, 40)), (0, 0), 3)
     pictures.write(tmp_path / "a.webp", Picture(pixels, PROFILE))
@@ -65,6 +90,26 @@ def test_webp_is_lossless_and_jpeg_close(tmp_path):
     assert np.abs(back.pixels.astype(int) - pixels[..., :3]).max() < 12
     assert back.icc == PROFILE
     assert back.dpi == (240.0, 240.0)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("suffix", "kind"), [("tiff", "L"), ("tiff", "RGB"), ("webp", "RGB"), ("jpg", "RGB")])
+def test_every_format_is_read_upright(tmp_path, orientation, suffix, kind):
+    path = tmp_path / f"a.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(sample(np.uint8, 3, (6, 9))).convert(kind).save(path, exif=exif)
+    with Image.open(BytesIO(path.read_bytes())) as image:  # Pillow turns a TIFF that it maps into memory wrongly
+        image.load()
+        np.testing.assert_array_equal(pictures.read(path).pixels, np.asarray(ImageOps.exif_transpose(image)))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_deep_tiffs_are_read_upright(tmp_path, orientation):
+    pixels = sample(np.uint16, 3, (6, 9))
+    tifffile.imwrite(tmp_path / "a.tiff", pixels, photometric="rgb", extratags=[(274, "H", 1, orientation, True)])
+    expected = pictures._upright(pixels, orientation)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "a.tiff").pixels, expected)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -107,6 +152,16 @@ def test_masks_from_grey_colour_and_transparent_drawings(tmp_path):
     assert (mask[4:8, 5:9] == 1).all()
 
 
+def test_the_ringing_of_a_jpeg_is_no_hole(tmp_path):
+    y, x = np.mgrid[:80, :80]
+    disc = ((x - 40) ** 2 + (y - 40) ** 2 < 24**2).astype(np.uint8) * 255
+    Image.fromarray(disc).save(tmp_path / "m.jpg", quality=75)
+    mask = pictures.read_mask(tmp_path / "m.jpg")
+    assert (pictures.read(tmp_path / "m.jpg").pixels > 0).sum() > 1.1 * (disc > 0).sum()
+    assert (mask > 0).sum() < 1.04 * (disc > 0).sum()
+    assert mask[disc > 0].mean() > 0.98
+
+
 def test_depth_conversion_is_exact_both_ways():
     for dtype in (np.uint8, np.uint16):
         every = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)
@@ -122,12 +177,15 @@ def test_depth_conversion_is_exact_both_ways():
         ("a.jpg", np.uint8, 4, "transparency"),
         ("a.png", np.float32, 3, "float"),
         ("a.gif", np.uint8, 3, "ending"),
+        ("a.webp", np.uint8, (1, 16_384), "16383"),
+        ("a.jpg", np.uint8, (65_501, 1), "65500"),
         ("no-such-folder/a.png", np.uint8, 3, "cannot be written"),
     ],
 )
 def test_what_a_file_cannot_hold_is_refused(tmp_path, name, dtype, channels, says):
+    pixels = sample(dtype, channels) if isinstance(channels, int) else np.zeros(channels, dtype)
     with pytest.raises(PictureError, match=says):
-        pictures.write(tmp_path / name, Picture(sample(dtype, channels)))
+        pictures.write(tmp_path / name, Picture(pixels))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,9 +201,24 @@ def test_bad_files_are_named(tmp_path):
         (tmp_path / f"cut.{suffix}").write_bytes(data[: len(data) // 2])
         with pytest.raises(PictureError):
             pictures.read(tmp_path / f"cut.{suffix}")
+    Image.fromarray(sample(np.uint8, 3)).save(tmp_path / "whole.tif", compression="tiff_lzw")
+    data = (tmp_path / "whole.tif").read_bytes()
+    for length in range(2, len(data), 37):
+        (tmp_path / "cut.tif").write_bytes(data[:length])
+        with pytest.raises(PictureError):
+            pictures.read(tmp_path / "cut.tif")
+    (tmp_path / "text.tiff").write_text("MM, a text")
+    with pytest.raises(PictureError, match="cannot be read"):
+        pictures.read(tmp_path / "text.tiff")
     Image.new("CMYK", (8, 8)).save(tmp_path / "cmyk.jpg")
     with pytest.raises(PictureError, match="CMYK"):
         pictures.read(tmp_path / "cmyk.jpg")
+
+
+def test_a_large_exif_block_does_not_stop_a_jpeg(tmp_path):
+    picture = Picture(sample(np.uint8, 3), exif=b"Exif\0\0" + bytes(70_000))
+    pictures.write(tmp_path / "a.jpg", picture)
+    assert pictures.read(tmp_path / "a.jpg").exif is None
 
 
 @pytest.mark.parametrize("bad", [np.zeros((4, 4, 5)), np.zeros(3), np.zeros((0, 4)), np.zeros((4, 4), np.int32)])

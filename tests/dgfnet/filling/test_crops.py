@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 
 from dgfnet.errors import PictureError
+from dgfnet.filling import crops
 from dgfnet.filling import holes as holes_module
 from dgfnet.filling.crops import REACH_MARGIN, STRIDE, Fade, Window, network_length, plan, windows
 from dgfnet.filling.holes import Box, depth_in, find_holes
@@ -125,6 +126,20 @@ def test_near_holes_share_a_crop_and_far_ones_do_not():
     mask[100:110, 100:110] = mask[100:110, 130:140] = mask[1900:1910, 1900:1910] = True
     crops = plan(*find_holes(mask), Box(0, 0, 2000, 2000), 1.0, 80, 512)
     assert [crop.core for crop in crops] == [Box(100, 100, 40, 10), Box(1900, 1900, 10, 10)]
+
+
+def test_joining_misses_nothing_worth_it_among_the_holes_that_it_leaves_out(monkeypatch):
+    """It costs no more than if all holes were looked at."""
+    mask = np.random.default_rng(5).random((900, 300)) > 0.9995
+    mask[400:420, 100:180] = True
+    arguments = *find_holes(mask), Box(0, 0, 300, 900), 1.0, 80, 512
+
+    def cost():
+        return sum(crop.box.width * crop.box.height * crop.scale**2 for crop in plan(*arguments))
+
+    some = cost()
+    monkeypatch.setattr(crops, "_first_below", lambda boxes, row: len(boxes))
+    assert some <= cost()
 
 
 def test_a_share_fades_across_its_own_border():

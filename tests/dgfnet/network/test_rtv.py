@@ -48,6 +48,12 @@ def test_any_size(size, channels):
     assert torch.isfinite(structure).all()
 
 
+def test_autocast_changes_nothing(image):
+    with torch.autocast("cpu", torch.bfloat16):
+        within = rtv(image)
+    assert torch.equal(within, rtv(image))
+
+
 def test_a_larger_lambda_smooths_more(image):
     assert (image - rtv(image, lam=0.03)).abs().mean() > (image - rtv(image, lam=0.003)).abs().mean()
 
