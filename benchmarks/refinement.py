@@ -19,7 +19,7 @@ import torch
 
 from dgfnet import model
 from dgfnet.evaluation import fillers
-from dgfnet.evaluation.cases import CaseSet, MaskFiles
+from dgfnet.evaluation.cases import CaseSet, MaskFiles, spread
 from dgfnet.evaluation.judgement import Judgement, write
 from dgfnet.evaluation.perception import load_squeezenet
 from dgfnet.training.data import read_pictures
@@ -46,7 +46,7 @@ def main() -> None:
     masks = MaskFiles(given.masks, given.holes_are) if given.masks else None
     cases = CaseSet(given.pictures, () if masks else ("square", "object"), given.size, None, masks=masks)
     large = [n for n, (_, picture) in enumerate(read_pictures(given.pictures)) if min(picture.size) >= given.size]
-    chosen = set(large[:: max(1, len(large) // given.limit)][: given.limit])
+    chosen = {large[i] for i in spread(len(large), given.limit)}
     judgement = Judgement("final", [load_squeezenet(given.squeezenet)] if given.squeezenet else [])
     ratios = []
     for case in cases:

@@ -66,6 +66,14 @@ class Output(NamedTuple):
     fused: Tensor
 
 
+class Known(NamedTuple):
+    """What both roles of a network need of a picture with a hole; the parts that it has no use for are empty."""
+
+    image: Tensor  # [B, 3, H, W], zero in the hole
+    membrane: Tensor  # [B, 3, H, W], stretched over the hole
+    texture: Tensor  # [B, 3, H, W], signed, zero in the hole
+
+
 class DGFNet(nn.Module):
     """The whole network. Pure: a call depends on its arguments and the weights only."""
 
@@ -81,13 +89,24 @@ class DGFNet(nn.Module):
             self.texture = TextureBranch(self.config.detail_width)
             self.fusion = FusionNetwork(self.config.detail_width, perceive=self.config.fusion == "dpfm")
 
-    def forward(self, image: Tensor, known: Tensor, recurrences: int | None = None) -> Output:
+    def prepare(self, image: Tensor, known: Tensor) -> Known:
+        """What `forward` and `refine` begin with, for callers of both: their arguments but the last."""
+        image = blank(image, known)
+        has_texture = self.config.fusion != "none"
+        membrane = harmonic_fill(image.float(), known) if self.config.membrane or has_texture else image[:0]
+        texture = masked_texture(membrane, known) if has_texture else image[:0]
+        return Known(image, membrane, texture)
+
+    def forward(
+        self, image: Tensor, known: Tensor, recurrences: int | None = None, prepared: Known | None = None
+    ) -> Output:
         """Predict a picture with a hole.
 
         Args:
             image: [B, 3, H, W], sRGB, 0 to 1; nothing under the hole is read. H and W multiples of 16.
             known: [B, 1, H, W], 1 = known, 0 = hole.
             recurrences: of the coarse branch; as many as it was trained for unless given.
+            prepared: `prepare(image, known)` where the caller has it already.
 
         Returns:
             Coarse picture, signed texture and final picture. Without a fusion network the final picture is the coarse
@@ -96,14 +115,13 @@ class DGFNet(nn.Module):
         height, width = image.shape[-2:]
         if height % STRIDE or width % STRIDE:
             raise ValueError(f"height and width must be multiples of {STRIDE}, not {height} x {width}")
-        image = blank(image, known)
-        structure = self.coarse(image, known, recurrences or self.config.recurrences)
-        if not self.config.membrane:
-            return self.refine(image, known, structure)
-        membrane = harmonic_fill(image.float(), known)
-        return self.refine(image, known, membrane + structure, membrane)
+        prepared = prepared or self.prepare(image, known)
+        structure = self.coarse(prepared.image, known, recurrences or self.config.recurrences)
+        if self.config.membrane:
+            structure = prepared.membrane + structure
+        return self.refine(image, known, structure, prepared)
 
-    def refine(self, image: Tensor, known: Tensor, structure: Tensor, membrane: Tensor | None = None) -> Output:
+    def refine(self, image: Tensor, known: Tensor, structure: Tensor, prepared: Known | None = None) -> Output:
         """Texture branch and fusion on a structure: the network's second half, and its second role.
 
         At network scale the structure is the coarse branch's picture. One scale finer it is the final picture of the
@@ -114,17 +132,17 @@ class DGFNet(nn.Module):
             image: [B, 3, H, W], sRGB, 0 to 1; nothing under the hole is read. H and W multiples of 16.
             known: [B, 1, H, W], 1 = known, 0 = hole.
             structure: [B, 3, H, W], read in the hole only.
-            membrane: `harmonic_fill(image, known)` where the caller has it already.
+            prepared: `prepare(image, known)` where the caller has it already.
 
         Returns:
             As `forward`; `coarse` is the structure.
         """
-        image = blank(image, known)
         if self.config.fusion == "none":
             return Output(structure, torch.zeros_like(structure), structure)
-        known_texture = masked_texture(image, known, membrane)
-        texture = self.texture(known_texture, known)
-        fused = self.fusion(composite(structure, image, known), composite(texture, known_texture, known), known)
+        prepared = prepared or self.prepare(image, known)
+        texture = self.texture(prepared.texture, known)
+        seen = composite(structure, prepared.image, known), composite(texture, prepared.texture, known)
+        fused = self.fusion(*seen, known)
         return Output(structure, texture, fused)
 
     def recurrences_for(self, depth: float) -> int:

@@ -111,27 +111,34 @@ def read(path: str | os.PathLike[str]) -> Picture:
     Raises:
         PictureError: the file is absent, no picture, damaged, too large, or in a colour model other than grey or RGB.
     """
-    path = Path(path)
     try:
-        data = path.read_bytes()
-        picture = _read_deep_tiff(data) if data[:2] in (b"II", b"MM") else None
-        return picture or _read_with_pillow(data, path)
+        data = Path(path).read_bytes()
     except FileNotFoundError:
         raise PictureError("bad_array", f"There is no file {path}.", "Check the name.") from None
+    except OSError as fault:
+        raise PictureError("bad_array", f"{path} cannot be read ({fault.strerror}).", "Choose another file.") from fault
+    return decode(data, os.fspath(path))
+
+
+def decode(data: bytes, name: str) -> Picture:
+    """As `read`, of a file's bytes; `name` is what errors call it."""
+    try:
+        picture = _read_deep_tiff(data) if data[:2] in (b"II", b"MM") else None
+        return picture or _read_with_pillow(data)
     except Image.DecompressionBombError:
         raise PictureError(
-            "too_large", f"{path} has too many pixels.", "Cut it into parts below 170 megapixels."
+            "too_large", f"{name} has too many pixels.", "Cut it into parts below 170 megapixels."
         ) from None
     except UnidentifiedImageError:
         raise PictureError(
-            "bad_array", f"{path} is not a picture that can be read.", f"Use one of {' '.join(READABLE)}."
+            "bad_array", f"{name} is not a picture that can be read.", f"Use one of {' '.join(READABLE)}."
         ) from None
     except PictureError as fault:
-        raise PictureError(fault.code, f"{path}: {fault.message}", fault.action) from None
+        raise PictureError(fault.code, f"{name}: {fault.message}", fault.action) from None
     except MemoryError:
         raise
     except Exception as fault:  # decoders raise anything at damaged files
-        raise PictureError("bad_array", f"{path} cannot be read ({fault}).", "Save the file anew.") from fault
+        raise PictureError("bad_array", f"{name} cannot be read ({fault}).", "Save the file anew.") from fault
 
 
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
@@ -150,7 +157,7 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     return mask if alpha is None else mask * to_float(alpha)
 
 
-def _read_with_pillow(data: bytes, path: Path) -> Picture:
+def _read_with_pillow(data: bytes) -> Picture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with Image.open(BytesIO(data)) as image:
@@ -178,6 +185,14 @@ def _pillow_pixels(image: Image.Image) -> np.ndarray:
     if image.mode in ("L", "LA", "RGB", "RGBA"):
         return np.asarray(image)
     raise PictureError("bad_array", f"The colour mode {image.mode} is not supported.", "Convert it to RGB or grey.")
+
+
+def to_rgb(picture: Picture) -> np.ndarray:
+    """A picture's colours as uint8 [H, W, 3], whatever its depth; transparency is left out, grey repeated."""
+    colour, _ = split_alpha(picture.pixels)
+    if colour.dtype != np.uint8:
+        colour = from_float(np.nan_to_num(to_float(colour)), np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(colour, (*colour.shape[:2], 3)))
 
 
 def _read_deep_tiff(data: bytes) -> Picture | None:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from dgfnet.training.data import DataError, read_pictures
-from dgfnet.training.masks import Colour, Kind, hole_of, random_masks
+from dgfnet.training.data import DataError, Entry, decode, find_pictures
+from dgfnet.training.masks import KINDS, Colour, Kind, hole_of, random_masks
 
 SHARES = ((0.2, 0.3), (0.3, 0.4), (0.4, 0.5))
 SMALLEST = 32
@@ -100,11 +100,13 @@ class CaseSet:
             raise DataError(f"--size must be {SMALLEST} or more and --limit 1 or more.")
 
     @cached_property
-    def numbers(self) -> range:
+    def _entries(self) -> list[Entry]:
+        return find_pictures(self.sources)
+
+    @property
+    def numbers(self) -> list[int]:
         """Of the pictures used, in the order of the list."""
-        count = sum(1 for _ in read_pictures(self.sources))
-        step = max(1, count // self.limit) if self.limit else 1
-        return range(0, count, step)[: self.limit]
+        return spread(len(self._entries), self.limit)
 
     def __len__(self) -> int:
         """How many cases."""
@@ -112,23 +114,33 @@ class CaseSet:
 
     def __iter__(self) -> Iterator[Case]:
         """The cases, picture by picture."""
-        for number, (name, picture) in enumerate(read_pictures(self.sources)):
-            if number in self.numbers:
-                truth = _centre(picture, self.size)
-                photograph = f"{number:04}-{pathlib.PurePath(name).stem}"
-                for index, (kind, cell, hole) in enumerate(self._holes(number)):
-                    yield Case(f"{photograph}-{index}", photograph, kind, cell, truth, hole)
+        for number in self.numbers:
+            name, data = self._entries[number]
+            truth = _centre(decode(name, data()), self.size)
+            photograph = f"{number:04}-{pathlib.PurePath(name).stem}"
+            for index, kind, cell, hole in self._holes(number):
+                yield Case(f"{photograph}-{index}", photograph, kind, cell, truth, hole)
 
-    def _holes(self, number: int) -> Iterator[tuple[str, str, np.ndarray]]:
-        for index, (kind, share) in enumerate(itertools.product(self.kinds, SHARES)):
+    def _holes(self, number: int) -> Iterator[tuple[int, str, str, np.ndarray]]:
+        """Index, kind, cell and hole of a picture's cases; the index is the same whatever other kinds are asked for."""
+        every = list(itertools.product(KINDS, SHARES))
+        for index, (kind, share) in enumerate(every):
+            if kind not in self.kinds:
+                continue
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number * 101 + index)
             hole = random_masks((kind,), share, 1, self.size, generator)[0, 0].numpy() == 0
-            yield kind, f"{kind} {share[0]:.0%} to {share[1]:.0%}", hole
+            yield index, kind, f"{kind} {share[0]:.0%} to {share[1]:.0%}", hole
         if self.masks:
             hole = self.masks.hole(number, self.size, self.seed)
             tenth = min(int(hole.mean() * 10), 9)
             name = self.masks.folder.resolve().name
-            yield name, f"{name} {tenth * 10}% to {tenth * 10 + 10}%", hole
+            yield len(every), name, f"{name} {tenth * 10}% to {tenth * 10 + 10}%", hole
+
+
+def spread(count: int, limit: int | None) -> list[int]:
+    """Indices of `count` things, or of at most `limit` of them, spread evenly."""
+    used = min(limit or count, count)
+    return [i * count // used for i in range(used)]
 
 
 def export(cases: CaseSet, out: pathlib.Path) -> None:

@@ -50,8 +50,9 @@ class Level(NamedTuple):
         return self.region.shape[0], self.region.shape[1]
 
 
-def level(image: Tensor, region: Tensor, unknown: Tensor, blank: Tensor) -> Level:
+def level(image: Tensor, region: Tensor, unknown: Tensor, blank: Tensor | None = None) -> Level:
     """A level of an image [C, H, W]: fill `region`, from patches without an `unknown` pixel (bool [H, W])."""
+    blank = torch.zeros_like(region) if blank is None else blank
     is_source, is_target = ~_touched(unknown), _touched(region)
     sources, targets = _places(is_source), _places(is_target)
     row = torch.full((unknown.numel(),), -1, device=image.device)

@@ -57,7 +57,7 @@ def _pyramid(image: np.ndarray, hole: np.ndarray) -> list[Level]:
     levels: list[Level] = []
     while min(hole.shape) >= (SMALLEST if levels else PATCH):
         region = torch.from_numpy(hole)
-        this = level(torch.from_numpy(image.transpose(2, 0, 1)), region, region, torch.zeros_like(region))
+        this = level(torch.from_numpy(image.transpose(2, 0, 1)), region, region)
         if not hole.any() or len(this.sources) < (FEWEST_SOURCES if levels else 1):
             break
         levels.insert(0, this)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dgfnet.network.layers import ConsistentAttention, Memory, PartialConv2d, conv_bn, upconv_bn
+from dgfnet.network.layers import ConsistentAttention, Memory, PartialConv2d, conv_bn, in_float32, upconv_bn
 
 MAX_RECURRENCES = 6
 STRIDE = 16
@@ -123,4 +123,4 @@ class CoarseBranch(nn.Module):
         mask = F.interpolate(mask, scale_factor=2, mode="nearest")
         x, _ = self.blend((image, known), (x, mask))
         x = F.leaky_relu(x, 0.01)
-        return self.out(torch.cat([x, self.refine(x)], dim=1))
+        return in_float32(self.out, torch.cat([x, self.refine(x)], dim=1))

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dgfnet.network.layers import conv_bn
+from dgfnet.network.layers import conv_bn, in_float32
 from dgfnet.network.texture import double
 
 
@@ -92,4 +92,4 @@ class FusionNetwork(nn.Module):
         for decode in self.decode:
             h = decode(torch.cat([double(h), skips.pop()], dim=1))
         h = self.top(torch.cat([double(h), skips.pop()], dim=1))
-        return coarse + self.out(h)
+        return coarse + in_float32(self.out, h)

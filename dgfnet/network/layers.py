@@ -18,6 +18,12 @@ def composite(prediction: Tensor, image: Tensor, known: Tensor) -> Tensor:
     return torch.where(known > 0, image.to(prediction.dtype), prediction)
 
 
+def in_float32(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """A convolution in float32, also within autocast: a sky in bfloat16's steps of 1/256 has bands."""
+    with torch.autocast(x.device.type, enabled=False):
+        return convolution(x.float())
+
+
 def conv_bn(
     inputs: int, outputs: int, kernel: int, activation: nn.Module, stride: int = 1, dilation: int = 1
 ) -> nn.Sequential:

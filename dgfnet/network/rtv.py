@@ -13,8 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dgfnet.network.diffusion import harmonic_fill
-
 LAMBDA = 0.01
 SIGMA = 3.0
 SHARPNESS = 0.02
@@ -61,23 +59,19 @@ def rtv(
     return structure
 
 
-def masked_texture(
-    image: Tensor, known: Tensor, membrane: Tensor | None = None, solver_iterations: int = FAST
-) -> Tensor:
+def masked_texture(membrane: Tensor, known: Tensor, solver_iterations: int = FAST) -> Tensor:
     """Texture of a picture with a hole, the texture branch's input in training and serving alike.
 
     The hole is filled by a membrane first: the edge that a blank hole would make is an error as large as the texture.
 
     Args:
-        image: [B, 3, H, W], 0 to 1; nothing under the hole is read.
+        membrane: the picture [B, 3, H, W], 0 to 1, with its hole filled by `harmonic_fill`.
         known: [B, 1, H, W], 1 = known, 0 = hole.
-        membrane: `harmonic_fill(image, known)` where the caller has it already.
 
     Returns:
         [B, 3, H, W], about -0.5 to 0.5, zero in the hole.
     """
-    filled = harmonic_fill(image.float(), known) if membrane is None else membrane
-    return (filled - rtv(filled, solver_iterations=solver_iterations)) * (known > 0)
+    return (membrane - rtv(membrane, solver_iterations=solver_iterations)) * (known > 0)
 
 
 def _weights(x: Tensor, sigma: float, sharpness: float) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dgfnet.network.layers import conv_bn
+from dgfnet.network.layers import conv_bn, in_float32
 
 
 class DilatedBlock(nn.Module):
@@ -56,7 +56,7 @@ class TextureBranch(nn.Module):
         h = self.up2(torch.cat([double(h), h2], dim=1))
         h = self.up1(torch.cat([double(h), h1], dim=1))
         h = self.up0(torch.cat([double(h), h0], dim=1))
-        return self.out(h)
+        return in_float32(self.out, h)
 
 
 def double(x: Tensor) -> Tensor:

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from dgfnet.errors import TrainingError
-from dgfnet.model import save
+from dgfnet.model import WeightsError, load, load_info, save
 from dgfnet.training.trainer import Trainer
 
-WHOLE, LIST = "checkpoint.pt", "checkpoint.json"
+WHOLE, LIST, WEIGHTS = "checkpoint.pt", "checkpoint.json", "weights.safetensors"
 
 
 def exists(folder: pathlib.Path) -> bool:
@@ -45,7 +45,7 @@ def write(trainer: Trainer, folder: pathlib.Path, part_bytes: int | None = None,
         _write_parts(state, folder, part_bytes)
         (folder / WHOLE).unlink(missing_ok=True)
     save(trainer.average, folder / "weights.partial", _notes(trainer))
-    (folder / "weights.partial").replace(folder / "weights.safetensors")
+    (folder / "weights.partial").replace(folder / WEIGHTS)
 
 
 def keep(trainer: Trainer, folder: pathlib.Path) -> None:
@@ -75,20 +75,31 @@ def read(folder: pathlib.Path, device: torch.device | str) -> dict[str, Any]:
         raise TrainingError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
     source = _join(folder) if (folder / LIST).is_file() else folder / WHOLE
     try:
-        return whole(torch.load(source, map_location=device, weights_only=True))
+        state = torch.load(source, map_location=device, weights_only=True)
+        return whole(state, _average_beside(folder, state["step"], device))
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise TrainingError(f"The checkpoint in '{folder}' is damaged ({type(error).__name__}).") from error
+
+
+def _average_beside(folder: pathlib.Path, step: int, device: torch.device | str) -> dict[str, Tensor] | None:
+    """The moving average in the weights beside a checkpoint, if they are of the same step."""
+    try:
+        notes = load_info(folder / WEIGHTS).notes
+        return load(folder / WEIGHTS, device).state_dict() if notes.get("step") == str(step) else None
+    except WeightsError:
+        return None
 
 
 def slimmed(state: dict[str, Any]) -> dict[str, Any]:
     """A quarter of a state's bytes: kernels as float16, Adam's second moments as bfloat16, all else left out.
 
-    The average and Adam's first moments are back after some thousand and some ten steps: going on is not to the bit.
+    The average is that of the weights beside it, and Adam's first moments are back after some ten steps: going on is
+    not to the bit.
     """
     kept = {name: value for name, value in state.items() if name != "average"}
-    for name in ("network", "discriminator"):
+    for name in {"network", "discriminator"} & set(state):
         kept[name] = {k: v.half() if v.ndim == 4 else v for k, v in state[name].items()}
-    for name in ("optimizer", "discriminator_optimizer"):
+    for name in {"optimizer", "discriminator_optimizer"} & set(state):
         moments = {
             i: {"step": m["step"], "exp_avg_sq": m["exp_avg_sq"].bfloat16()} for i, m in state[name]["state"].items()
         }
@@ -96,16 +107,20 @@ def slimmed(state: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def whole(state: dict[str, Any]) -> dict[str, Any]:
-    """What `slimmed` left out, put back as well as may be; other states are returned as they are."""
+def whole(state: dict[str, Any], average: dict[str, Tensor] | None = None) -> dict[str, Any]:
+    """What `slimmed` left out, put back as well as may be; other states are returned as they are.
+
+    Args:
+        average: where it is known; the network as it is stands in.
+    """
     if "average" in state:
         return state
     full = dict(state)
-    for name in ("network", "discriminator"):
+    for name in {"network", "discriminator"} & set(state):
         full[name] = {k: v.float() if v.is_floating_point() else v for k, v in state[name].items()}
-    for name in ("optimizer", "discriminator_optimizer"):
+    for name in {"optimizer", "discriminator_optimizer"} & set(state):
         full[name] = {**state[name], "state": {i: _moments(m) for i, m in state[name]["state"].items()}}
-    return {**full, "average": full["network"]}
+    return {**full, "average": average or full["network"]}
 
 
 def _moments(kept: dict[str, Tensor]) -> dict[str, Tensor]:

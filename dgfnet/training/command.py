@@ -29,6 +29,7 @@ from dgfnet.training.throughput import matrix_peak, operations
 from dgfnet.training.trainer import Trainer
 
 _SAVE_SECONDS = 300
+_TELL_SECONDS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     folder: pathlib.Path = arguments.out
     _check(arguments, folder)
+    torch.set_float32_matmul_precision("high")  # of attention, on devices that have something between
     deadline = time.monotonic() + 60 * arguments.minutes if arguments.minutes else float("inf")
     with parallel.joined(arguments.device) as device:
         recipe = _recipe(arguments)
@@ -216,8 +218,11 @@ class Session:
                     break
         if log is not None:
             with contextlib.suppress(KeyboardInterrupt):
-                self._write(log)
-            done = f"step {trainer.step} of {trainer.recipe.steps}; weights in {self.folder / 'weights.safetensors'}"
+                if trainer.watch.sound or not checkpoints.exists(self.folder):
+                    self._write(log)
+                else:
+                    print("The mean error has risen; the checkpoint is kept from before it did.", file=sys.stderr)
+            done = f"step {trainer.step} of {trainer.recipe.steps}; weights in {self.folder / checkpoints.WEIGHTS}"
             print(done, file=sys.stderr)
 
     def _bar(self) -> tqdm:
@@ -227,9 +232,15 @@ class Session:
     def _report(self, log: RunLog, bar: tqdm, values: dict[str, float], speed: _Speed) -> None:
         trainer = self.trainer
         means = log.add(trainer.step, trainer.seconds, values)
-        if means:
-            shown = {name: f"{means[name]:.4f}" for name in ("coarse hole", "fused hole") if name in means}
-            bar.set_postfix(shown | speed.text(bar.format_dict["rate"] or 0))
+        if means and speed.due:
+            shown = {name: means[name] for name in ("coarse hole", "fused hole") if name in means}
+            figures = speed.figures()
+            log.write(trainer.step, trainer.seconds, figures)
+            told = {name: f"{value:.3g}" for name, value in (shown | figures).items()}
+            if bar.disable:
+                said = ", ".join(f"{name} {value}" for name, value in told.items())
+                print(f"step {trainer.step} of {trainer.recipe.steps}: {said}", file=sys.stderr, flush=True)
+            bar.set_postfix(told)
         if self.keep_every and trainer.step % self.keep_every == 0:
             checkpoints.keep(trainer, self.folder)
         if self.samples and self.sheet_every and trainer.step % self.sheet_every == 0:
@@ -248,24 +259,33 @@ class Session:
 
 
 class _Speed:
-    """Pictures per second, and the share of the device's matrix peak, for the progress bar."""
+    """Pictures per second, and the share of the device's matrix peak, since they were last told."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
         self._operations: dict[Stage, float] = {}
+        self._told = trainer.step, trainer.seconds
+
+    @property
+    def due(self) -> bool:
+        """Has a while gone by?"""
+        return self.trainer.seconds - self._told[1] > _TELL_SECONDS
 
     @functools.cached_property
     def peak(self) -> float:
         """Operations per second, measured when it is first asked for: by the process that shows it alone."""
         return matrix_peak(self.trainer.device)
 
-    def text(self, rate: float) -> dict[str, str]:
-        """Of `rate` steps per second, on all devices and on this one."""
-        stage = self.trainer.stage
+    def figures(self) -> dict[str, float]:
+        """On all devices, and of this one's peak."""
+        trainer, stage = self.trainer, self.trainer.stage
         if stage not in self._operations:
-            self._operations[stage] = operations(self.trainer)
-        images = rate * stage.batch * parallel.size()
-        return {"images/s": f"{images:.1f}", "of peak": f"{rate * self._operations[stage] / self.peak:.0%}"}
+            self._operations[stage] = operations(trainer)
+        step, seconds = self._told
+        rate = (trainer.step - step) / (trainer.seconds - seconds)
+        self._told = trainer.step, trainer.seconds
+        share = rate * self._operations[stage] / self.peak
+        return {"images/s": rate * stage.batch * parallel.size(), "share of peak": share}
 
 
 @contextlib.contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
-import io
+import os
 import pathlib
 import tarfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +20,14 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from dgfnet import pictures
+from dgfnet.errors import PictureError
 from dgfnet.network.rtv import rtv
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+_SHORT_SIDES = 8
+"""Sizes that pictures are brought to, evenly spaced: so few that many are equal, and are split by RTV together."""
+_TOGETHER = 16 * 3 * 256 * 384
+"""Values of pictures that are split together."""
 
 
 class DataError(ValueError):
@@ -73,30 +80,68 @@ class Variation:
 NONE = Variation()
 
 
-def read_pictures(sources: list[str]) -> Iterator[tuple[str, Image.Image]]:
-    """Name and RGB picture of every file in folders (searched deeply) and tar files, sorted by name.
+class Entry(NamedTuple):
+    """A picture file in a folder or a tar file; `data` reads its bytes."""
+
+    name: str
+    data: Callable[[], bytes]
+
+
+def find_pictures(sources: list[str]) -> list[Entry]:
+    """Every picture file in folders (searched deeply) and tar files, sorted by name within each; nothing is decoded.
 
     Raises:
         DataError: a source is neither, or holds no picture.
     """
+    found: list[Entry] = []
     for source in sources:
-        path, count = pathlib.Path(source), 0
+        path, before = pathlib.Path(source), len(found)
         if path.is_dir():
-            for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES):
-                count += 1
-                with Image.open(file) as picture:
-                    yield str(file.relative_to(path)), picture.convert("RGB")
+            found += [Entry(str(file.relative_to(path)), file.read_bytes) for file in _files_in(path)]
         elif path.is_file() and tarfile.is_tarfile(path):
-            with tarfile.open(path) as archive:
-                for member in sorted(archive.getmembers(), key=lambda m: m.name):
-                    data = archive.extractfile(member) if member.isfile() else None
-                    if data is not None and pathlib.Path(member.name).suffix.lower() in _SUFFIXES:
-                        count += 1
-                        yield member.name, Image.open(io.BytesIO(data.read())).convert("RGB")
+            found += _members_of(tarfile.TarFile.open(path))
         else:
             raise DataError(f"'{source}' is neither a folder nor a tar file of pictures.")
-        if not count:
+        if len(found) == before:
             raise DataError(f"'{source}' holds no pictures.")
+    return found
+
+
+def _files_in(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in pictures.READABLE and p.is_file())
+
+
+def _members_of(archive: tarfile.TarFile) -> Iterator[Entry]:
+    def data(member: tarfile.TarInfo) -> bytes:
+        file = archive.extractfile(member)
+        assert file is not None  # it is a file's entry
+        return file.read()
+
+    for member in sorted(archive.getmembers(), key=lambda m: m.name):
+        if member.isfile() and pathlib.Path(member.name).suffix.lower() in pictures.READABLE:
+            yield Entry(member.name, partial(data, member))
+
+
+def decode(name: str, data: bytes) -> Image.Image:
+    """A picture file's bytes as RGB, upright as when it is filled.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return Image.fromarray(pictures.to_rgb(pictures.decode(data, name)))
+    except PictureError as fault:
+        raise DataError(f"{fault.message} Leave it out, or save it anew.") from fault
+
+
+def read_pictures(sources: list[str]) -> Iterator[tuple[str, Image.Image]]:
+    """Name and RGB picture of all that `find_pictures` finds.
+
+    Raises:
+        DataError: also where a picture cannot be read.
+    """
+    for name, data in find_pictures(sources):
+        yield name, decode(name, data())
 
 
 class PictureBank:
@@ -150,24 +195,26 @@ class PictureBank:
         """
         weighed = [split_weight(source) for source in sources]
         paths, shares = [path for path, _ in weighed], [share for _, share in weighed]
-        settings = (_stamps(paths), short_sides, scales, seed, *([shares] if set(shares) != {1.0} else []))
+        settings = (
+            "of few sizes",
+            _stamps(paths),
+            short_sides,
+            scales,
+            seed,
+            *([shares] if set(shares) != {1.0} else []),
+        )
         key = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
         file = cache / f"pictures-{key}.pt" if cache else None
         if file and file.is_file():
             data = torch.load(file, weights_only=True, mmap=True)
             return cls(data["images"], data["textures"], device, data.get("weights"))
 
+        entries = [(entry, share) for path, share in weighed for entry in find_pictures([path])]
         rng = np.random.default_rng(seed)
-        images: list[Tensor] = []
-        chances: list[float] = []
-        pictures = ((picture, share) for path, share in weighed for _, picture in read_pictures([path]))
-        for picture, share in tqdm(pictures, desc="decode", unit="picture", disable=None):
-            images += [_resize(picture, float(rng.uniform(*short_sides))) for _ in range(scales)]
-            chances += [share] * scales
-        weights = torch.tensor(chances)
-        with ThreadPoolExecutor(1) as pool:  # one ahead, so that the GPU does not wait for the copy back
-            jobs = pool.map(lambda x: _texture(x.to(device)).cpu(), images)
-            textures = list(tqdm(jobs, desc="texture", total=len(images), unit="picture", disable=None))
+        sides = rng.choice(np.linspace(*short_sides, _SHORT_SIDES), (len(entries), scales))
+        images = _decoded([entry for entry, _ in entries], sides)
+        weights = torch.tensor([share for _, share in entries for _ in range(scales)])
+        textures = _textures(images, device)
         if file:
             file.parent.mkdir(parents=True, exist_ok=True)
             torch.save({"images": images, "textures": textures, "weights": weights}, file.with_suffix(".partial"))
@@ -219,15 +266,66 @@ def split_weight(source: str) -> tuple[str, float]:
 
 
 def _stamps(paths: list[str]) -> list[tuple[str, int, int]]:
-    """What tells a changed source from the same one.
+    """What tells a changed source from the same one: every file's size and time of change.
 
     Raises:
         DataError: there is no such source.
     """
-    for path in paths:
-        if not pathlib.Path(path).exists():
+    stamps = []
+    for path in map(pathlib.Path, paths):
+        if not path.exists():
             raise DataError(f"There is no '{path}'; give folders or tar files of pictures.")
-    return [(p, pathlib.Path(p).stat().st_size, pathlib.Path(p).stat().st_mtime_ns) for p in paths]
+        for file in _files_in(path) if path.is_dir() else [path]:
+            facts = file.stat()
+            stamps.append((str(file), facts.st_size, facts.st_mtime_ns))
+    return stamps
+
+
+def _decoded(entries: list[Entry], sides: np.ndarray) -> list[Tensor]:
+    """Every picture at each of its short sides [entries, scales], on all of the machine's cores."""
+
+    def decoded(entry: Entry, data: bytes, sides: np.ndarray) -> list[Tensor]:
+        picture = decode(entry.name, data)
+        return [_resize(picture, float(side)) for side in sides]
+
+    images: list[Tensor] = []
+    workers = os.cpu_count() or 1
+    waiting: collections.deque[Future[list[Tensor]]] = collections.deque()
+    with ThreadPoolExecutor(workers) as pool, _bar("decode", len(entries)) as bar:
+
+        def take() -> None:
+            images.extend(waiting.popleft().result())
+            bar.update()
+
+        for entry, its_sides in zip(entries, sides, strict=True):
+            waiting.append(pool.submit(decoded, entry, entry.data(), its_sides))  # files are read by this thread alone
+            if len(waiting) > 2 * workers:
+                take()
+        while waiting:
+            take()
+    return images
+
+
+def _textures(images: list[Tensor], device: torch.device | str) -> list[Tensor]:
+    """Textures of pictures, those of equal size together."""
+    textures = [torch.empty(0, dtype=torch.int8)] * len(images)
+    by_size: dict[torch.Size, list[int]] = collections.defaultdict(list)
+    for index, image in enumerate(images):
+        by_size[image.shape].append(index)
+    with _bar("texture", len(images)) as bar:
+        for size, indices in by_size.items():
+            together = max(_TOGETHER // size.numel(), 1)
+            for start in range(0, len(indices), together):
+                batch = indices[start : start + together]
+                found = _texture(torch.stack([images[i] for i in batch]).to(device)).cpu()
+                for index, texture in zip(batch, found, strict=True):
+                    textures[index] = texture.clone()  # of its own: a slice would be saved with the whole batch
+                bar.update(len(batch))
+    return textures
+
+
+def _bar(what: str, total: int) -> tqdm:
+    return tqdm(desc=what, total=total, unit="picture", disable=None)
 
 
 def _resize(picture: Image.Image, short_side: float) -> Tensor:
@@ -238,7 +336,7 @@ def _resize(picture: Image.Image, short_side: float) -> Tensor:
     return torch.from_numpy(array).permute(2, 0, 1).contiguous()
 
 
-def _texture(image: Tensor) -> Tensor:
-    """I - RTV(I) of a uint8 picture as int8, 254 steps for 1.0."""
-    values = image[None].float() / 255
-    return ((values - rtv(values))[0] * 254).round().clamp(-127, 127).to(torch.int8)
+def _texture(images: Tensor) -> Tensor:
+    """I - RTV(I) of uint8 pictures [B, 3, H, W] as int8, 254 steps for 1.0."""
+    values = images.float() / 255
+    return ((values - rtv(values)) * 254).round().clamp(-127, 127).to(torch.int8)

@@ -37,7 +37,7 @@ def valid_loss(prediction: Tensor, truth: Tensor, known: Tensor) -> Tensor:
 
 def perceptual_loss(prediction: list[Tensor], truth: list[Tensor]) -> Tensor:
     """Eq. (5): mean absolute difference of each pool's features, summed over the pools."""
-    return sum((F.l1_loss(p.float(), t.float()) for p, t in zip(prediction, truth, strict=True)), torch.zeros(()))
+    return torch.stack([F.l1_loss(p.float(), t.float()) for p, t in zip(prediction, truth, strict=True)]).sum()
 
 
 def gram(features: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def gram(features: Tensor) -> Tensor:
 
 def style_loss(prediction: list[Tensor], truth: list[Tensor]) -> Tensor:
     """Eq. (7): mean absolute difference of the Gram matrices, summed over the pools."""
-    return sum((F.l1_loss(gram(p), gram(t)) for p, t in zip(prediction, truth, strict=True)), torch.zeros(()))
+    return torch.stack([F.l1_loss(gram(p), gram(t)) for p, t in zip(prediction, truth, strict=True)]).sum()
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

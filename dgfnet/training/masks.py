@@ -66,7 +66,7 @@ def irregular(share: Tensor, size: int, generator: torch.Generator) -> Tensor:
         position = (position + step[:, i]) % size
     radius = torch.where(restart, uniform(*_RADIUS), torch.zeros(()).to(device))
     stroke = restart.long().cumsum(1) - 1
-    radius = radius[restart].new_zeros(b, _SEGMENTS).scatter_add_(1, stroke, radius).gather(1, stroke)
+    radius = radius.new_zeros(b, _SEGMENTS).scatter_add_(1, stroke, radius).gather(1, stroke)
 
     grid = torch.arange(size, device=device) + 0.5
     order = torch.full((b, size, size), _SEGMENTS, device=device)
@@ -76,7 +76,9 @@ def irregular(share: Tensor, size: int, generator: torch.Generator) -> Tensor:
         along = ((x * d[:, 0] + y * d[:, 1]) / (d * d).sum(1)).clamp(0, 1)
         near = (x - along * d[:, 0]).square() + (y - along * d[:, 1]).square() < radius[:, i, None, None].square()
         order = torch.where(near, i, order)
-    covered = F.one_hot(order.flatten(1), _SEGMENTS + 1)[..., :_SEGMENTS].sum(1).cumsum(1) / size**2
+    counts = radius.new_zeros(b, _SEGMENTS + 1)
+    counts.scatter_add_(1, order.flatten(1), counts.new_ones(1, 1).expand(b, size**2))
+    covered = counts[:, :_SEGMENTS].cumsum(1) / size**2
     last = (covered - share[:, None]).abs().argmin(1)
     return (order > last[:, None, None]).float()[:, None]
 

@@ -6,12 +6,16 @@ Every function also works, and does nothing, where there is one process.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 from collections.abc import Iterator, Sequence
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+_PATIENCE = datetime.timedelta(hours=6)
+"""How long processes wait for each other: the first one of a machine decodes all pictures before the others begin."""
 
 
 def rank() -> int:
@@ -33,7 +37,7 @@ def joined(device: str) -> Iterator[str]:
     if device == "cuda":
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=_PATIENCE)
     try:
         yield device
         dist.barrier()  # a process that leaves while another still talks to it brings that one down

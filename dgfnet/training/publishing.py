@@ -88,8 +88,13 @@ def model_card(
         f"| {'yes' if stage['features'] else 'no'} | {'yes' if stage['adversarial'] else 'no'} |"
         for stage in recipe["stages"]
     )
+    judged_by_it = any(stage["adversarial"] for stage in recipe["stages"])
     weights = "\n".join(
-        f"| {branch} | " + " | ".join(f"{recipe[branch][term]:g}" for term in recipe["coarse"]) + " |"
+        f"| {branch} | "
+        + " | ".join(
+            f"{recipe[branch][term] if term != 'adversarial' or judged_by_it else 0:g}" for term in recipe["coarse"]
+        )
+        + " |"
         for branch in ("coarse", "texture", "fused")
     )
     judged = f"## Measured\n`dgfnet evaluate`, {pictures}.\n\n{table}\n" if table else ""

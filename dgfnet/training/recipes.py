@@ -111,6 +111,8 @@ _OURS = (
     "a random number of recurrences",
     "crops varied in scale, aspect and colour",
     "moving average of weights",
+    "gradients clipped to a norm of 1",
+    "holes like objects as a third kind",
     "texture branch and fusion trained at a finer scale too",
 )
 
@@ -135,6 +137,8 @@ FULL = replace(
         *_OURS,
         "crops of 128 px first",
         "batch 32 and more",
+        "each picture at three scales",
+        "a third learning rate between the two",
     ),
 )
 

@@ -8,7 +8,7 @@ import math
 import random
 import time
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,17 @@ from dgfnet.training.masks import MaskFolder, random_masks
 from dgfnet.training.recipes import Recipe, Stage
 
 Module = TypeVar("Module", bound=nn.Module)
+
+
+_MID_GREY = 0.5
+"""The feature network expects pictures from 0 to 1: a texture is shown on this."""
+
+
+class Wanted(NamedTuple):
+    """Features of the true pictures and of their textures; none where no loss asks for them."""
+
+    image: list[Tensor] | None
+    texture: list[Tensor] | None
 
 
 class Trainer:
@@ -53,7 +64,7 @@ class Trainer:
 
         Args:
             masks: joins the recipe's kinds of holes as one more.
-            compiled: run the network through torch.compile.
+            compiled: run the networks through torch.compile.
             start: begin with this network's weights; random ones unless given.
             origin: what those weights are, in words, for the records.
         """
@@ -64,19 +75,35 @@ class Trainer:
         if start is not None:
             self.network.load_state_dict(start.state_dict())
         self.origin = origin
-        self.average = DGFNet(recipe.network).to(self.device).requires_grad_(False)
+        self.average = _place(DGFNet(recipe.network), self.device).requires_grad_(False)
         self.average.load_state_dict(self.network.state_dict())
         self.discriminator = PatchDiscriminator(recipe.network.width).to(self.device)
         fused = self.device.type == "cuda"
         self.optimizer = torch.optim.Adam(self.network.parameters(), fused=fused)
         self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), fused=fused)
         self.features = _place(features, self.device) if features else None
-        self.forward = torch.compile(self.network) if compiled else self.network
-        self.refine = torch.compile(self.network.refine) if compiled else self.network.refine
+        if compiled:
+            self._compile()
         self.crops, self.holes = torch.Generator(), torch.Generator(self.device)
         self.watch = Watch()
         self.step = 0
         self.seconds = 0.0
+
+    def _compile(self) -> None:
+        """Have the networks' parts compiled when they first run.
+
+        Not the whole, of which there is one for each number of recurrences. Still each part is compiled anew for every
+        size of crop, with and without gradients, and with either kind of BatchNorm.
+        """
+        torch._dynamo.config.recompile_limit = 64
+        network = self.network
+        parts: list[nn.Module] = [network.coarse.reason, self.discriminator]
+        if network.config.fusion != "none":
+            parts += [network.texture, network.fusion]
+        if self.features:
+            parts.append(self.features)
+        for part in parts:
+            part.compile(dynamic=False)
 
     @property
     def stage(self) -> Stage:
@@ -103,14 +130,16 @@ class Trainer:
         crops, known, recurrences = self._draw(stage)
         set_mode(self.network, stage.frozen_norm)
         terms: dict[str, Tensor] = {}
+        wanted = self._wanted(stage, crops)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            out = self.forward(crops.image, known, recurrences)
-        total = self._generator_loss(stage, out, crops, known, terms, "")
-        outputs = [out]
-        if self.recipe.network.finer:
-            with torch.autocast(self.device.type, dtype=torch.bfloat16):
-                outputs.append(self.refine(crops.image, known, self._from_below(crops.image, known, recurrences)))
-            total = total + self._generator_loss(stage, outputs[1], crops, known, terms, "finer ")
+            prepared = self.network.prepare(crops.image, known)
+            outputs = [self.network(crops.image, known, recurrences, prepared)]
+            if self.recipe.network.finer:
+                below = self._from_below(crops.image, known, recurrences)
+                outputs.append(self.network.refine(crops.image, known, below, prepared))
+        total = torch.zeros((), device=self.device)
+        for role, out in zip(("", "finer "), outputs, strict=False):
+            total = total + self._generator_loss(out, crops, known, wanted, terms, role)
         if stage.adversarial:
             completed = torch.cat([composite(o.fused.float(), crops.image, known) for o in outputs])
             holes = known.repeat(len(outputs), 1, 1, 1)
@@ -143,25 +172,35 @@ class Trainer:
         """The picture as the network fills it at half the size, enlarged: what `DGFNet.refine` gets in use."""
         small_known = (F.avg_pool2d(known, 2) == 1).float()
         small = F.avg_pool2d(blank(image, known), 2)
-        below = composite(self.forward(small, small_known, recurrences).fused, small, small_known)
+        below = composite(self.network(small, small_known, recurrences).fused, small, small_known)
         return F.interpolate(below.float(), scale_factor=2, mode="bilinear", align_corners=False)
 
+    def _wanted(self, stage: Stage, crops: Crops) -> Wanted:
+        """The features of the truths, as far as this stage's losses ask for them."""
+        if not stage.features or self.features is None:
+            return Wanted(None, None)
+        has_texture = self.recipe.network.fusion != "none" and self.recipe.texture.features
+        return Wanted(self._features(crops.image), self._features(crops.texture + _MID_GREY) if has_texture else None)
+
     def _generator_loss(
-        self, stage: Stage, out: Output, crops: Crops, known: Tensor, terms: dict[str, Tensor], role: str
+        self,
+        out: Output,
+        crops: Crops,
+        known: Tensor,
+        wanted: Wanted,
+        terms: dict[str, Tensor],
+        role: str,
     ) -> Tensor:
         """Eq. (10) without its adversarial term, of all branches; in the role "finer " of all but the coarse one."""
-        features = self._features if stage.features and self.features is not None else None
         recipe = self.recipe
-        seen = features(crops.image) if features else None
         total = torch.zeros((), device=self.device)
         if not role:
-            total = self._branch("coarse", out.coarse, crops.image, known, recipe.coarse, seen, terms)
+            total = self._branch("coarse", out.coarse, crops.image, known, recipe.coarse, wanted.image, terms)
         if recipe.network.fusion != "none":
-            # The feature network expects pictures from 0 to 1: a texture is shown on mid-grey.
-            shown = features(crops.texture + 0.5) if features and recipe.texture.features else None
-            texture = (out.texture, crops.texture, known, recipe.texture, shown, terms, 0.5)
+            texture = (out.texture, crops.texture, known, recipe.texture, wanted.texture, terms, _MID_GREY)
             total = total + self._branch(f"{role}texture", *texture)
-            total = total + self._branch(f"{role}fused", out.fused, crops.image, known, recipe.fused, seen, terms)
+            fused = (out.fused, crops.image, known, recipe.fused, wanted.image, terms)
+            total = total + self._branch(f"{role}fused", *fused)
         return total
 
     def _branch(
@@ -234,13 +273,16 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on exactly where this is."""
+        judge = {
+            "discriminator": self.discriminator.state_dict(),
+            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+        }
         return {
             "recipe": dataclasses.asdict(self.recipe),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+            **(judge if any(stage.adversarial for stage in self.recipe.stages) else {}),
             "watch": dataclasses.asdict(self.watch),
             "origin": self.origin,
             "step": self.step,
@@ -255,9 +297,9 @@ class Trainer:
         """
         if state["recipe"]["network"] != dataclasses.asdict(self.recipe.network):
             raise TrainingError("The checkpoint is of another network; start a new folder with --out.")
-        for name in ("network", "average", "discriminator"):
+        for name in {"network", "average", "discriminator"} & set(state):
             getattr(self, name).load_state_dict(state[name])
-        for name in ("optimizer", "discriminator_optimizer"):
+        for name in {"optimizer", "discriminator_optimizer"} & set(state):
             optimizer = getattr(self, name)
             saved = state[name]
             groups = [{**group, "fused": optimizer.defaults["fused"]} for group in saved["param_groups"]]

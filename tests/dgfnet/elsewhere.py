@@ -165,22 +165,28 @@ def fill(_: Path) -> None:
 
 
 def train(folder: Path) -> None:
-    """Three steps of the full recipe with all its parts, in small; the run's weights are finite."""
+    """Six steps of the full recipe with all its parts, in small; the run's weights are finite."""
     from PIL import Image
     from skimage import data
 
     from dgfnet import cli, model
-    from dgfnet.training import recipes
+    from dgfnet.training import command, recipes
+    from dgfnet.training.features import VGGFeatures
 
-    stages = tuple(replace(stage, size=32, batch=2, features=False) for stage in recipes.FULL.stages)
+    command.load_features = lambda source: VGGFeatures()
+    command._TELL_SECONDS = 0
+    stages = tuple(replace(stage, size=32, batch=2) for stage in recipes.FULL.stages)
     network = replace(recipes.FULL.network, width=0.125, detail_width=0.125)
     small = replace(recipes.FULL, name="small", network=network, stages=stages, short_sides=(48, 64))
     recipes.RECIPES["small"] = small
     (folder / "pictures").mkdir()
     for name in ("astronaut", "coffee"):
         Image.fromarray(getattr(data, name)()[:256:2, :256:2]).save(folder / "pictures" / f"{name}.png")
-    words = ["train", str(folder / "pictures"), "--recipe", "small", "--no-features", "--out", str(folder / "run")]
-    assert cli.main([*words, "--steps", "3", "--device", f"{NAME}:0"]) == 0
+    (folder / "masks").mkdir()
+    Image.fromarray(np.pad(np.full((20, 30), 255, np.uint8), 20)).save(folder / "masks" / "one.png")
+    words = ["train", str(folder / "pictures"), "--recipe", "small", "--features", "random", "--sheet-every", "3"]
+    words += ["--masks", str(folder / "masks"), "--holes-are", "white", "--out", str(folder / "run")]
+    assert cli.main([*words, "--steps", "6", "--device", f"{NAME}:0"]) == 0
     weights = model.load(folder / "run" / "weights.safetensors", "cpu").state_dict()
     assert all(values.isfinite().all() for values in weights.values())
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgfnet.evaluation.cases import CaseSet, MaskFiles
+from dgfnet.evaluation.cases import CaseSet, MaskFiles, spread
 from dgfnet.training.data import DataError
 
 
@@ -27,7 +27,7 @@ def masks(tmp_path):
 
 def test_cases_have_the_share_of_their_cell_and_do_not_depend_on_the_limit(pictures):
     every = CaseSet([pictures], ("square",), 64)
-    assert [c.name for c in every] == [f"000{k}-{n}-{i}" for k, n in enumerate("abc") for i in range(3)]
+    assert [c.name for c in every] == [f"000{k}-{n}-{i}" for k, n in enumerate("abc") for i in (3, 4, 5)]
     assert len(every) == 9
     for c in every:
         low, high = (float(part.strip("%")) for part in c.cell.removeprefix("square ").split(" to "))
@@ -37,6 +37,25 @@ def test_cases_have_the_share_of_their_cell_and_do_not_depend_on_the_limit(pictu
     few = CaseSet([pictures], ("square",), 64, limit=1)
     assert len(few) == len(list(few)) == 3
     assert all(np.array_equal(f.hole, e.hole) and f.name == e.name for f, e in zip(few, every, strict=False))
+
+
+def test_a_hole_does_not_depend_on_what_else_is_asked_for(pictures):
+    everything = {c.name: c for c in CaseSet([pictures], ("irregular", "square", "object"), 64)}
+    for kind in ("irregular", "square", "object"):
+        cases = list(CaseSet([pictures], (kind,), 64))
+        assert len(cases) == 9
+        assert all(np.array_equal(c.hole, everything[c.name].hole) and c.kind == kind for c in cases)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 284])
+def test_a_limit_takes_pictures_from_all_of_the_list(count):
+    assert spread(count, None) == list(range(count))
+    for limit in range(1, count + 3):
+        some = spread(count, limit)
+        assert len(some) == min(limit, count)
+        gaps = np.diff([*some, count])
+        assert some[0] == 0
+        assert gaps.max() - gaps.min() <= 1
 
 
 @pytest.mark.parametrize(("colour", "cell"), [("white", "objects 20% to 30%"), ("black", "objects 70% to 80%")])

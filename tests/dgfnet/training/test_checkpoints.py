@@ -88,9 +88,31 @@ def test_a_slim_checkpoint_goes_on_from_nearly_the_same_place(trainer, recipe, b
     again.restore(checkpoints.read(tmp_path, "cpu"))
     for a, b in zip(trainer.network.state_dict().values(), again.network.state_dict().values(), strict=True):
         assert torch.allclose(a.float(), b.float(), rtol=1e-3, atol=1e-6)
+    for a, b in zip(trainer.average.state_dict().values(), again.average.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(again.average.fusion.out.weight, again.network.fusion.out.weight)
     after, before = next(again.run(2)), next(trainer.run(2))
     assert after["total"] == pytest.approx(before["total"], rel=0.02)
     assert again.step == 2
+
+
+def test_a_slim_checkpoint_alone_takes_the_network_for_the_average(trainer, tmp_path):
+    checkpoints.write(trainer, tmp_path, slim=True)
+    for spoil in (lambda file: file.write_bytes(b"garbage"), lambda file: file.unlink()):
+        spoil(tmp_path / checkpoints.WEIGHTS)
+        state = checkpoints.read(tmp_path, "cpu")
+        assert same(state["average"], state["network"])
+
+
+def test_a_discriminator_that_no_stage_uses_is_not_kept(recipe, bank, tmp_path):
+    alone = replace(recipe, stages=tuple(replace(stage, adversarial=False) for stage in recipe.stages))
+    trainer = Trainer(alone, bank, None)
+    list(trainer.run(1))
+    for slim in (False, True):
+        checkpoints.write(trainer, tmp_path, slim=slim)
+        state = checkpoints.read(tmp_path, "cpu")
+        assert not [name for name in state if "discriminator" in name]
+        Trainer(alone, bank, None).restore(state)
 
 
 def test_a_checkpoint_of_before_the_watch_is_read(trainer, recipe, bank, tmp_path):

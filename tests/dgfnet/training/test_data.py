@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dgfnet import pictures
 from dgfnet.network.rtv import rtv
 from dgfnet.training.data import DataError, PictureBank, Variation, read_pictures, split_weight
 
@@ -79,11 +80,33 @@ def test_a_crop_larger_than_its_picture_is_enlarged(folder):
     assert build(folder).sample(2, 160, torch.Generator().manual_seed(0)).image.shape == (2, 3, 160, 160)
 
 
-def test_the_cache_is_used_and_gives_the_same(folder, tmp_path, monkeypatch):
+def test_the_cache_is_used_while_the_pictures_are_the_same(folder, tmp_path, photograph, monkeypatch):
     first = build(folder, cache=tmp_path / "cache")
-    monkeypatch.setattr("dgfnet.training.data.read_pictures", lambda sources: pytest.fail("decoded again"))
-    second = build(folder, cache=tmp_path / "cache")
+    with monkeypatch.context() as patched:
+        patched.setattr("dgfnet.training.data.decode", lambda name, data: pytest.fail("decoded again"))
+        second = build(folder, cache=tmp_path / "cache")
     assert all(torch.equal(a, b) for a, b in zip(first.textures, second.textures, strict=True))
+    Image.fromarray(photograph[::-1]).save(folder / "deep" / "c.png")
+    assert len(build(folder, cache=tmp_path / "cache")) == len(first) + 2
+
+
+def test_pictures_are_read_as_they_are_filled(tmp_path, photograph):
+    """Upright, deep ones at their own brightness, transparent ones without alpha."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(photograph[:100, :200]).save(tmp_path / "rotated.png", exif=exif)
+    deep = photograph.astype(np.uint16) * 257
+    pictures.write(tmp_path / "deep.png", pictures.Picture(deep))
+    pictures.write(tmp_path / "deepgrey.png", pictures.Picture(deep[..., 0]))
+    pictures.write(tmp_path / "through.png", pictures.Picture(np.dstack([photograph, photograph[..., 0]])))
+    read = {name: np.asarray(picture) for name, picture in read_pictures([str(tmp_path)])}
+    np.testing.assert_array_equal(read["rotated.png"], np.rot90(photograph[:100, :200], -1))
+    np.testing.assert_array_equal(read["deep.png"], photograph)
+    np.testing.assert_array_equal(read["deepgrey.png"], photograph[..., :1].repeat(3, axis=2))
+    np.testing.assert_array_equal(read["through.png"], photograph)
+    (tmp_path / "rotated.png").write_bytes(b"damaged")
+    with pytest.raises(DataError, match=r"rotated\.png is not a picture.*Leave it out"):
+        build(tmp_path)
 
 
 def test_a_weight_multiplies_the_chance_of_a_sources_pictures(tmp_path):

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partialmethod
 
 import pytest
 import torch
@@ -29,6 +30,18 @@ def test_resumed_training_is_the_same_to_the_bit(recipe, bank, tmp_path):
     for name in ("network", "average", "discriminator"):
         a, b = getattr(straight, name).state_dict(), getattr(second, name).state_dict()
         assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_compiled_training_compiles_all_of_every_stage(recipe, bank, monkeypatch):
+    """By a compiler that changes nothing: equal losses, and no part falls back to being run as it is written."""
+    stages = tuple(replace(stage, size=size) for stage, size in zip(recipe.stages, (32, 64), strict=True))
+    recipe = replace(recipe, network=replace(recipe.network, finer=True), stages=stages, recurrences=(1, 3), steps=8)
+    expected = losses_of(Trainer(recipe, bank, VGGFeatures()), 8)
+    monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend="eager"))
+    torch._dynamo.reset()
+    with monkeypatch.context() as patched:
+        patched.setattr(torch._dynamo.config, "fail_on_recompile_limit_hit", True)
+        assert losses_of(Trainer(recipe, bank, VGGFeatures(), compiled=True), 8) == pytest.approx(expected, rel=1e-5)
 
 
 def test_it_overfits_one_picture(recipe, image):

@@ -1,5 +1,6 @@
 import argparse
 import csv
+import re
 from dataclasses import replace
 
 import pytest
@@ -131,6 +132,32 @@ def test_bad_options_get_a_sentence_before_anything_is_written(folder, words, se
     with pytest.raises(TrainingError, match=sentence):
         train(folder, *words)
     assert not (folder / "run").exists()
+
+
+def test_a_clean_stop_keeps_the_last_good_checkpoint_too(recipe, bank, tmp_path, capsys):
+    trainer = Trainer(recipe, bank, None)
+    for _ in trainer.run(1):
+        pass
+    checkpoints.write(trainer, tmp_path)
+    kept = (tmp_path / checkpoints.WHOLE).read_bytes()
+    stage = trainer.stage
+    for number in range(60):
+        trainer.watch.see({"fused hole": 0.1, "fused valid": 0.1}, number, stage)
+    trainer.watch.error = 0.7
+    training.Session(trainer, tmp_path).run(deadline=0.0)
+    assert trainer.step == 2
+    assert (tmp_path / checkpoints.WHOLE).read_bytes() == kept
+    assert "kept from before" in capsys.readouterr().err
+
+
+def test_without_a_terminal_a_line_tells_how_it_goes(folder, monkeypatch, capsys):
+    monkeypatch.setattr(training, "_TELL_SECONDS", 0)
+    assert train(folder, "--no-features", "--steps", "10", "--sheet-every", "0") == 0
+    assert re.search(r"step 10 of 10: .*fused hole .*images/s .*share of peak ", capsys.readouterr().err)
+    with open(folder / "run" / "log.csv") as file:
+        figures = {row[2]: float(row[3]) for row in csv.reader(file)}
+    assert figures["images/s"] > 0
+    assert 0 < figures["share of peak"] < 1
 
 
 def test_divergence_keeps_the_last_good_checkpoint(recipe, bank, tmp_path):
