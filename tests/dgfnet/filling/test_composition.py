@@ -73,7 +73,7 @@ def test_seam_offset_leaves_a_continued_gradient_alone():
     known = np.ones((64, 64), bool)
     known[20:44, 20:44] = False
     ramp = np.broadcast_to(np.linspace(0, 1, 64, dtype=np.float32)[None, :, None], (64, 64, 3)).copy()
-    np.testing.assert_allclose(seam_offset(ramp, ramp, known)[~known], 0, atol=5e-3)
+    np.testing.assert_allclose(seam_offset(ramp, ramp, known, ~known)[~known], 0, atol=5e-3)
 
 
 def test_blend_is_the_editors_normal_mode():
