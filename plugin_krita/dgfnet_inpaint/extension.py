@@ -103,7 +103,8 @@ def register() -> None:
     """Add the plug-in to the running Krita."""
     krita = Krita.instance()
     krita.addExtension(InpaintExtension(krita))
-    krita.addDockWidgetFactory(DockWidgetFactory(DOCKER, DockWidgetFactoryBase.DockRight, InpaintDocker))
+    right = DockWidgetFactoryBase.DockPosition.DockRight  # in full: Krita 6 knows no shorter name
+    krita.addDockWidgetFactory(DockWidgetFactory(DOCKER, right, InpaintDocker))
     notifier = krita.notifier()
     notifier.setActive(True)
     notifier.applicationClosing.connect(_close)

@@ -4,6 +4,8 @@ It knows the traps that the real one has: a new layer becomes the active one, a 
 `addChildNode` always says True. What the real Krita does is tested in the real Krita; this is for the bindings.
 """
 
+import enum
+
 from dgfnet_inpaint.qt import QByteArray, QObject, QWidget, pyqtSignal
 
 DEPTH, MODEL, PROFILE = "U8", "RGBA", "sRGB-elle-V2-srgbtrc.icc"
@@ -300,7 +302,8 @@ class DockWidget(QWidget):
 
 
 class DockWidgetFactoryBase:
-    DockRight = 1
+    class DockPosition(enum.Enum):  # in full only, as in Krita 6
+        DockRight = 1
 
 
 class DockWidgetFactory:
