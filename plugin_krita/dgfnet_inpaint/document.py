@@ -65,6 +65,16 @@ def layer_of(node: Any) -> Any:
     return node if node is not None and node.parentNode() is not None else None
 
 
+def place_beside(node: Any) -> Any:
+    """What a new layer goes above: a layer, or the outermost locked group around it, which is left alone."""
+    place, group = node, node.parentNode()
+    while group.parentNode() is not None:
+        if group.locked():
+            place = group
+        group = group.parentNode()
+    return place
+
+
 def nodes(document: Any) -> Iterator[Any]:
     """All of the layer tree, the root first."""
     waiting = [document.rootNode()]

@@ -108,10 +108,11 @@ class Job:
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
             raise _outside()
-        stripes = yield from reading.read_pixels(scene, bounds)
+        sheets = yield from reading.read_pixels(scene, bounds)
 
         def make() -> TextureRequest:
-            return TextureRequest(payloads.image(stripes, scene.working, bounds), _wire_space(scene))
+            picture = payloads.flat(sheets, scene.working)
+            return TextureRequest(payloads.image(picture, scene.working, bounds), _wire_space(scene))
 
         made, report = yield from self._ask(make, scene, bounds)
         record = _record("texture", wanted, scene, report)
@@ -157,7 +158,7 @@ class Job:
         return bounds, (yield self._line.call(lambda: payloads.mask_over(bounds, mask, covered)))
 
     def _fill(self, scene: Scene, wanted: Settings, bounds: Bounds, mask: bytes) -> Steps:
-        stripes = yield from reading.read_pixels(scene, bounds)
+        sheets = yield from reading.read_pixels(scene, bounds)
         wants_group = wanted.output == "group"
         is_split_here = wants_group and scene.working != scene.space
         notes = []
@@ -167,14 +168,15 @@ class Job:
             wants_group = is_split_here = False
 
         def make() -> InpaintRequest:
-            if payloads.is_transparent(stripes, scene.working):
+            picture = payloads.flat(sheets, scene.working)
+            if payloads.is_transparent(picture, scene.working, bounds):
                 raise InpaintError(
                     "empty_layer",
                     f"“{scene.target_name or 'The picture'}” is empty around the region to fill.",
                     "Choose another layer, or the visible picture as the source.",
                 )
             return InpaintRequest(
-                payloads.image(stripes, scene.working, bounds),
+                payloads.image(picture, scene.working, bounds),
                 Array("mask", "u1", (bounds.height, bounds.width), mask),
                 _wire_space(scene),
                 output="group" if wants_group else "layer",

@@ -13,10 +13,10 @@ from .client.errors import Cancelled, InpaintError
 from .client.geometry import Bounds
 from .colour import Space
 from .conversion import Bench
-from .document import LOOK_SECONDS, is_open, node_id, require_open, settle, space_of
+from .document import LOOK_SECONDS, is_open, node_id, place_beside, require_open, settle, space_of
 from .qt import QByteArray
 from .reading import Scene
-from .records import is_fill_of, remember
+from .records import fills_on, remember
 from .tasks import Steps
 
 ACTIVE_LOOKS = 25  # times that we look whether Krita has made our layer the active one
@@ -108,25 +108,11 @@ def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
     if node.parentNode() is None:
         notes.append(f"The layer “{scene.target_name}” was deleted meanwhile; the fill is on top of the other layers.")
         return root, None
-    above, group = _topmost_fill(scene.document, node), node.parentNode()
-    while group.parentNode() is not None:
-        if group.locked():
-            notes.append(f"The group “{group.name()}” is locked; the fill is above it.")
-            above = group
-        group = group.parentNode()
+    place = place_beside(node)
+    if node_id(place) != node_id(node):
+        notes.append(f"The group “{place.name()}” is locked; the fill is above it.")
+    above = [place, *fills_on(scene.document, node)][-1]  # a new fill must not be hidden by an older one
     return above.parentNode(), above
-
-
-def _topmost_fill(document: Any, source: Any) -> Any:
-    """The last of the fills that lie right above their source, which a new one must not be hidden by; or the source."""
-    identity, topmost = node_id(source), source
-    siblings = source.parentNode().childNodes()  # from the bottom
-    places = [node_id(node) for node in siblings]
-    for node in siblings[places.index(identity) + 1 :]:
-        if not is_fill_of(document, node, identity):
-            break
-        topmost = node
-    return topmost
 
 
 def _put_back(document: Any, active: Any, new: Any) -> Steps:

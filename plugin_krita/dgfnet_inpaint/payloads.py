@@ -18,6 +18,7 @@ from .client.wire import Array
 from .client.zmtp import Buffer
 from .colour import CHANNELS, Space
 from .layers import MadeLayer
+from .reading import Sheet
 
 
 def joined(stripes: Iterable[Buffer]) -> bytearray:
@@ -28,9 +29,23 @@ def joined(stripes: Iterable[Buffer]) -> bytearray:
     return whole
 
 
-def image(stripes: Sequence[Buffer], space: Space, bounds: Bounds) -> Array:
-    """What was read over `bounds`, in Krita's order for a working space, as the wire's picture."""
-    data = joined(colour.to_wire(stripe, space) for stripe in stripes)
+def flat(sheets: Sequence[Sheet], space: Space) -> bytearray:
+    """What was read in a working space, laid on each other: over the bounds of the lowest."""
+    lowest, *others = sheets
+    whole, origin, size = joined(lowest.stripes), lowest.bounds, space.pixel_bytes
+    for sheet in others:
+        where, above = sheet.bounds.relative_to(origin), joined(sheet.stripes)
+        length = where.width * size
+        for row in range(where.height):
+            start = ((where.y + row) * origin.width + where.x) * size
+            under, over = whole[start : start + length], above[row * length : (row + 1) * length]
+            whole[start : start + length] = colour.over(under, over, space, sheet.opacity)
+    return whole
+
+
+def image(picture: Buffer, space: Space, bounds: Bounds) -> Array:
+    """Pixels over `bounds`, in Krita's order for a working space, as the wire's picture."""
+    data = joined(colour.to_wire(stripe, space) for _band, stripe in colour.stripes(picture, bounds, space))
     return Array("image", space.dtype, (bounds.height, bounds.width, CHANNELS[space.model]), data)
 
 
@@ -44,9 +59,9 @@ def made_layer(layer: ev.Layer, space: Space, origin: Bounds) -> MadeLayer:
     return MadeLayer(layer.name, bounds, layer.blend, layer.opacity, space, data)
 
 
-def is_transparent(stripes: Sequence[Buffer], space: Space) -> bool:
+def is_transparent(picture: Buffer, space: Space, bounds: Bounds) -> bool:
     """Whether no pixel of a working space shows anything."""
-    return all(colour.is_transparent(stripe, space) for stripe in stripes)
+    return all(colour.is_transparent(stripe, space) for _band, stripe in colour.stripes(picture, bounds, space))
 
 
 def holes(stripes: Sequence[Buffer]) -> bytearray:

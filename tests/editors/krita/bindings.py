@@ -83,7 +83,7 @@ wait_for(lambda: not controller.jobs)
 group = document.rootNode().childNodes()[2]
 assert [child.name() for child in group.childNodes()] == ["Coarse", "Texture"]
 texture = group.childNodes()[1]
-assert (texture.blend, texture.opacity, texture.inherits) == ("grain_merge", 102, True)
+assert (texture.blendingMode(), texture.opacity(), texture.inheritAlpha()) == ("grain_merge", 102, True)
 
 panel.another_button.click()
 wait_for(lambda: not controller.jobs)
