@@ -161,10 +161,32 @@ def alpha_of(data: Buffer, space: Space) -> bytes:
     return bytes(data)[CHANNELS[space.model] - 1 :: CHANNELS[space.model]]
 
 
-def is_transparent(data: Buffer, space: Space) -> bool:
-    """Whether no pixel of a working space shows anything."""
-    alpha = pixels.rearrange(data, space.dtype, CHANNELS[space.model], (CHANNELS[space.model] - 1,))
-    return not bytes(alpha).strip(b"\0")
+def shown(data: Buffer, space: Space) -> bytes:
+    """A byte for each pixel: 255 where its alpha is above 0, else 0."""
+    last, size = CHANNELS[space.model] - 1, pixels.DEPTHS[space.dtype].item_bytes
+    alpha = bytes(pixels.rearrange(data, space.dtype, last + 1, (last,)))
+    any_bit = alpha[::size]
+    for place in range(1, size):
+        any_bit = either(any_bit, alpha[place::size])
+    return any_bit.translate(b"\0" + b"\xff" * 255)
+
+
+def hide(data: Buffer, space: Space, left_out: Buffer) -> bytearray:
+    """Pixels with alpha 0 wherever `left_out`, one byte for each, is not 0."""
+    result, keep = bytearray(data), bytes(left_out).translate(b"\xff" + b"\0" * 255)
+    for place in range(space.pixel_bytes - pixels.DEPTHS[space.dtype].item_bytes, space.pixel_bytes):
+        result[place :: space.pixel_bytes] = both(bytes(result[place :: space.pixel_bytes]), keep)
+    return result
+
+
+def either(first: bytes, second: bytes) -> bytes:
+    """The bits of two equally long runs of bytes that are set in one of them."""
+    return (int.from_bytes(first, "little") | int.from_bytes(second, "little")).to_bytes(len(first), "little")
+
+
+def both(first: bytes, second: bytes) -> bytes:
+    """The bits of two equally long runs of bytes that are set in both."""
+    return (int.from_bytes(first, "little") & int.from_bytes(second, "little")).to_bytes(len(first), "little")
 
 
 def holes(alpha: Buffer) -> bytes:

@@ -13,7 +13,7 @@ from .client.errors import Cancelled, InpaintError
 from .client.geometry import Bounds
 from .colour import Space
 from .conversion import Bench
-from .document import LOOK_SECONDS, is_open, node_id, place_beside, require_open, settle, space_of
+from .document import LOOK_SECONDS, is_leave_out, is_open, node_id, place_beside, require_open, settle, space_of
 from .qt import QByteArray
 from .reading import Scene
 from .records import fills_on, remember
@@ -47,11 +47,7 @@ def attach(scene: Scene, name: str, layers: Sequence[MadeLayer], record: dict[st
     require_open(document)
     top = nodes[0] if len(nodes) == 1 else _group(document, name, nodes)
     notes: list[str] = []
-    parent, above = _place(scene, notes)
-    active = document.activeNode()
-    parent.addChildNode(top, above)
-    if top.parentNode() is None:  # addChildNode says True in any case
-        raise InpaintError("not_added", "Krita did not take the new layer.", "Click another layer, then try again.")
+    active = enter(document, top, *_place(scene, notes))
     if len(nodes) > 1:
         # Krita puts a new group's layers together only when it is told to, and whatever makes a single layer be looked
         # at again (blending mode, opacity) is an undo step of its own. In the same turn as the group's arrival, so that
@@ -62,7 +58,7 @@ def attach(scene: Scene, name: str, layers: Sequence[MadeLayer], record: dict[st
     require_open(document)
     remember(document, top, record, describe)
     with contextlib.suppress(Cancelled):
-        yield from _put_back(document, active, top)
+        yield from put_back(document, active, top)
     return notes + _changes(scene)
 
 
@@ -100,14 +96,25 @@ def _group(document: Any, name: str, nodes: Sequence[Any]) -> Any:
     return group
 
 
+def enter(document: Any, node: Any, parent: Any, above: Any) -> Any:
+    """Attach a node, one undo step; returns the node that was active, for `put_back`."""
+    active = document.activeNode()
+    parent.addChildNode(node, above)
+    if node.parentNode() is None:  # addChildNode says True in any case
+        raise InpaintError("not_added", "Krita did not take the new layer.", "Click another layer, then try again.")
+    return active
+
+
 def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
     """The parent and the layer below the new one: the source or its last fill. Locked groups are left alone."""
-    root, node = scene.document.rootNode(), scene.target
-    if node is None:
-        return root, None
-    if node.parentNode() is None:
-        notes.append(f"The layer “{scene.target_name}” was deleted meanwhile; the fill is on top of the other layers.")
-        return root, None
+    node = scene.target
+    if node is None or node.parentNode() is None:
+        if node is not None:
+            what = f"The layer “{scene.target_name}” was deleted meanwhile"
+            notes.append(f"{what}; the fill is on top of the other layers.")
+        root = scene.document.rootNode()
+        below = [child for child in root.childNodes() if not (child.type().endswith("mask") or is_leave_out(child))]
+        return root, below[-1] if below else None
     place = place_beside(node)
     if node_id(place) != node_id(node):
         notes.append(f"The group “{place.name()}” is locked; the fill is above it.")
@@ -115,7 +122,7 @@ def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
     return above.parentNode(), above
 
 
-def _put_back(document: Any, active: Any, new: Any) -> Steps:
+def put_back(document: Any, active: Any, new: Any) -> Steps:
     """Krita makes a new layer the active one a moment later; the artist's own comes back."""
     if active is None:
         return

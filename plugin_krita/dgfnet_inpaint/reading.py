@@ -6,6 +6,7 @@ Long reads go stripe by stripe and stay stripes: putting them together is work f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable, NamedTuple
 
 from . import colour
@@ -13,7 +14,7 @@ from .client.errors import InpaintError
 from .client.geometry import Bounds
 from .colour import Space
 from .conversion import Bench
-from .document import find_node, layer_of, require_open, space_of
+from .document import find_node, is_leave_out, is_shown, layer_of, nodes, require_open, space_of
 from .records import fills_on
 from .tasks import Steps
 
@@ -49,7 +50,9 @@ class Scene:
     target: Any  # the layer to put the result above; None: on top of everything
     target_name: str
     source: Readable
-    fills: list[Readable]  # that lie on it, from the bottom: what it is to be filled from
+    fills: list[Readable]  # that lie on it, from the bottom: it is filled from them too
+    left_out: list[Readable]  # what is painted there is not looked at
+    manner: str  # how the source is shown, where that is not normal at full opacity
     frame: int
     animated: bool
 
@@ -69,22 +72,12 @@ def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> St
     canvas = Bounds(0, 0, document.width(), document.height())
     target = layer_of(find_node(document, target_id) if target_id else document.activeNode())
     animated = bool(target is not None and target.animated())
-    read, fills = Readable("", document.pixelData, space, canvas), []
     if source == "visible":
-        target = None
+        target, read, fills, manner = None, Readable("", document.pixelData, space, canvas), [], ""
     else:
-        if target is None:
-            raise InpaintError(
-                "no_layer", "No layer is active.", "Click the layer to fill, or choose the visible picture."
-            )
-        read = _layer(target)._replace(bounds=canvas)
-        if not read.space.is_known:
-            raise InpaintError(
-                "no_pixels",
-                f"The layer “{target.name()}” has no pixels of its own.",
-                "Choose the visible picture as the source.",
-            )
+        read = _source(target)._replace(bounds=canvas)
         fills = [_layer(node) for node in fills_on(document, target) if node.visible()]
+        manner = _manner(target)
     working = colour.working_space(space)
     scene = Scene(
         document=document,
@@ -97,6 +90,8 @@ def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> St
         target_name=read.name,
         source=read,
         fills=[fill for fill in fills if fill.space.is_known],
+        left_out=[_layer(node) for node in nodes(document) if is_leave_out(node) and is_shown(node)],
+        manner=manner,
         frame=document.currentTime(),
         animated=animated,
     )
@@ -105,10 +100,34 @@ def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> St
     return scene
 
 
+def _source(node: Any) -> Readable:
+    """The layer to fill, or the sentence that says why there is none."""
+    if node is None:
+        raise InpaintError("no_layer", "No layer is active.", "Click the layer to fill, or choose the visible picture.")
+    if is_leave_out(node):
+        raise InpaintError("leave_out", "The leave-out layer is active.", "Click the layer to fill.")
+    if not space_of(node).is_known:
+        raise InpaintError(
+            "no_pixels",
+            f"The layer “{node.name()}” has no pixels of its own.",
+            "Choose the visible picture as the source.",
+        )
+    return _layer(node)
+
+
 def _layer(node: Any) -> Readable:
     bounds = node.bounds()
     where = Bounds(bounds.x(), bounds.y(), bounds.width(), bounds.height())
     return Readable(node.name(), node.projectionPixelData, space_of(node), where, node.opacity() / 255)
+
+
+def _manner(node: Any) -> str:
+    """How a layer is shown: nothing where that is normal at full opacity."""
+    mode, opacity = node.blendingMode(), node.opacity()
+    words = [mode.replace("_", " ")] if mode != "normal" else []
+    words += [f"at {round(opacity / 2.55)} %"] if opacity < 255 else []
+    words += ["with inherited alpha"] if node.inheritAlpha() else []
+    return " ".join(words)
 
 
 def selected_bounds(document: Any) -> Bounds | None:
@@ -138,6 +157,17 @@ def read_pixels(scene: Scene, bounds: Bounds) -> Steps:
         if not part.is_empty:
             stripes = yield from _read(scene, layer, part, scene.working, bytes)
             sheets.append(Sheet(part, layer.opacity, stripes))
+    return sheets
+
+
+def read_left_out(scene: Scene, bounds: Bounds) -> Steps:
+    """Where a leave-out layer is painted over `bounds`: `Sheet`s of one byte per pixel, 0 where it is not."""
+    sheets = []
+    for layer in scene.left_out:
+        part = layer.bounds.intersection(bounds)
+        if not part.is_empty and layer.space.is_known:
+            shown = partial(colour.shown, space=layer.space)
+            sheets.append(Sheet(part, 1.0, (yield from _read(scene, layer, part, layer.space, shown))))
     return sheets
 
 

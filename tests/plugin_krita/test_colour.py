@@ -72,11 +72,20 @@ def test_bands_cover_a_rectangle_once(colour):
     assert colour.bands(colour.Bounds(0, 0, colour.BAND_PIXELS * 2, 2))[0].height == 1
 
 
-def test_holes_and_transparency(colour):
+def test_holes(colour):
     assert colour.holes(bytes([0, 1, 254, 255])) == b"\xff\xff\xff\0"
-    space = colour.Space("RGBA", "U16", "")
-    assert colour.is_transparent(bytes(8), space)
-    assert not colour.is_transparent(bytes(7) + b"\1", space)
+
+
+@pytest.mark.parametrize(("model", "depth", "code"), [("RGBA", "U16", "H"), ("GRAYA", "U8", "B"), ("RGBA", "F32", "f")])
+def test_shown_and_hidden_pixels(colour, model, depth, code):
+    space, channels = colour.Space(model, depth, ""), colour.CHANNELS[model]
+    alpha = [0, 1, 0.25, 0] if code == "f" else [0, 1, 255, 0]
+    values = [value for share in alpha for value in [1] * (channels - 1) + [share]]
+    data = struct.pack(f"<{len(values)}{code}", *values)
+    assert colour.shown(data, space) == b"\0\xff\xff\0"
+    hidden = bytes(colour.hide(data, space, b"\0\7\0\0"))
+    assert colour.shown(hidden, space) == b"\0\0\xff\0"
+    assert struct.unpack(f"<{len(values)}{code}", hidden)[: 2 * channels - 1] == tuple(values[: 2 * channels - 1])
 
 
 @pytest.mark.parametrize("opacity", [1.0, 0.5])

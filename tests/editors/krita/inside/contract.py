@@ -77,6 +77,8 @@ def try_space(model, depth, profile):
             target_name="source",
             source=Readable("", doc.pixelData, space, CANVAS),
             fills=[],
+            left_out=[],
+            manner="",
             frame=0,
             animated=False,
         )

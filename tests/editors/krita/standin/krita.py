@@ -314,6 +314,10 @@ class DockWidget(QWidget):
         widget.setParent(self)
 
 
+class ManagedColor:
+    pass
+
+
 class DockWidgetFactoryBase:
     class DockPosition(enum.Enum):  # in full only, as in Krita 6
         DockRight = 1
