@@ -142,17 +142,18 @@ def _covers(fill: Buffer, space: Space, opacity: float) -> bytes:
 
 
 def _blend(below: Buffer, fill: Buffer, space: Space, opacity: float) -> bytes:
-    full, step = pixels.DEPTHS[space.dtype].full, CHANNELS[space.model]
+    full, last = pixels.DEPTHS[space.dtype].full, CHANNELS[space.model] - 1
+    step = last + 1
     layout = struct.Struct(f"<{len(below) // space.pixel_bytes * step}{CODES[space.dtype]}")
     low, high = layout.unpack(below), layout.unpack(fill)
-    mixed: list[float] = []
-    for end in range(step - 1, len(low), step):
-        share = high[end] / full * opacity
-        rest = low[end] / full * (1 - share)
-        covered = share + rest
-        colours = zip(low[end + 1 - step : end], high[end + 1 - step : end])
-        mixed += [(old * rest + new * share) / covered if covered else old for old, new in colours]
-        mixed.append(covered * full)
+    shares = [value * opacity / full for value in high[last::step]]
+    covers = [share + (1 - share) * value / full for share, value in zip(shares, low[last::step])]
+    weights = [share / cover if cover else 0.0 for share, cover in zip(shares, covers)]
+    mixed: list[float] = list(low)
+    for channel in range(last):
+        colours = zip(low[channel::step], high[channel::step], weights)
+        mixed[channel::step] = [old + weight * (new - old) for old, new, weight in colours]
+    mixed[last::step] = [cover * full for cover in covers]
     return layout.pack(*(mixed if space.dtype.startswith("f") else map(round, mixed)))
 
 

@@ -27,7 +27,8 @@ def add_selection(document: Any, bench: Bench, bounds: Bounds, red: Any) -> Step
     layer = next(filter(_can_be_painted, nodes(document)), None)
     if layer is not None and view is not None and view.document() == document:
         _paint(document, view, layer)
-        yield from settle(document)
+        with contextlib.suppress(Cancelled):  # too late: it is painted
+            yield from settle(document)
         return
     made = MadeLayer(LEAVE_OUT, bounds, "normal", OPACITY, RED, red)
     layer = yield from make_layer(document, bench, made)
