@@ -56,7 +56,7 @@ def pictures_of_the_docker(stage):
     yield from stage.finish()
     doc = yield from photograph(stage)
     stage.choose()
-    yield from stage.select(doc, (200, 20, 90, 170), (285, 330, 60, 50), feather=2)
+    yield from stage.select(doc, (372, 5, 90, 270), (285, 275, 80, 60), feather=2)
     yield from stage.run("dgfnet_leave_out")
     yield from stage.select(doc, (300, 210, 70, 60), (330, 190, 40, 60), feather=2)
     yield from stage.run()

@@ -82,6 +82,13 @@ def locked_group(stage):
     no_failure(stage)
     assert stage.layers(doc.rootNode())[-2:] == [["locked", ["inner"]], RESULT]
     stage.said("is locked")
+    first = document.node_id(stage.top(doc))
+    doc.setActiveNode(inner)
+    yield 0.2
+    yield from stage.run()
+    no_failure(stage)
+    assert stage.layers(doc.rootNode())[-3:] == [["locked", ["inner"]], RESULT, RESULT]
+    assert document.node_id(stage.top(doc)) != first, "the newer fill is below the older one"
 
 
 @case
