@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from array import array
 from typing import Iterator, NamedTuple
@@ -12,6 +13,7 @@ from .client.zmtp import Buffer
 
 DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
 CHANNELS = {"RGBA": 4, "GRAYA": 2, "CMYKA": 5, "LABA": 4, "XYZA": 4, "YCbCrA": 4}
+CODES = {"u1": "B", "u2": "H", "f2": "e", "f4": "f"}  # of struct
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 NAMES = {"CMYKA": "CMYK", "LABA": "L*a*b*", "XYZA": "XYZ", "YCbCrA": "YCbCr"}
 BAND_PIXELS = 1 << 17  # read or written in one go, so that the window stays live
@@ -82,9 +84,8 @@ def from_wire(data: Buffer, space: Space) -> Buffer:
 def middle_grey(space: Space) -> bytes:
     """One opaque pixel of a working space with every colour at half its range."""
     full, colours = pixels.DEPTHS[space.dtype], CHANNELS[space.model] - 1
-    codes = {"u1": "B", "u2": "H", "f2": "e", "f4": "f"}
     half = full.full / 2 if space.dtype.startswith("f") else round(full.full / 2)
-    return struct.pack("<" + codes[space.dtype], half) * colours + full.full_bytes
+    return struct.pack("<" + CODES[space.dtype], half) * colours + full.full_bytes
 
 
 def is_linear(middle: int) -> bool:
@@ -113,15 +114,80 @@ def stripes(data: Buffer, bounds: Bounds, space: Space) -> Iterator[tuple[Bounds
         start = end
 
 
+def over(below: Buffer, fill: Buffer, space: Space, opacity: float = 1.0) -> bytes:
+    """`fill` as a normal layer above `below`, pixel by pixel; where it shows nothing, the same bytes as before.
+
+    Straight alpha, in the working space's own values, as Krita shows it. Only soft pixels are worked on one by one.
+    """
+    result, size = bytearray(below), space.pixel_bytes
+    for run in _RUNS.finditer(_covers(fill, space, opacity)):
+        part = slice(size * run.start(), size * run.end())
+        result[part] = fill[part] if run[0][0] == 2 else _blend(below[part], fill[part], space, opacity)
+    return bytes(result)
+
+
+_RUNS = re.compile(b"\1+|\2+")  # the bytes themselves
+
+
+def _covers(fill: Buffer, space: Space, opacity: float) -> bytes:
+    """A byte for each pixel: 0 where it shows nothing, 2 where nothing is seen through it, 1 between."""
+    depth, last = pixels.DEPTHS[space.dtype], CHANNELS[space.model] - 1
+    alpha = bytes(pixels.rearrange(fill, space.dtype, last + 1, (last,)))
+    whole = 2 if opacity == 1.0 else 1
+    if depth.item_bytes == 1:
+        return alpha.translate(b"\0" + b"\1" * 254 + bytes([whole]))
+    full = int.from_bytes(depth.full_bytes, "little")
+    values = struct.unpack(f"<{len(alpha) // depth.item_bytes}{'H' if depth.item_bytes == 2 else 'I'}", alpha)
+    return bytes([0 if not value else whole if value == full else 1 for value in values])
+
+
+def _blend(below: Buffer, fill: Buffer, space: Space, opacity: float) -> bytes:
+    full, last = pixels.DEPTHS[space.dtype].full, CHANNELS[space.model] - 1
+    step = last + 1
+    layout = struct.Struct(f"<{len(below) // space.pixel_bytes * step}{CODES[space.dtype]}")
+    low, high = layout.unpack(below), layout.unpack(fill)
+    shares = [value * opacity / full for value in high[last::step]]
+    covers = [share + (1 - share) * value / full for share, value in zip(shares, low[last::step])]
+    weights = [share / cover if cover else 0.0 for share, cover in zip(shares, covers)]
+    mixed: list[float] = list(low)
+    for channel in range(last):
+        colours = zip(low[channel::step], high[channel::step], weights)
+        mixed[channel::step] = [old + weight * (new - old) for old, new, weight in colours]
+    mixed[last::step] = [cover * full for cover in covers]
+    return layout.pack(*(mixed if space.dtype.startswith("f") else map(round, mixed)))
+
+
 def alpha_of(data: Buffer, space: Space) -> bytes:
     """The alpha channel of U8 pixels of a working space."""
     return bytes(data)[CHANNELS[space.model] - 1 :: CHANNELS[space.model]]
 
 
-def is_transparent(data: Buffer, space: Space) -> bool:
-    """Whether no pixel of a working space shows anything."""
-    alpha = pixels.rearrange(data, space.dtype, CHANNELS[space.model], (CHANNELS[space.model] - 1,))
-    return not bytes(alpha).strip(b"\0")
+def shown(data: Buffer, space: Space) -> bytes:
+    """A byte for each pixel: 255 where its alpha is above 0, else 0."""
+    last, size = CHANNELS[space.model] - 1, pixels.DEPTHS[space.dtype].item_bytes
+    alpha = bytes(pixels.rearrange(data, space.dtype, last + 1, (last,)))
+    any_bit = alpha[::size]
+    for place in range(1, size):
+        any_bit = either(any_bit, alpha[place::size])
+    return any_bit.translate(b"\0" + b"\xff" * 255)
+
+
+def hide(data: Buffer, space: Space, left_out: Buffer) -> bytearray:
+    """Pixels with alpha 0 wherever `left_out`, one byte for each, is not 0."""
+    result, keep = bytearray(data), bytes(left_out).translate(b"\xff" + b"\0" * 255)
+    for place in range(space.pixel_bytes - pixels.DEPTHS[space.dtype].item_bytes, space.pixel_bytes):
+        result[place :: space.pixel_bytes] = both(bytes(result[place :: space.pixel_bytes]), keep)
+    return result
+
+
+def either(first: bytes, second: bytes) -> bytes:
+    """The bits of two equally long runs of bytes that are set in one of them."""
+    return (int.from_bytes(first, "little") | int.from_bytes(second, "little")).to_bytes(len(first), "little")
+
+
+def both(first: bytes, second: bytes) -> bytes:
+    """The bits of two equally long runs of bytes that are set in both."""
+    return (int.from_bytes(first, "little") & int.from_bytes(second, "little")).to_bytes(len(first), "little")
 
 
 def holes(alpha: Buffer) -> bytes:

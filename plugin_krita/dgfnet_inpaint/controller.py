@@ -6,13 +6,14 @@ from typing import Any, Callable
 
 from . import document
 from .client.errors import Cancelled, InpaintError
-from .jobs import NAME, TEXTURE_NAME, Job
+from .jobs import READING, Job
 from .qt import QDesktopServices, QObject, QTimer, QUrl, pyqtSignal
 from .settings import Settings
 from .tasks import Steps, Task
 from .transport import Line
-from .worker import OFF, ServerStatus
+from .worker import OFF, STARTING, ServerStatus
 
+SAID_ONCE = ("The picture is ", "The source “")  # beginnings of sentences
 LOOK_MS = 5000  # between looks at the server while a docker is shown
 
 
@@ -23,6 +24,7 @@ class Controller(QObject):
     message = pyqtSignal(str, bool)  # text, whether something failed
     status_changed = pyqtSignal()
     settings_changed = pyqtSignal()
+    unseen = pyqtSignal(str)  # a stage that is worth telling, while no docker is shown
 
     def __init__(self, line: Line, settings: Settings, keep: Callable[[Settings], None]) -> None:
         super().__init__()
@@ -43,19 +45,23 @@ class Controller(QObject):
 
     def inpaint(self) -> None:
         """Fill the selection of the document in front."""
-        self._begin(NAME, lambda job: job.inpaint(self.settings))
+        self._begin(lambda job: job.inpaint(self.settings))
 
     def texture(self) -> None:
         """Make the texture map of the document in front."""
-        self._begin(TEXTURE_NAME, lambda job: job.texture(self.settings))
+        self._begin(lambda job: job.texture(self.settings))
 
     def again(self) -> None:
         """Run the active result layer's job again."""
-        self._begin(NAME, lambda job: job.again())
+        self._begin(lambda job: job.again())
 
     def another(self) -> None:
         """Fill the selection, or what was filled last, another way."""
-        self._begin(NAME, lambda job: job.another(self.settings))
+        self._begin(lambda job: job.another(self.settings))
+
+    def leave_out(self) -> None:
+        """Mark the selection of the document in front as something that must not be looked at."""
+        self._begin(lambda job: job.leave_out())
 
     def cancel(self) -> None:
         """End the job that has waited longest."""
@@ -103,16 +109,21 @@ class Controller(QObject):
 
     # What becomes of it
 
-    def _begin(self, title: str, story: Callable[[Job], Steps]) -> None:
+    def _begin(self, story: Callable[[Job], Steps]) -> None:
         doc = document.active_document()
         if doc is None:
             self._say(InpaintError("no_document", "No picture is open.", "Open one and select the region to fill."))
             return
-        job = Job(self._line, doc, f"{title}: {document.title(doc)}", lambda _job: self.jobs_changed.emit())
+        job = Job(self._line, doc, self._on_progress)
         self.jobs.append(job)
         self._tasks[job] = Task(story(job), lambda notes, error: self._end(job, notes, error))
         self.message.emit("", False)
+        self._on_progress(job)
+
+    def _on_progress(self, job: Job) -> None:
         self.jobs_changed.emit()
+        if self._watchers <= 0 and job.stage in (READING, STARTING):
+            self.unseen.emit(f"{job.stage}…")
 
     def _cancel(self, job: Job) -> None:
         if job.ticket is not None:
@@ -135,19 +146,15 @@ class Controller(QObject):
             self.message.emit(" ".join(self._fresh(notes or [])), False)
 
     def _fresh(self, notes: list[str]) -> list[str]:
-        """The notes without what has been said about a colour model before."""
+        """The notes without what has been said about a colour model or a layer's mode before."""
         fresh = [note for note in notes if note not in self._told]
-        self._told.update(note for note in fresh if note.startswith("The picture is "))
+        self._told.update(note for note in fresh if note.startswith(SAID_ONCE))
         return fresh
 
     def _say(self, error: BaseException) -> None:
         if not isinstance(error, InpaintError):
             error = InpaintError("internal", f"The plug-in failed: {error!r}.", "Please report this.")
         self.message.emit(str(error), True)
-
-    def on_fault(self, error: Exception) -> None:
-        """A fault of the plug-in itself, told instead of Krita's own error box."""
-        self._say(error)
 
     def _on_status(self, status: Any) -> None:
         self.status = status

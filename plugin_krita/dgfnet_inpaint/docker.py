@@ -38,6 +38,7 @@ class Panel(QWidget):
     texture = pyqtSignal()
     again = pyqtSignal()
     another = pyqtSignal()
+    leave_out = pyqtSignal()
     cancel = pyqtSignal()
     cancel_all = pyqtSignal()
     chosen = pyqtSignal(object)  # Settings
@@ -114,10 +115,17 @@ class Panel(QWidget):
         self.another_button = QPushButton("Another")
         self.another_button.setToolTip("Fill the selection, or what was filled last, from other parts of the picture.")
         self.another_button.clicked.connect(lambda *_: self.another.emit())
+        self.leave_out_button = QPushButton("Leave out")
+        self.leave_out_button.setToolTip(
+            "What is selected is neither looked at nor copied: it is painted red on a layer of its own. "
+            "Erase there, or hide the layer, to have it looked at again."
+        )
+        self.leave_out_button.clicked.connect(lambda *_: self.leave_out.emit())
         grid.addWidget(self.inpaint_button, 0, 0)
         grid.addWidget(self.another_button, 0, 1)
         grid.addWidget(self.texture_button, 1, 0)
         grid.addWidget(self.again_button, 1, 1)
+        grid.addWidget(self.leave_out_button, 2, 0, 1, 2)
         return grid
 
     def _make_choices(self) -> QFormLayout:

@@ -12,6 +12,7 @@ from .tasks import Steps
 
 BUSY_SECONDS = 10.0
 LOOK_SECONDS = 0.02
+LEAVE_OUT = "Leave out (DGFNet)"  # the name of a layer: what is painted there is not looked at
 
 
 def active_document() -> Any:
@@ -37,11 +38,6 @@ def require_open(document: Any) -> None:
         )
 
 
-def title(document: Any) -> str:
-    """What the document is called."""
-    return str(document.name() or "").strip() or "untitled"
-
-
 def settle(document: Any) -> Steps:
     """Wait until Krita has finished what it is doing to the document."""
     for _ in range(round(BUSY_SECONDS / LOOK_SECONDS)):
@@ -63,6 +59,28 @@ def layer_of(node: Any) -> Any:
     while node is not None and node.type().endswith("mask"):
         node = node.parentNode()
     return node if node is not None and node.parentNode() is not None else None
+
+
+def is_leave_out(node: Any) -> bool:
+    """Whether a node says what must not be looked at."""
+    return node.name() == LEAVE_OUT and not node.type().endswith("mask")
+
+
+def is_shown(node: Any) -> bool:
+    """Whether neither a node nor a group around it is hidden."""
+    while node is not None and node.visible():
+        node = node.parentNode()
+    return node is None
+
+
+def place_beside(node: Any) -> Any:
+    """What a new layer goes above: a layer, or the outermost locked group around it, which is left alone."""
+    place, group = node, node.parentNode()
+    while group.parentNode() is not None:
+        if group.locked():
+            place = group
+        group = group.parentNode()
+    return place
 
 
 def nodes(document: Any) -> Iterator[Any]:

@@ -28,6 +28,7 @@ def controller() -> Controller:
             Line(f"krita {krita.version()}"), chosen, lambda changed: settings.save(changed, krita.writeSetting)
         )
         _controller.message.connect(_float)
+        _controller.unseen.connect(lambda stage: _float(stage, False))
     return _controller
 
 
@@ -51,6 +52,7 @@ class InpaintExtension(Extension):
             ("dgfnet_inpaint", TITLE, lambda *_: controller().inpaint()),
             ("dgfnet_inpaint_another", "Try another fill (DGFNet)", lambda *_: controller().another()),
             ("dgfnet_inpaint_again", "Re-run Inpaint (DGFNet)", lambda *_: controller().again()),
+            ("dgfnet_leave_out", "Leave out the selection (DGFNet)", lambda *_: controller().leave_out()),
             ("dgfnet_texture_map", "Texture map (DGFNet)", lambda *_: controller().texture()),
             ("dgfnet_cancel", "Cancel Inpaint (DGFNet)", lambda *_: controller().cancel_all()),
         )
@@ -71,6 +73,7 @@ class InpaintDocker(DockWidget):
         panel.texture.connect(shared.texture)
         panel.again.connect(shared.again)
         panel.another.connect(shared.another)
+        panel.leave_out.connect(shared.leave_out)
         panel.cancel.connect(shared.cancel)
         panel.cancel_all.connect(shared.cancel_all)
         panel.chosen.connect(shared.choose)
@@ -103,7 +106,8 @@ def register() -> None:
     """Add the plug-in to the running Krita."""
     krita = Krita.instance()
     krita.addExtension(InpaintExtension(krita))
-    krita.addDockWidgetFactory(DockWidgetFactory(DOCKER, DockWidgetFactoryBase.DockRight, InpaintDocker))
+    right = DockWidgetFactoryBase.DockPosition.DockRight  # in full: Krita 6 knows no shorter name
+    krita.addDockWidgetFactory(DockWidgetFactory(DOCKER, right, InpaintDocker))
     notifier = krita.notifier()
     notifier.setActive(True)
     notifier.applicationClosing.connect(_close)

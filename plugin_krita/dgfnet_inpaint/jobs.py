@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from dataclasses import replace
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
-from . import colour, document, payloads, reading, records, settings
+from . import colour, document, leaving, payloads, reading, records, settings
 from .client import events as ev
 from .client import pixels
 from .client.errors import InpaintError
@@ -17,13 +16,14 @@ from .client.requests import InpaintRequest, TextureRequest
 from .client.wire import Array
 from .conversion import Bench
 from .layers import MadeLayer, attach
-from .reading import Scene
+from .reading import Scene, Sheet
 from .settings import Settings
 from .tasks import Steps
 from .transport import Line
 
 NAME = "Inpaint (DGFNet)"
 TEXTURE_NAME = "Texture map (DGFNet)"
+READING = "Reading the picture"  # the first stage
 VERSION = 1  # of the record
 _VISIBLE = ""  # in a record, instead of a source's id
 
@@ -33,9 +33,9 @@ Tell = Callable[[str, float], None]
 class Job:
     """One request of the artist's, from the click to the layer. `notes` are sentences for after it."""
 
-    def __init__(self, line: Line, doc: Any, title: str, on_progress: Callable[[Job], None]) -> None:
-        self.document, self.title = doc, title
-        self.stage, self.fraction = "Reading the picture", 0.0
+    def __init__(self, line: Line, doc: Any, on_progress: Callable[[Job], None]) -> None:
+        self.document = doc
+        self.stage, self.fraction = READING, 0.0
         self.seconds: dict[str, float] = {}
         self._line = line
         self._bench = Bench()
@@ -108,14 +108,29 @@ class Job:
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
             raise _outside()
-        stripes = yield from reading.read_pixels(scene, bounds)
+        sheets = yield from reading.read_pixels(scene, bounds)
 
         def make() -> TextureRequest:
-            return TextureRequest(payloads.image(stripes, scene.working, bounds), _wire_space(scene))
+            picture = payloads.flat(sheets, scene.working)
+            return TextureRequest(payloads.image(picture, scene.working, bounds), _wire_space(scene))
 
         made, report = yield from self._ask(make, scene, bounds)
         record = _record("texture", wanted, scene, report)
         return (yield from self._finish(scene, TEXTURE_NAME, made, record))
+
+    def leave_out(self) -> Steps:
+        """Mark the selection as something that must not be looked at."""
+        yield from document.settle(self.document)
+        selected = reading.selected_bounds(self.document)
+        if selected is None:
+            raise InpaintError("empty_mask", "Nothing is selected.", "Select what must not be looked at.")
+        covered = selected.intersection(Bounds(0, 0, self.document.width(), self.document.height()))
+        if covered.is_empty:
+            raise _outside()
+        stripes = yield from reading.read_selection(self.document, covered)
+        red = yield self._line.call(lambda: payloads.red(stripes))
+        yield from leaving.add_selection(self.document, self._bench, covered, red)
+        return [f"Left out: what is red. Erase or hide the layer “{document.LEAVE_OUT}” to have it looked at again."]
 
     # Their parts
 
@@ -152,29 +167,24 @@ class Job:
         hole = yield self._line.call(lambda: pixels.mask_bounds(mask, covered))
         if hole.is_empty:
             raise _nothing_to_fill(scene) if selected is None else _outside()
-        widened = hole.pad(wanted.grow + math.ceil(wanted.feather))
-        bounds = request_bounds(widened, scene.canvas, wanted.context)
+        bounds = request_bounds(hole.pad(wanted.grow), scene.canvas, wanted.context)
         return bounds, (yield self._line.call(lambda: payloads.mask_over(bounds, mask, covered)))
 
     def _fill(self, scene: Scene, wanted: Settings, bounds: Bounds, mask: bytes) -> Steps:
-        stripes = yield from reading.read_pixels(scene, bounds)
+        sheets = yield from reading.read_pixels(scene, bounds)
+        left_out = yield from reading.read_left_out(scene, bounds)
+        picture, some_left_out = yield self._line.call(lambda: _known(scene, bounds, mask, sheets, left_out))
         wants_group = wanted.output == "group"
         is_split_here = wants_group and scene.working != scene.space
-        notes = []
+        notes = [f"What is painted on “{document.LEAVE_OUT}” was not looked at."] if some_left_out else []
         if is_split_here and not colour.can_split(scene.space):
             name = colour.NAMES.get(scene.space.model, scene.space.model)
             notes.append(f"Layers cannot be added up exactly in {name} with floating point; the fill is one layer.")
             wants_group = is_split_here = False
 
         def make() -> InpaintRequest:
-            if payloads.is_transparent(stripes, scene.working):
-                raise InpaintError(
-                    "empty_layer",
-                    f"“{scene.target_name or 'The picture'}” is empty around the region to fill.",
-                    "Choose another layer, or the visible picture as the source.",
-                )
             return InpaintRequest(
-                payloads.image(stripes, scene.working, bounds),
+                payloads.image(picture, scene.working, bounds),
                 Array("mask", "u1", (bounds.height, bounds.width), mask),
                 _wire_space(scene),
                 output="group" if wants_group else "layer",
@@ -237,8 +247,8 @@ class Job:
     def _finish(self, scene: Scene, name: str, made: list[MadeLayer], record: dict[str, Any]) -> Steps:
         notes = yield from attach(scene, name, made, record, name)
         self._mark("layer")
-        lost = colour.loss(scene.space)
-        return [*notes, *record["report"].get("notes", []), *([lost] if lost else [])]
+        said = [*notes, *record["report"].get("notes", []), _alone(scene), colour.loss(scene.space)]
+        return [sentence for sentence in said if sentence]
 
     def _mark(self, stage: str) -> None:
         now = time.perf_counter()
@@ -263,6 +273,35 @@ def _record(task: str, wanted: Settings, scene: Scene, report: Mapping[str, Any]
         "made": time.time(),
         "report": dict(report),
     }
+
+
+def _known(scene: Scene, bounds: Bounds, mask: bytes, sheets: Sequence[Sheet], left_out: Sequence[Sheet]) -> Any:
+    """The picture to fill from, and whether a part of it is left out. For the line's thread."""
+    picture, space = payloads.flat(sheets, scene.working), scene.working
+    if not payloads.shows_around(picture, space, bounds, mask):
+        raise InpaintError(
+            "empty_layer",
+            f"“{scene.target_name or 'The picture'}” is empty around the region to fill.",
+            "Choose another layer, or the visible picture as the source.",
+        )
+    hidden = payloads.mask_of(left_out, bounds)
+    if pixels.is_blank(hidden):
+        return picture, False
+    picture = payloads.without(picture, space, bounds, hidden)
+    if not payloads.shows_around(picture, space, bounds, mask):
+        raise InpaintError(
+            "left_out",
+            "Everything around the hole is left out.",
+            f"Hide or erase part of the layer “{document.LEAVE_OUT}”.",
+        )
+    return picture, True
+
+
+def _alone(scene: Scene) -> str:
+    if not scene.manner:
+        return ""
+    what = f"The source “{scene.target_name}” is {scene.manner}, and was read without that"
+    return f"{what}; for a fill of what is seen, choose Source: Visible picture."
 
 
 def _outside() -> InpaintError:

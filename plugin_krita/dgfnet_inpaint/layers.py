@@ -13,10 +13,10 @@ from .client.errors import Cancelled, InpaintError
 from .client.geometry import Bounds
 from .colour import Space
 from .conversion import Bench
-from .document import LOOK_SECONDS, is_open, node_id, require_open, settle, space_of
+from .document import LOOK_SECONDS, is_leave_out, is_open, node_id, place_beside, require_open, settle, space_of
 from .qt import QByteArray
 from .reading import Scene
-from .records import is_fill_of, remember
+from .records import fills_on, remember
 from .tasks import Steps
 
 ACTIVE_LOOKS = 25  # times that we look whether Krita has made our layer the active one
@@ -47,11 +47,7 @@ def attach(scene: Scene, name: str, layers: Sequence[MadeLayer], record: dict[st
     require_open(document)
     top = nodes[0] if len(nodes) == 1 else _group(document, name, nodes)
     notes: list[str] = []
-    parent, above = _place(scene, notes)
-    active = document.activeNode()
-    parent.addChildNode(top, above)
-    if top.parentNode() is None:  # addChildNode says True in any case
-        raise InpaintError("not_added", "Krita did not take the new layer.", "Click another layer, then try again.")
+    active = enter(document, top, *_place(scene, notes))
     if len(nodes) > 1:
         # Krita puts a new group's layers together only when it is told to, and whatever makes a single layer be looked
         # at again (blending mode, opacity) is an undo step of its own. In the same turn as the group's arrival, so that
@@ -62,7 +58,7 @@ def attach(scene: Scene, name: str, layers: Sequence[MadeLayer], record: dict[st
     require_open(document)
     remember(document, top, record, describe)
     with contextlib.suppress(Cancelled):
-        yield from _put_back(document, active, top)
+        yield from put_back(document, active, top)
     return notes + _changes(scene)
 
 
@@ -100,36 +96,33 @@ def _group(document: Any, name: str, nodes: Sequence[Any]) -> Any:
     return group
 
 
+def enter(document: Any, node: Any, parent: Any, above: Any) -> Any:
+    """Attach a node, one undo step; returns the node that was active, for `put_back`."""
+    active = document.activeNode()
+    parent.addChildNode(node, above)
+    if node.parentNode() is None:  # addChildNode says True in any case
+        raise InpaintError("not_added", "Krita did not take the new layer.", "Click another layer, then try again.")
+    return active
+
+
 def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
     """The parent and the layer below the new one: the source or its last fill. Locked groups are left alone."""
-    root, node = scene.document.rootNode(), scene.target
-    if node is None:
-        return root, None
-    if node.parentNode() is None:
-        notes.append(f"The layer “{scene.target_name}” was deleted meanwhile; the fill is on top of the other layers.")
-        return root, None
-    above, group = _topmost_fill(scene.document, node), node.parentNode()
-    while group.parentNode() is not None:
-        if group.locked():
-            notes.append(f"The group “{group.name()}” is locked; the fill is above it.")
-            above = group
-        group = group.parentNode()
+    node = scene.target
+    if node is None or node.parentNode() is None:
+        if node is not None:
+            what = f"The layer “{scene.target_name}” was deleted meanwhile"
+            notes.append(f"{what}; the fill is on top of the other layers.")
+        root = scene.document.rootNode()
+        below = [child for child in root.childNodes() if not (child.type().endswith("mask") or is_leave_out(child))]
+        return root, below[-1] if below else None
+    place = place_beside(node)
+    if node_id(place) != node_id(node):
+        notes.append(f"The group “{place.name()}” is locked; the fill is above it.")
+    above = [place, *fills_on(scene.document, node)][-1]  # a new fill must not be hidden by an older one
     return above.parentNode(), above
 
 
-def _topmost_fill(document: Any, source: Any) -> Any:
-    """The last of the fills that lie right above their source, which a new one must not be hidden by; or the source."""
-    identity, topmost = node_id(source), source
-    siblings = source.parentNode().childNodes()  # from the bottom
-    places = [node_id(node) for node in siblings]
-    for node in siblings[places.index(identity) + 1 :]:
-        if not is_fill_of(document, node, identity):
-            break
-        topmost = node
-    return topmost
-
-
-def _put_back(document: Any, active: Any, new: Any) -> Steps:
+def put_back(document: Any, active: Any, new: Any) -> Steps:
     """Krita makes a new layer the active one a moment later; the artist's own comes back."""
     if active is None:
         return

@@ -18,6 +18,7 @@ from .client.wire import Array
 from .client.zmtp import Buffer
 from .colour import CHANNELS, Space
 from .layers import MadeLayer
+from .reading import Sheet
 
 
 def joined(stripes: Iterable[Buffer]) -> bytearray:
@@ -28,9 +29,23 @@ def joined(stripes: Iterable[Buffer]) -> bytearray:
     return whole
 
 
-def image(stripes: Sequence[Buffer], space: Space, bounds: Bounds) -> Array:
-    """What was read over `bounds`, in Krita's order for a working space, as the wire's picture."""
-    data = joined(colour.to_wire(stripe, space) for stripe in stripes)
+def flat(sheets: Sequence[Sheet], space: Space) -> bytearray:
+    """What was read in a working space, laid on each other: over the bounds of the lowest."""
+    lowest, *others = sheets
+    whole, origin, size = joined(lowest.stripes), lowest.bounds, space.pixel_bytes
+    for sheet in others:
+        where, above = sheet.bounds.relative_to(origin), joined(sheet.stripes)
+        length = where.width * size
+        for row in range(where.height):
+            start = ((where.y + row) * origin.width + where.x) * size
+            under, over = whole[start : start + length], above[row * length : (row + 1) * length]
+            whole[start : start + length] = colour.over(under, over, space, sheet.opacity)
+    return whole
+
+
+def image(picture: Buffer, space: Space, bounds: Bounds) -> Array:
+    """Pixels over `bounds`, in Krita's order for a working space, as the wire's picture."""
+    data = joined(colour.to_wire(stripe, space) for _band, stripe in colour.stripes(picture, bounds, space))
     return Array("image", space.dtype, (bounds.height, bounds.width, CHANNELS[space.model]), data)
 
 
@@ -44,9 +59,44 @@ def made_layer(layer: ev.Layer, space: Space, origin: Bounds) -> MadeLayer:
     return MadeLayer(layer.name, bounds, layer.blend, layer.opacity, space, data)
 
 
-def is_transparent(stripes: Sequence[Buffer], space: Space) -> bool:
-    """Whether no pixel of a working space shows anything."""
-    return all(colour.is_transparent(stripe, space) for stripe in stripes)
+def without(picture: Buffer, space: Space, bounds: Bounds, left_out: Buffer) -> bytearray:
+    """A picture that is transparent, which is to say unknown, where a mask is not 0."""
+    parts = colour.stripes(picture, bounds, space)
+    return joined(colour.hide(part, space, mask) for (_, part), mask in zip(parts, _bands_of(left_out, bounds)))
+
+
+def mask_of(sheets: Sequence[Sheet], bounds: Bounds) -> bytes:
+    """What is marked on any of the sheets, one byte for each pixel of `bounds`."""
+    mask = bytes(bounds.area)
+    for sheet in sheets:
+        mask = colour.either(mask, mask_over(bounds, joined(sheet.stripes), sheet.bounds))
+    return mask
+
+
+def shows_around(picture: Buffer, space: Space, bounds: Bounds, hole: Buffer) -> bool:
+    """Whether anything is shown outside of a hole, or at all where the hole is everywhere."""
+    parts = [colour.shown(part, space) for _, part in colour.stripes(picture, bounds, space)]
+    outside = [mask.translate(b"\xff" + b"\0" * 255) for mask in _bands_of(hole, bounds)]
+    if not any(map(any, outside)):
+        return any(map(any, parts))
+    return any(any(colour.both(part, mask)) for part, mask in zip(parts, outside))
+
+
+def red(stripes: Sequence[Buffer]) -> bytearray:
+    """8-bit pixels in Krita's order, red as far as a mask says."""
+    return joined(map(_red, stripes))
+
+
+def _red(mask: Buffer) -> bytearray:
+    data = bytearray(b"\0\0\xff\0" * len(mask))
+    data[3::4] = mask
+    return data
+
+
+def _bands_of(mask: Buffer, bounds: Bounds) -> list[bytes]:
+    """A mask over `bounds` in the parts that lie in each of its bands."""
+    view, top = memoryview(mask), bounds.y
+    return [bytes(view[(band.y - top) * band.width :][: band.area]) for band in colour.bands(bounds)]
 
 
 def holes(stripes: Sequence[Buffer]) -> bytearray:

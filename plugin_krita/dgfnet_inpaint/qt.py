@@ -8,7 +8,6 @@ from typing import Any, Callable
 try:  # each Krita refuses the other's binding with an ImportError
     from PyQt5.QtCore import (
         QByteArray,
-        QCoreApplication,
         QObject,
         Qt,
         QThread,
@@ -28,7 +27,6 @@ try:  # each Krita refuses the other's binding with an ImportError
         QProgressBar,
         QPushButton,
         QSizePolicy,
-        QSlider,
         QSpinBox,
         QToolButton,
         QVBoxLayout,
@@ -37,7 +35,6 @@ try:  # each Krita refuses the other's binding with an ImportError
 except ImportError:
     from PyQt6.QtCore import (
         QByteArray,
-        QCoreApplication,
         QObject,
         Qt,
         QThread,
@@ -57,7 +54,6 @@ except ImportError:
         QProgressBar,
         QPushButton,
         QSizePolicy,
-        QSlider,
         QSpinBox,
         QToolButton,
         QVBoxLayout,
@@ -69,7 +65,6 @@ __all__ = [
     "QByteArray",
     "QColor",
     "QComboBox",
-    "QCoreApplication",
     "QDesktopServices",
     "QDoubleSpinBox",
     "QFormLayout",
@@ -84,7 +79,6 @@ __all__ = [
     "QProgressBar",
     "QPushButton",
     "QSizePolicy",
-    "QSlider",
     "QSpinBox",
     "QTcpSocket",
     "QThread",

@@ -6,17 +6,35 @@ Long reads go stripe by stripe and stay stripes: putting them together is work f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable
+from functools import partial
+from typing import Any, Callable, NamedTuple
 
 from . import colour
 from .client.errors import InpaintError
 from .client.geometry import Bounds
 from .colour import Space
 from .conversion import Bench
-from .document import find_node, layer_of, require_open, space_of
+from .document import find_node, is_leave_out, is_shown, layer_of, nodes, require_open, space_of
+from .records import fills_on
 from .tasks import Steps
 
-Grab = Callable[[int, int, int, int], Any]
+
+class Readable(NamedTuple):
+    """What pixels are read of: a layer with its masks but without its opacity, or all that is shown."""
+
+    name: str
+    grab: Callable[[int, int, int, int], Any]
+    space: Space
+    bounds: Bounds
+    opacity: float = 1.0
+
+
+class Sheet(NamedTuple):
+    """What was read of it: stripes that cover `bounds`."""
+
+    bounds: Bounds
+    opacity: float
+    stripes: list[bytes]
 
 
 @dataclass
@@ -31,8 +49,10 @@ class Scene:
     linear: bool  # the working space's values are linear light
     target: Any  # the layer to put the result above; None: on top of everything
     target_name: str
-    grab: Grab
-    grab_space: Space
+    source: Readable
+    fills: list[Readable]  # that lie on it, from the bottom: it is filled from them too
+    left_out: list[Readable]  # what is painted there is not looked at
+    manner: str  # how the source is shown, where that is not normal at full opacity
     frame: int
     animated: bool
 
@@ -49,38 +69,65 @@ def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> St
             f"Pictures in {space.model} at depth {space.depth} cannot be filled.",
             "Convert the picture with Image > Convert Image Color Space.",
         )
+    canvas = Bounds(0, 0, document.width(), document.height())
     target = layer_of(find_node(document, target_id) if target_id else document.activeNode())
-    grab, grab_space = document.pixelData, space
-    if source == "layer":
-        if target is None:
-            raise InpaintError(
-                "no_layer", "No layer is active.", "Click the layer to fill, or choose the visible picture."
-            )
-        grab, grab_space = target.projectionPixelData, space_of(target)
-        if not grab_space.is_known:
-            raise InpaintError(
-                "no_pixels",
-                f"The layer “{target.name()}” has no pixels of its own.",
-                "Choose the visible picture as the source.",
-            )
+    animated = bool(target is not None and target.animated())
+    if source == "visible":
+        target, read, fills, manner = None, Readable("", document.pixelData, space, canvas), [], ""
+    else:
+        read = _source(target)._replace(bounds=canvas)
+        fills = [_layer(node) for node in fills_on(document, target) if node.visible()]
+        manner = _manner(target)
     working = colour.working_space(space)
     scene = Scene(
         document=document,
         bench=bench,
-        canvas=Bounds(0, 0, document.width(), document.height()),
+        canvas=canvas,
         space=space,
         working=working,
         linear=False,
-        target=target if source == "layer" else None,
-        target_name=target.name() if target else "",
-        grab=grab,
-        grab_space=grab_space,
+        target=target,
+        target_name=read.name,
+        source=read,
+        fills=[fill for fill in fills if fill.space.is_known],
+        left_out=[_layer(node) for node in nodes(document) if is_leave_out(node) and is_shown(node)],
+        manner=manner,
         frame=document.currentTime(),
-        animated=bool(target is not None and target.animated()),
+        animated=animated,
     )
     scene.linear = yield from bench.is_linear(working)  # last: it may take a few turns
     require_open(document)
     return scene
+
+
+def _source(node: Any) -> Readable:
+    """The layer to fill, or the sentence that says why there is none."""
+    if node is None:
+        raise InpaintError("no_layer", "No layer is active.", "Click the layer to fill, or choose the visible picture.")
+    if is_leave_out(node):
+        raise InpaintError("leave_out", "The leave-out layer is active.", "Click the layer to fill.")
+    if not space_of(node).is_known:
+        raise InpaintError(
+            "no_pixels",
+            f"The layer “{node.name()}” has no pixels of its own.",
+            "Choose the visible picture as the source.",
+        )
+    return _layer(node)
+
+
+def _layer(node: Any) -> Readable:
+    bounds = node.bounds()
+    where = Bounds(bounds.x(), bounds.y(), bounds.width(), bounds.height())
+    return Readable(node.name(), node.projectionPixelData, space_of(node), where, node.opacity() / 255)
+
+
+def _manner(node: Any) -> str:
+    """How a layer is shown: nothing where that is normal at full opacity."""
+    mode, opacity = node.blendingMode(), node.opacity()
+    words = [mode.replace("_", " ")] if mode != "normal" else []
+    words += [f"at {round(opacity / 2.55)} %"] if opacity < 255 else []
+    words += ["with inherited alpha"] if node.inheritAlpha() else []
+    return " ".join(words)
 
 
 def selected_bounds(document: Any) -> Bounds | None:
@@ -103,28 +150,45 @@ def read_selection(document: Any, bounds: Bounds) -> Steps:
 
 
 def read_pixels(scene: Scene, bounds: Bounds) -> Steps:
-    """The source's pixels over `bounds` as stripes, in Krita's order for the working space."""
-    return (yield from _read(scene, bounds, scene.working, bytes))
+    """The source's pixels over `bounds` and those of its fills, `Sheet`s in Krita's order for the working space."""
+    sheets = []
+    for layer in (scene.source, *scene.fills):
+        part = layer.bounds.intersection(bounds)
+        if not part.is_empty:
+            stripes = yield from _read(scene, layer, part, scene.working, bytes)
+            sheets.append(Sheet(part, layer.opacity, stripes))
+    return sheets
+
+
+def read_left_out(scene: Scene, bounds: Bounds) -> Steps:
+    """Where a leave-out layer is painted over `bounds`: `Sheet`s of one byte per pixel, 0 where it is not."""
+    sheets = []
+    for layer in scene.left_out:
+        part = layer.bounds.intersection(bounds)
+        if not part.is_empty and layer.space.is_known:
+            shown = partial(colour.shown, space=layer.space)
+            sheets.append(Sheet(part, 1.0, (yield from _read(scene, layer, part, layer.space, shown))))
+    return sheets
 
 
 def read_opacity(scene: Scene) -> Steps:
     """The source's alpha over the canvas as stripes, 0 to 255, one byte per pixel."""
     plain = Space("GRAYA" if scene.working.model == "GRAYA" else "RGBA", "U8", scene.working.profile)
-    return (yield from _read(scene, scene.canvas, plain, lambda data: colour.alpha_of(data, plain)))
+    return (yield from _read(scene, scene.source, scene.canvas, plain, lambda data: colour.alpha_of(data, plain)))
 
 
-def _read(scene: Scene, bounds: Bounds, space: Space, part: Callable[[bytes], bytes]) -> Steps:
-    """A part of the source's pixels over `bounds` in a colour space, as stripes."""
+def _read(scene: Scene, layer: Readable, bounds: Bounds, space: Space, part: Callable[[bytes], bytes]) -> Steps:
+    """A part of a layer's pixels over `bounds` in a colour space, as stripes."""
     stripes = []
     for band in colour.bands(bounds):
-        data = bytes(scene.grab(*band))
-        if len(data) != band.area * scene.grab_space.pixel_bytes:
+        data = bytes(layer.grab(*band))
+        if len(data) != band.area * layer.space.pixel_bytes:
             raise InpaintError(
                 "no_pixels",
-                f"The pixels of “{scene.target_name or 'the picture'}” cannot be read.",
+                f"The pixels of “{layer.name or 'the picture'}” cannot be read.",
                 "Choose the visible picture as the source.",
             )
-        stripes.append(part((yield from scene.bench.convert(data, band, scene.grab_space, space))))
+        stripes.append(part((yield from scene.bench.convert(data, band, layer.space, space))))
         yield None
         require_open(scene.document)
     return stripes

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
-from .document import node_id, nodes
+from .document import node_id, nodes, place_beside
 from .qt import QByteArray
 
 ANNOTATION = "dgfnet-inpaint/"  # and the id of the layer that it is about
@@ -44,7 +45,15 @@ def fills(document: Any) -> list[dict[str, Any]]:
     return [record for record in map(_if_fill, found) if record]
 
 
-def is_fill_of(document: Any, node: Any, source: str) -> bool:
+def fills_on(document: Any, source: Any) -> list[Any]:
+    """The fills of a layer that are stacked right above it, from the bottom."""
+    place, identity = place_beside(source), node_id(source)
+    siblings = place.parentNode().childNodes()  # from the bottom
+    above = siblings[[node_id(node) for node in siblings].index(node_id(place)) + 1 :]
+    return list(itertools.takewhile(lambda node: _is_fill_of(document, node, identity), above))
+
+
+def _is_fill_of(document: Any, node: Any, source: str) -> bool:
     """Whether a node is itself a fill of the layer with the id `source`."""
     kind = ANNOTATION + node_id(node)
     record = _if_fill(_read(document, kind)) if kind in document.annotationTypes() else None

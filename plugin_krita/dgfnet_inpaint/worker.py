@@ -17,6 +17,7 @@ from .client.errors import Cancelled, InpaintError
 from .client.session import Request
 from .qt import QObject, QTimer, guarded, pyqtSignal
 
+STARTING = "Starting the server"  # a stage that may take a while
 TICK_MS = 100
 STATE_MS = 500  # between questions while the network is loaded
 IDLE_SECONDS = 20.0  # without work the session ends, so that the server may end too
@@ -167,7 +168,7 @@ class Worker(QObject):
             return
         self._show(ServerStatus("busy", "Starting the server…"))
         for order in self._orders:
-            self.progressed.emit(order.ticket, "Starting the server", 0.0)
+            self.progressed.emit(order.ticket, STARTING, 0.0)
 
     def _poll_launch(self, now: float) -> None:
         assert self._launch

@@ -98,7 +98,7 @@ def request_bounds(selection: Bounds, picture: Bounds, context: float = 1.0) -> 
     the picture's edge leaves the hole known from one side only; its crops grow a little, to whole strides of the
     network. The margin is at least CONTEXT_MARGIN and the crop at least CONTEXT_SIDE each way; it is cut to the
     picture. Both arguments and the result are in the same coordinates; the result is empty when nothing selected lies
-    in the picture. A hole that the server will widen (grow, feather) is widened first: `selection.pad(...)`.
+    in the picture. A hole that the server will grow is widened first: `selection.pad(...)`. Feathering goes inward.
     """
     hole = selection.intersection(picture)
     if hole.is_empty:

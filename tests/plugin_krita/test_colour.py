@@ -72,11 +72,47 @@ def test_bands_cover_a_rectangle_once(colour):
     assert colour.bands(colour.Bounds(0, 0, colour.BAND_PIXELS * 2, 2))[0].height == 1
 
 
-def test_holes_and_transparency(colour):
+def test_holes(colour):
     assert colour.holes(bytes([0, 1, 254, 255])) == b"\xff\xff\xff\0"
-    space = colour.Space("RGBA", "U16", "")
-    assert colour.is_transparent(bytes(8), space)
-    assert not colour.is_transparent(bytes(7) + b"\1", space)
+
+
+@pytest.mark.parametrize(("model", "depth", "code"), [("RGBA", "U16", "H"), ("GRAYA", "U8", "B"), ("RGBA", "F32", "f")])
+def test_shown_and_hidden_pixels(colour, model, depth, code):
+    space, channels = colour.Space(model, depth, ""), colour.CHANNELS[model]
+    alpha = [0, 1, 0.25, 0] if code == "f" else [0, 1, 255, 0]
+    values = [value for share in alpha for value in [1] * (channels - 1) + [share]]
+    data = struct.pack(f"<{len(values)}{code}", *values)
+    assert colour.shown(data, space) == b"\0\xff\xff\0"
+    hidden = bytes(colour.hide(data, space, b"\0\7\0\0"))
+    assert colour.shown(hidden, space) == b"\0\0\xff\0"
+    assert struct.unpack(f"<{len(values)}{code}", hidden)[: 2 * channels - 1] == tuple(values[: 2 * channels - 1])
+
+
+@pytest.mark.parametrize("opacity", [1.0, 0.5])
+@pytest.mark.parametrize(
+    ("depth", "dtype", "full"),
+    [("U8", np.uint8, 255), ("U16", np.uint16, 65535), ("F16", np.float16, 1.0), ("F32", np.float32, 1.0)],
+)
+@pytest.mark.parametrize("model", ["RGBA", "GRAYA"])
+def test_a_fill_over_its_source(colour, model, depth, dtype, full, opacity):
+    space, channels = colour.Space(model, depth, ""), colour.CHANNELS[model]
+    rng = np.random.default_rng(1)
+    below, fill = (rng.uniform(0, full, (400, channels)).astype(dtype) for _ in range(2))
+    fill[:100, -1], fill[100:200, -1] = 0, full
+    below[50:150, -1], below[250:300, -1], below[300:, -1] = 0, 0, full
+    raw = colour.over(below.tobytes(), fill.tobytes(), space, opacity)
+    result = np.frombuffer(raw, dtype).reshape(400, channels)
+    np.testing.assert_array_equal(result[:100], below[:100])
+    if opacity == 1:
+        np.testing.assert_array_equal(result[100:200], fill[100:200])
+    low, high = below.astype(np.float64) / full, fill.astype(np.float64) / full
+    share = high[:, -1:] * opacity
+    covered = share + low[:, -1:] * (1 - share)
+    weight = np.divide(share, covered, out=np.zeros_like(share), where=covered > 0)
+    wanted = np.hstack([low[:, :-1] + weight * (high - low)[:, :-1], covered]) * full
+    shown = covered[:, 0] > 0
+    step = {"F16": 5e-4, "F32": 1e-6}.get(depth, 0.5 + 1e-6)
+    assert np.abs(result.astype(np.float64) - wanted)[shown].max() <= step
 
 
 @pytest.mark.parametrize(

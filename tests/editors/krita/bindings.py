@@ -83,12 +83,26 @@ wait_for(lambda: not controller.jobs)
 group = document.rootNode().childNodes()[2]
 assert [child.name() for child in group.childNodes()] == ["Coarse", "Texture"]
 texture = group.childNodes()[1]
-assert (texture.blend, texture.opacity, texture.inherits) == ("grain_merge", 102, True)
+assert (texture.blendingMode(), texture.opacity(), texture.inheritAlpha()) == ("grain_merge", 102, True)
 
 panel.another_button.click()
 wait_for(lambda: not controller.jobs)
 assert not messages[-1][1], messages
 assert len(document.rootNode().childNodes()) == 4
+
+document.chosen = Selection(60, 20, 20, 12)
+panel.leave_out_button.click()
+wait_for(lambda: not controller.jobs)
+assert not messages[-1][1], messages
+red = document.rootNode().childNodes()[-1]
+assert (red.name(), red.opacity()) == ("Leave out (DGFNet)", 128)
+assert bytes(red.pixelData(60, 20, 2, 1)) == b"\0\0\xff\xff" * 2
+assert document.active is background
+document.chosen = Selection(40, 20, 16, 12)
+panel.inpaint_button.click()
+wait_for(lambda: not controller.jobs)
+assert "was not looked at" in messages[-1][0], messages
+assert document.rootNode().childNodes()[-1] is red
 
 panel.inpaint_button.click()
 panel.inpaint_button.click()

@@ -14,7 +14,7 @@ from PIL import Image
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[2]), str(HERE)]
 PICTURES = HERE.parents[2] / "docs" / "pictures"
-NAMES = {"after": "krita", "progress": "krita-progress", "error": "krita-error"}
+NAMES = {"after": "krita", "progress": "krita-progress", "error": "krita-error", "leave-out": "krita-leave-out"}
 COLOURS = 128  # a small file
 
 

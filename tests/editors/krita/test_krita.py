@@ -81,6 +81,16 @@ FILLED_LAYERS = (
     "locked_layer",
     "layer_with_an_offset_partly_outside",
 )
+LEFT_OUT = (
+    "left_out_object_is_not_looked_at",
+    "left_out_of_the_visible_picture",
+    "hidden_leave_out_layer_counts_for_nothing",
+)
+BESIDE_A_FILL = (
+    "second_hole_beside_the_first",
+    "second_hole_beside_a_group",
+    "second_hole_beside_a_fill_at_half_opacity",
+)
 
 
 @pytest.mark.parametrize("name", FILLED_LAYERS)
@@ -91,6 +101,40 @@ def test_layer_is_what_the_engine_gives(krita, engine, name):
     assert (result[..., 3] == mask).all()
     shown = result[..., 3] > 0
     np.testing.assert_array_equal(result[shown], expected[shown])
+
+
+@pytest.mark.parametrize("name", BESIDE_A_FILL)
+def test_second_hole_is_filled_from_the_first_fill(krita, engine, name):
+    source, fill, shown, mask = (read(krita, name, array) for array in ("source", "fill", "shown", "mask"))
+    share = fill[..., 3:].astype(np.float64) / 255 * (krita.report(name)["facts"]["opacity"] / 255)
+    below = np.rint(source * (1 - share) + fill * share).astype(np.uint8)
+    below[..., 3] = 255
+    assert np.abs(below.astype(int) - shown).max() <= 1  # as Krita shows it
+    hole = mask > 0
+    result = read(krita, name, "result")[hole]
+    np.testing.assert_array_equal(result, answer(engine, below, mask, "U8")[0][hole])
+    alone = answer(engine, source, mask, "U8")[0][hole]
+    assert (result != alone).any(), "the fill made no difference"
+    if name == "second_hole_beside_the_first":
+        np.testing.assert_array_equal(read(krita, name, "without")[hole], alone)
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_is_left_out_is_unknown(krita, engine, name):
+    facts = krita.report(name)["facts"]
+    source, mask, result = (read(krita, name, array) for array in ("source", "mask", "result"))
+    height, width = mask.shape
+    left_out = np.frombuffer(krita.kept(name, "left_out"), np.uint8).reshape(height, width) > 0
+    known, garbled = source.copy(), source.copy()
+    known[left_out, 3] = garbled[left_out, 3] = 0
+    garbled[left_out, :3] = [255, 0, 255]
+    hole = mask > 0
+    wanted = answer(engine, known, mask, "U8")[0][hole]
+    np.testing.assert_array_equal(wanted, answer(engine, garbled, mask, "U8")[0][hole])
+    plain = answer(engine, source, mask, "U8")[0][hole]
+    assert (wanted != plain).any()
+    is_off = name == "hidden_leave_out_layer_counts_for_nothing"
+    np.testing.assert_array_equal(result[hole], plain if is_off else wanted, err_msg=str(facts))
 
 
 def test_picture_is_what_the_command_line_gives(krita, tiny_weights):

@@ -11,7 +11,7 @@ from dgfnet_inpaint.colour import SRGB, Space
 from dgfnet_inpaint.conversion import Bench
 from dgfnet_inpaint.layers import MadeLayer, attach
 from dgfnet_inpaint.qt import QByteArray
-from dgfnet_inpaint.reading import Scene
+from dgfnet_inpaint.reading import Readable, Scene
 from krita import Krita
 
 WIDTH = HEIGHT = 64
@@ -75,8 +75,10 @@ def try_space(model, depth, profile):
             linear=False,
             target=node,
             target_name="source",
-            grab=doc.pixelData,
-            grab_space=space,
+            source=Readable("", doc.pixelData, space, CANVAS),
+            fills=[],
+            left_out=[],
+            manner="",
             frame=0,
             animated=False,
         )

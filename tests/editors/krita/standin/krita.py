@@ -4,6 +4,8 @@ It knows the traps that the real one has: a new layer becomes the active one, a 
 `addChildNode` always says True. What the real Krita does is tested in the real Krita; this is for the bindings.
 """
 
+import enum
+
 from dgfnet_inpaint.qt import QByteArray, QObject, QWidget, pyqtSignal
 
 DEPTH, MODEL, PROFILE = "U8", "RGBA", "sRGB-elle-V2-srgbtrc.icc"
@@ -23,6 +25,7 @@ class Node:
         self._name, self._kind, self._size = name, kind, (width, height)
         self._id, self._parent, self._children = _Id(), None, []
         self._pixels = bytearray(4 * width * height)
+        self._blend, self._opacity, self._inherits = "normal", 255, False
         self.document = None
 
     def name(self):
@@ -104,16 +107,28 @@ class Node:
         return False
 
     def setBlendingMode(self, mode):
-        self.blend = mode
+        self._blend = mode
 
     def blendingMode(self):
-        return self.blend
+        return self._blend
 
     def setOpacity(self, opacity):
-        self.opacity = opacity
+        self._opacity = opacity
+
+    def opacity(self):
+        return self._opacity
+
+    def visible(self):
+        return True
+
+    def bounds(self):
+        return Selection(0, 0, *self._size)
 
     def setInheritAlpha(self, inherits):
-        self.inherits = inherits
+        self._inherits = inherits
+
+    def inheritAlpha(self):
+        return self._inherits
 
 
 class Selection:
@@ -299,8 +314,13 @@ class DockWidget(QWidget):
         widget.setParent(self)
 
 
+class ManagedColor:
+    pass
+
+
 class DockWidgetFactoryBase:
-    DockRight = 1
+    class DockPosition(enum.Enum):  # in full only, as in Krita 6
+        DockRight = 1
 
 
 class DockWidgetFactory:

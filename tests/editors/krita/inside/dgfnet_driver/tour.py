@@ -11,10 +11,8 @@ from .stage import case
 SIDE = 512
 
 
-@case
-def pictures_of_the_docker(stage):
-    window = stage.krita.activeWindow().qwindow()
-    window.resize(1180, 760)
+def photograph(stage):
+    """A shown document with the photograph."""
     doc = stage.krita.createDocument(SIDE, SIDE, "photograph", "RGBA", "U8", "", 72.0)
     doc.setBatchmode(True)
     stage.krita.activeWindow().addView(doc)
@@ -22,6 +20,14 @@ def pictures_of_the_docker(stage):
     with open(os.environ["DGFNET_KRITA_PHOTO"] + ".large", "rb") as file:
         doc.activeNode().setPixelData(QByteArray(file.read()), *Bounds(0, 0, SIDE, SIDE))
     doc.refreshProjection()
+    return doc
+
+
+@case
+def pictures_of_the_docker(stage):
+    window = stage.krita.activeWindow().qwindow()
+    window.resize(1180, 760)
+    doc = yield from photograph(stage)
     for docker in stage.krita.dockers():
         docker.setVisible(docker.objectName() in (DOCKER, "KisLayerBox"))
     (docker,) = [docker for docker in stage.krita.dockers() if docker.objectName() == DOCKER]
@@ -48,3 +54,12 @@ def pictures_of_the_docker(stage):
     yield from stage.wait_for(lambda: docker.panel.bar.value() >= 40)
     take("progress", docker)
     yield from stage.finish()
+    doc = yield from photograph(stage)
+    stage.choose()
+    yield from stage.select(doc, (372, 5, 90, 270), (285, 275, 80, 60), feather=2)
+    yield from stage.run("dgfnet_leave_out")
+    yield from stage.select(doc, (300, 210, 70, 60), (330, 190, 40, 60), feather=2)
+    yield from stage.run()
+    stage.said("was not looked at")
+    yield 3.0
+    take("leave-out")

@@ -2,6 +2,7 @@
 
 from dgfnet_inpaint import document, records
 from dgfnet_inpaint.colour import SRGB
+from dgfnet_inpaint.qt import QByteArray
 
 from .stage import HEIGHT, WIDTH, case
 
@@ -81,6 +82,13 @@ def locked_group(stage):
     no_failure(stage)
     assert stage.layers(doc.rootNode())[-2:] == [["locked", ["inner"]], RESULT]
     stage.said("is locked")
+    first = document.node_id(stage.top(doc))
+    doc.setActiveNode(inner)
+    yield 0.2
+    yield from stage.run()
+    no_failure(stage)
+    assert stage.layers(doc.rootNode())[-3:] == [["locked", ["inner"]], RESULT, RESULT]
+    assert document.node_id(stage.top(doc)) != first, "the newer fill is below the older one"
 
 
 @case
@@ -290,6 +298,64 @@ def run_again_after_saving_and_loading(stage):
     yield from stage.run("dgfnet_inpaint_again")
     no_failure(stage)
     assert len(loaded.rootNode().childNodes()) == count + 1
+
+
+def beside_a_fill(stage, output="layer", opacity=255):
+    """Two objects beside each other, removed one after the other."""
+    doc, node = yield from stage.new_document()
+    first, second = (100, 80, 40, 40), (150, 80, 40, 40)
+    for x, y, width, height in (first, second):
+        node.setPixelData(QByteArray(bytes([0, 255, 0, 255]) * (width * height)), x, y, width, height)
+    doc.refreshProjection()
+    doc.waitForDone()
+    yield from stage.select(doc, first, feather=3)
+    stage.choose(output=output, grow=2)
+    yield from stage.run()
+    no_failure(stage)
+    fill, canvas = stage.top(doc), stage.canvas(doc)
+    fill.setOpacity(opacity)
+    doc.refreshProjection()
+    doc.waitForDone()
+    source, filled = bytes(node.pixelData(*canvas)), bytes(fill.projectionPixelData(*canvas))
+    shown = stage.picture(doc)
+    yield from stage.select(doc, second)
+    stage.choose()
+    yield from stage.run()
+    no_failure(stage)
+    result = bytes(stage.top(doc).pixelData(*canvas))
+    mask = stage.selection(doc)
+    stage.facts["opacity"] = opacity
+    stage.keep(doc, document.space_of(doc), source=source, fill=filled, shown=shown, mask=mask, result=result)
+    return doc, fill
+
+
+@case
+def second_hole_beside_the_first(stage):
+    doc, first = yield from beside_a_fill(stage)
+    source = doc.rootNode().childNodes()[0]
+    first.setVisible(False)  # the hidden fill is no part of the source
+    doc.refreshProjection()
+    doc.waitForDone()
+    stage.top(doc).setVisible(False)
+    yield 0.2
+    yield from stage.run()
+    no_failure(stage)
+    stage.keep(
+        doc,
+        document.space_of(doc),
+        without=bytes(stage.top(doc).pixelData(*stage.canvas(doc))),
+        source=bytes(source.pixelData(*stage.canvas(doc))),
+    )
+
+
+@case
+def second_hole_beside_a_group(stage):
+    yield from beside_a_fill(stage, "group")
+
+
+@case
+def second_hole_beside_a_fill_at_half_opacity(stage):
+    yield from beside_a_fill(stage, opacity=128)
 
 
 @case

@@ -180,6 +180,32 @@ def server_stopped_by_the_docker(stage):
 
 
 @case
+def hidden_docker(stage):
+    """What a docker would show is told over the canvas."""
+    told = []
+    doc, _node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    (docker,) = [docker for docker in stage.krita.dockers() if docker.objectName() == DOCKER]
+    was_visible = docker.isVisible()
+    stage.controller.unseen.connect(told.append)
+    try:
+        docker.setVisible(True)
+        docker.raise_()
+        yield 0.2
+        yield from stage.run()
+        assert not told, told
+        stage.controller.stop_server()
+        yield from stage.wait_for(lambda: stage.server() is None)
+        docker.setVisible(False)
+        yield 0.2
+        yield from stage.run()
+        assert told == ["Reading the picture…", "Starting the server…"], told
+    finally:
+        stage.controller.unseen.disconnect(told.append)
+        docker.setVisible(was_visible)
+
+
+@case
 def not_installed(stage):
     doc, _node = yield from stage.new_document()
     yield from stage.select(doc, HOLE)

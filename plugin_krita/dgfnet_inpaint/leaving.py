@@ -1,0 +1,61 @@
+"""What must not be looked at or copied: a layer that artists see, paint, erase and hide like any other."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from krita import Krita, ManagedColor
+
+from .client.errors import Cancelled
+from .client.geometry import Bounds
+from .colour import SRGB, Space
+from .conversion import Bench
+from .document import LEAVE_OUT, is_leave_out, is_shown, node_id, nodes, place_beside, require_open, settle
+from .layers import MadeLayer, enter, make_layer, put_back
+from .tasks import Steps
+
+OPACITY = 0.5
+PAINT = "fill_selection_foreground_color"  # Krita's own action: the one way to paint that can be undone
+RED = Space("RGBA", "U8", SRGB)
+
+
+def add_selection(document: Any, bench: Bench, bounds: Bounds, red: Any) -> Steps:
+    """Add the selection to the leave-out layer, or make one on top of `red` pixels at `bounds`: one undo step."""
+    window = Krita.instance().activeWindow()
+    view = window.activeView() if window else None
+    layer = next(filter(_can_be_painted, nodes(document)), None)
+    if layer is not None and view is not None and view.document() == document:
+        _paint(document, view, layer)
+        with contextlib.suppress(Cancelled):  # too late: it is painted
+            yield from settle(document)
+        return
+    made = MadeLayer(LEAVE_OUT, bounds, "normal", OPACITY, RED, red)
+    layer = yield from make_layer(document, bench, made)
+    yield None
+    require_open(document)
+    active = enter(document, layer, document.rootNode(), None)
+    with contextlib.suppress(Cancelled):  # too late: the layer is there
+        yield from put_back(document, active, layer)
+
+
+def _can_be_painted(node: Any) -> bool:
+    """Whether a node is a leave-out layer that Krita lets its artist paint on."""
+    if not is_leave_out(node) or node.type() != "paintlayer" or not is_shown(node):
+        return False
+    return not (node.locked() or node.alphaLocked()) and node_id(place_beside(node)) == node_id(node)
+
+
+def _paint(document: Any, view: Any, layer: Any) -> None:
+    """Fill the selection on a layer as its artist would, with the active node and the colour as they were."""
+    active, colour = document.activeNode(), view.foregroundColor()
+    red = ManagedColor(*RED)
+    red.setComponents([0.0, 0.0, 1.0, 1.0])  # blue first
+    document.setActiveNode(layer)
+    view.setForeGroundColor(red)
+    try:
+        Krita.instance().action(PAINT).trigger()
+    finally:
+        view.setForeGroundColor(colour)
+        if active is not None:
+            document.setActiveNode(active)

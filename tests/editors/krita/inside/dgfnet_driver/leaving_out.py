@@ -1,0 +1,180 @@
+"""What is left out: neither looked at nor copied."""
+
+from dgfnet_inpaint import document
+from dgfnet_inpaint.document import LEAVE_OUT
+from dgfnet_inpaint.qt import QByteArray
+
+from .stage import HEIGHT, WIDTH, case
+from .trees import HOLE, RESULT, attach, no_failure
+
+OBJECT = (190, 60, 60, 80)  # beside the hole
+GREEN = bytes([0, 255, 0, 255])
+
+
+def beside_an_object(stage):
+    """A document with a green object beside the hole: (document, layer)."""
+    doc, node = yield from stage.new_document()
+    node.setPixelData(QByteArray(GREEN * (OBJECT[2] * OBJECT[3])), *OBJECT)
+    doc.refreshProjection()
+    doc.waitForDone()
+    return doc, node
+
+
+def leave_out(stage, doc, *rectangles, feather=0):
+    """Leave out rectangles with the action."""
+    yield from stage.select(doc, *rectangles, feather=feather)
+    yield from stage.run("dgfnet_leave_out")
+    no_failure(stage)
+    stage.said("Left out", LEAVE_OUT)
+
+
+def painted(stage, doc, layer):
+    return stage.alpha(bytes(layer.pixelData(*stage.canvas(doc))), document.space_of(layer))
+
+
+def fill_and_keep(stage, doc, source):
+    """Fill the hole; what the test needs to fill it once more."""
+    yield from stage.select(doc, HOLE)
+    yield from stage.run()
+    no_failure(stage)
+    mask = stage.selection(doc)
+    (result,) = [node for node in doc.rootNode().childNodes() if node.name() == RESULT[0] and node.visible()]
+    (layer,) = [node for node in doc.rootNode().childNodes() if node.name() == LEAVE_OUT]
+    stage.keep(
+        doc,
+        document.space_of(doc),
+        source=source,
+        mask=mask,
+        left_out=painted(stage, doc, layer),
+        result=bytes(result.pixelData(*stage.canvas(doc))),
+    )
+    return result, layer
+
+
+@case
+def selection_is_left_out(stage):
+    doc, node = yield from stage.new_document()
+    before = bytes(node.pixelData(*stage.canvas(doc)))
+    view = stage.krita.activeWindow().activeView()
+    colour = view.foregroundColor().components()
+    yield from leave_out(stage, doc, OBJECT, feather=3)
+    first = stage.selection(doc)
+    layer = stage.top(doc)
+    assert (layer.name(), layer.opacity()) == (LEAVE_OUT, 128)
+    assert painted(stage, doc, layer) == first
+    assert bytes(layer.pixelData(220, 100, 1, 1)) == bytes([0, 0, 255, 255])
+    yield from leave_out(stage, doc, (20, 20, 30, 30))
+    second = stage.selection(doc)
+    assert stage.layers(doc.rootNode()) == [[node.name()], [LEAVE_OUT]]
+    both = painted(stage, doc, layer)
+    assert both == bytes(map(max, first, second))
+    assert document.node_id(doc.activeNode()) == document.node_id(node)
+    assert view.foregroundColor().components() == colour
+    assert bytes(node.pixelData(*stage.canvas(doc))) == before
+    yield from stage.step("edit_undo")
+    assert painted(stage, doc, layer) == first
+    yield from stage.step("edit_redo")
+    assert painted(stage, doc, layer) == both
+    assert stage.selection(doc) == second
+    yield from stage.step("edit_undo")
+    if stage.krita.version() >= "5.3":  # there, setting the selection is an undo step
+        yield from stage.step("edit_undo")
+    yield from stage.step("edit_undo")
+    assert stage.layers(doc.rootNode()) == [[node.name()]]
+
+
+@case
+def locked_or_hidden_leave_out_layer_gets_a_second(stage):
+    doc, node = yield from stage.new_document()
+    yield from leave_out(stage, doc, OBJECT)
+    first = stage.top(doc)
+    first.setLocked(True)
+    yield from leave_out(stage, doc, (20, 20, 30, 30))
+    assert stage.layers(doc.rootNode()) == [[node.name()], [LEAVE_OUT], [LEAVE_OUT]]
+    assert painted(stage, doc, stage.top(doc)) == stage.selection(doc)
+    assert document.node_id(doc.activeNode()) == document.node_id(node)
+
+
+@case
+def left_out_in_cmyk(stage):
+    doc, node = yield from stage.new_document("CMYKA", "U8", "")
+    yield from leave_out(stage, doc, OBJECT)
+    yield from leave_out(stage, doc, (20, 20, 30, 30))
+    assert stage.layers(doc.rootNode()) == [[node.name()], [LEAVE_OUT]]
+    assert sum(1 for value in painted(stage, doc, stage.top(doc)) if value) == OBJECT[2] * OBJECT[3] + 900
+    doc.setActiveNode(node)
+    yield 0.2
+    yield from stage.select(doc, HOLE)
+    yield from stage.run()
+    no_failure(stage)
+    assert any("was not looked at" in text for text, _ in stage.messages), stage.messages
+
+
+@case
+def left_out_object_is_not_looked_at(stage):
+    doc, node = yield from beside_an_object(stage)
+    yield from leave_out(stage, doc, OBJECT, feather=2)
+    source = bytes(node.pixelData(*stage.canvas(doc)))
+    yield from fill_and_keep(stage, doc, source)
+    stage.said("What is painted on", "was not looked at")
+    assert stage.layers(doc.rootNode()) == [[node.name()], RESULT, [LEAVE_OUT]]
+
+
+@case
+def hidden_leave_out_layer_counts_for_nothing(stage):
+    doc, node = yield from beside_an_object(stage)
+    yield from leave_out(stage, doc, OBJECT)
+    stage.top(doc).setVisible(False)
+    stage.messages.clear()
+    yield from fill_and_keep(stage, doc, bytes(node.pixelData(*stage.canvas(doc))))
+    assert not stage.messages, stage.messages
+
+
+@case
+def left_out_of_the_visible_picture(stage):
+    doc, node = yield from beside_an_object(stage)
+    shown = stage.picture(doc)
+    yield from leave_out(stage, doc, OBJECT, feather=2)
+    stage.choose(source="visible")
+    yield from fill_and_keep(stage, doc, shown)
+    stage.said("was not looked at")
+    assert stage.layers(doc.rootNode()) == [[node.name()], RESULT, [LEAVE_OUT]]
+
+
+@case
+def everything_is_left_out(stage):
+    doc, _node = yield from stage.new_document()
+    yield from leave_out(stage, doc, (0, 0, WIDTH, HEIGHT))
+    yield from stage.select(doc, HOLE)
+    names = stage.layers(doc.rootNode())
+    yield from stage.run()
+    stage.failed_with("Everything around the hole is left out", "Hide or erase part of the layer", LEAVE_OUT)
+    assert stage.layers(doc.rootNode()) == names
+    doc.setActiveNode(stage.top(doc))
+    yield 0.2
+    yield from stage.run()
+    stage.failed_with("The leave-out layer is active", "Click the layer to fill")
+
+
+@case
+def nothing_selected_to_leave_out(stage):
+    doc, node = yield from stage.new_document()
+    yield from stage.run("dgfnet_leave_out")
+    stage.failed_with("Nothing is selected", "must not be looked at")
+    assert stage.layers(doc.rootNode()) == [[node.name()]]
+
+
+@case
+def source_that_is_not_shown_normally(stage):
+    doc, _node = yield from stage.new_document()
+    ink = doc.createNode("ink", "paintlayer")
+    stage.paint(doc, ink)
+    yield from attach(stage, doc, ink)
+    ink.setBlendingMode("multiply")
+    ink.setOpacity(128)
+    yield from stage.select(doc, HOLE)
+    yield from stage.run()
+    stage.said("“ink” is multiply at 50 %", "Source: Visible picture")
+    stage.messages.clear()
+    yield from stage.run()
+    assert not stage.messages, stage.messages
