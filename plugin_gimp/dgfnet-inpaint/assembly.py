@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import blend
 import document
@@ -22,6 +23,23 @@ from gi.repository import Gimp  # noqa: E402
 COPY_NAME = "{} Inpaint (DGFNet)"
 
 
+class Place(NamedTuple):
+    """Where a new layer goes: into a group (None: the image itself), at a position counted from the top."""
+
+    parent: Gimp.Layer | None
+    position: int
+
+
+TOP = Place(None, 0)
+"""Above all that is seen."""
+
+
+def above(image: Gimp.Image, source: Gimp.Layer) -> Place:
+    """Right above a layer, in its group, and above its earlier fills, which would hide what comes."""
+    position = image.get_item_position(source) - len(records.fills_above(image, source))
+    return Place(source.get_parent(), position)
+
+
 @contextmanager
 def one_undo_step(image: Gimp.Image) -> Iterator[None]:
     """What happens inside is undone in one go, and what is selected stays so: Ctrl+F then does the same again."""
@@ -34,16 +52,19 @@ def one_undo_step(image: Gimp.Image) -> Iterator[None]:
         image.undo_group_end()
 
 
-def single(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding, source: Gimp.Layer) -> Gimp.Layer:
-    """The answer as a layer above the source. `encoding` is the source's, `crop` what was sent of it."""
-    return _insert(image, _layer(image, answer, crop, encoding.with_alpha()), source)
+def single(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding, place: Place) -> Gimp.Layer:
+    """The answer as a layer. `encoding` is the source's, `crop` what was sent of it."""
+    made = _layer(image, answer, crop, encoding.with_alpha())
+    image.insert_layer(made, *place)
+    return made
 
 
 def group(
-    image: Gimp.Image, name: str, answers: Sequence[Layer], crop: Bounds, encoding: Encoding, source: Gimp.Layer
+    image: Gimp.Image, name: str, answers: Sequence[Layer], crop: Bounds, encoding: Encoding, place: Place
 ) -> Gimp.Layer:
-    """Coarse (or structure) and, in grain merge, texture in a group of their own above the source."""
-    made = _insert(image, Gimp.GroupLayer.new(image, name), source)
+    """Coarse (or structure) and, in grain merge, texture in a group of their own."""
+    made = Gimp.GroupLayer.new(image, name)
+    image.insert_layer(made, *place)
     document.blend_as_sent(made, image)
     layers = [_layer(image, answer, crop, encoding.with_alpha()) for answer in answers]
     for layer in layers:
@@ -73,7 +94,7 @@ def copy(
         document.write(made, run, encoding, pixels[start * own_pixel : (start + run.width) * own_pixel], lies)
     made.set_name(COPY_NAME.format(source.get_name()))
     source.set_visible(False)
-    _insert(image, made, source)
+    image.insert_layer(made, *above(image, source))
     if hole.kind == document.LAYER_MASK:
         made.remove_mask(Gimp.MaskApplyMode.DISCARD)  # no sooner: GIMP only does it inside an image
     return made
@@ -97,13 +118,3 @@ def _layer(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding) -
         layer.set_mode(Gimp.LayerMode.GRAIN_MERGE)  # which forgets the spaces, so they follow
     document.blend_as_sent(layer, image)
     return layer
-
-
-def _insert(image: Gimp.Image, made: Gimp.Layer, source: Gimp.Layer) -> Gimp.Layer:
-    """Put a layer right above the source, in its group, and above its earlier fills, which would hide it."""
-    parent, position = source.get_parent(), image.get_item_position(source)
-    siblings = parent.get_children() if parent else image.get_layers()  # from the top
-    while position and records.is_fill_of(siblings[position - 1], source):
-        position -= 1
-    image.insert_layer(made, parent, position)
-    return made

@@ -40,6 +40,12 @@ class Wish(NamedTuple):
 def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, hole: Hole | None = None) -> Gimp.Layer:
     """Fill the hole of a layer; the new layer, group or copy above it. Raises `InpaintError`, nothing changed then."""
     settings, watch = wish.settings, _Watch()
+    if (settings.output, settings.sample) == ("copy", "visible"):
+        raise InpaintError(
+            "bad_option",
+            "A copy of one layer cannot hold what is made from the visible picture.",
+            'Choose another output, or "This layer" to sample from.',
+        )
     hole = hole or document.find_hole(image, layer)
     say("Reading the picture", 0.0)
     picture = document.canvas(image) if settings.sample == "visible" else document.bounds_of(layer)
@@ -69,12 +75,13 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
     watch.lap("server")
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
+        place = assembly.TOP if settings.sample == "visible" else assembly.above(image, layer)
         if settings.output == "copy":
             made = assembly.copy(image, layer, result.layers[0], crop, encoding, hole)
         elif len(result.layers) > 1:
-            made = assembly.group(image, NAME, result.layers, crop, encoding, layer)
+            made = assembly.group(image, NAME, result.layers, crop, encoding, place)
         else:
-            made = assembly.single(image, result.layers[0], crop, encoding, layer)
+            made = assembly.single(image, result.layers[0], crop, encoding, place)
         watch.lap("layers")
         tattoos = layer.get_tattoo(), _tattoo(wish.exclude)
         record = Record(settings, *tattoos, hole.kind, dict(result.report), watch.began, watch.seconds)
@@ -102,7 +109,7 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
     result = service.run(TextureRequest(array, encoding.space, lambda_=lambda_, sigma=sigma), who(), say)
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
-        return assembly.group(image, TEXTURE_NAME, result.layers, part, encoding, layer)
+        return assembly.group(image, TEXTURE_NAME, result.layers, part, encoding, assembly.above(image, layer))
 
 
 def who() -> str:

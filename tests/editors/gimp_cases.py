@@ -90,6 +90,8 @@ CASES = (
     Case("no selection: transparent pixels, 16 bit", scene="holed", precision="U16_NON_LINEAR", select=()),
     Case("layer mask is being edited", scene="mask_edited", select=()),
     Case("visible picture", scene="covered", arguments={"sample": "visible"}),
+    Case("visible picture, group", scene="covered", soften=8.0, arguments={"sample": "visible", **GROUP}),
+    Case("visible picture, copy", scene="covered", arguments={"sample": "visible", **COPY}, says="cannot hold"),
     Case("area left out", scene="photo", arguments={"exclude": ("rectangle", 40, 30, 45, 90)}),
     Case("texture map", procedure="texture-map", select=()),
     Case("texture map, 16 bit, selection", procedure="texture-map", precision="U16_NON_LINEAR"),

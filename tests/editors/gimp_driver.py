@@ -83,7 +83,8 @@ def run_case(number, case):
         after["made"] = describe(path + ".made", value, with_curve)
         parent = value.get_parent()
         after["parent"] = parent.get_name() if parent else ""
-        after["above"] = image.get_item_position(layer) - image.get_item_position(value)
+        after["position"] = image.get_item_position(value)
+        after["above"] = image.get_item_position(layer) - after["position"]
         if screen:
             after["undo"] = screen.undo_and_redo(there)
     else:
