@@ -33,6 +33,14 @@ def nonzero(mask: bytes, item_bytes: int) -> bytes:
     return planes[0] if item_bytes == 1 else _or(*planes)
 
 
+def whole(mask: bytes, item_bytes: int) -> bytes:
+    """An integer mask with every value that is not 0 made full."""
+    result, plane = bytearray(len(mask)), nonzero(mask, item_bytes)
+    for start in range(item_bytes):
+        result[start::item_bytes] = plane
+    return bytes(result)
+
+
 def painted(pixels: bytes, dtype: str, channels: int) -> bytes:
     """One byte per pixel: 255 where its alpha, the last channel, is not 0, else 0."""
     alpha = array(CODES[dtype], pixels)[channels - 1 :: channels]

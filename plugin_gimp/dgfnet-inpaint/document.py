@@ -53,18 +53,22 @@ def encoding_of(drawable: Gimp.Drawable, with_curve: bool = False) -> Encoding:
 
 
 def find_hole(image: Gimp.Image, layer: Gimp.Layer) -> Hole:
-    """The selection, else what the layer mask hides, else what is transparent. Raises `InpaintError`."""
+    """The selection, else what the layer mask hides, else what is transparent. Raises `InpaintError`.
+
+    What is hidden or transparent in part is filled as a whole: a share of a fill above it would still be seen through.
+    """
     selected = selection_bounds(image)
     if selected:
         return Hole(SELECTION, selected, selected, b"")
     area = bounds_of(layer)
     sources = []
-    if layer.get_mask():
+    if layer.get_mask() and layer.get_apply_mask():
         sources.append((LAYER_MASK, layer.get_mask(), precision.mask_encoding(int(image.get_precision()))))
     if layer.has_alpha():
         sources.append((TRANSPARENCY, layer, precision.alpha_encoding(int(image.get_precision()))))
     for kind, drawable, encoding in sources:
-        found = hole_of(kind, area, blend.inverted(read(drawable, area, encoding, area)), encoding)
+        missing = blend.inverted(read(drawable, area, encoding, area))
+        found = hole_of(kind, area, blend.whole(missing, blend.ITEM_BYTES[encoding.dtype]), encoding)
         if found:
             return found
     raise InpaintError(

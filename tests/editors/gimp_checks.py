@@ -80,6 +80,9 @@ def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dic
     else:
         _check_layer(case, session, after["made"], fill, picture, area)
     _check_outside(case, session, before, after, fill, area)
+    if not case.select and not _is_repeated(case):
+        seen = session.array(after["canvas"]["values"])
+        assert seen.shape[2] == 3 or (seen[..., -1] == full_scale(seen.dtype)).all(), "it is seen through"
     mixed_in_linear_light = case.precision.endswith("_LINEAR") and "NON" not in case.precision
     if case.scene in ("photo", "large", "grey", "covered") and options.texture_strength == 1 and not mixed_in_linear_light:
         _check_seen(case, session, before, after, fill)
@@ -94,10 +97,10 @@ def _asked(case: Case, session: Session, before: dict[str, Any]) -> tuple[tuple[
         (x, y), picture = before["offset"], session.array(before["source"])
     picture = picture.copy()
     height, width = picture.shape[:2]
-    if case.scene in ("masked", "mask_edited"):
-        mask = _scaled_inverse(session.array(before["layer_mask"]))[..., 0]
-    elif case.scene == "holed":
-        mask = _scaled_inverse(picture)[..., -1]
+    if not case.select and case.scene in ("masked", "masked_softly", "mask_edited"):
+        mask = _missing(session.array(before["layer_mask"]))[..., 0]
+    elif not case.select and case.scene in ("holed", "holed_softly", "masked_unapplied"):
+        mask = _missing(picture)[..., -1]
     else:
         mask = np.zeros((height, width), np.uint16)
         top, left = max(y, 0), max(x, 0)
@@ -126,8 +129,9 @@ def in_linear_light(case: Case) -> bool:
     return linear and case.arguments.get("output") != "copy"
 
 
-def _scaled_inverse(pixels: np.ndarray) -> np.ndarray:
-    return np.rint((1 - to_float(pixels)) * 65535).astype(np.uint16)
+def _missing(shown: np.ndarray) -> np.ndarray:
+    """All of what is not shown in full."""
+    return np.where(shown < full_scale(shown.dtype), 65535, 0).astype(np.uint16)
 
 
 def _samples_visible(case: Case) -> bool:

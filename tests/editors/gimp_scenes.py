@@ -108,10 +108,12 @@ def translucent(case):
     return image, layer
 
 
-def masked(case):
+def masked(case, soft=0):
     image, layer = load()
     layer.add_alpha()
     image.select_ellipse(Gimp.ChannelOps.REPLACE, 80, 50, 50, 40)
+    if soft:
+        Gimp.Selection.feather(image, soft)
     Gimp.Selection.invert(image)
     layer.add_mask(layer.create_mask(Gimp.AddMaskType.SELECTION))
     Gimp.Selection.none(image)
@@ -124,13 +126,31 @@ def mask_edited(case):
     return image, layer
 
 
-def holed(case):
+def masked_softly(case):
+    return masked(case, 12)
+
+
+def masked_unapplied(case):
+    """A layer mask that is switched off hides nothing; a part of the layer is transparent."""
+    image, layer = holed(case)
+    layer.add_mask(layer.create_mask(Gimp.AddMaskType.BLACK))
+    layer.set_apply_mask(False)
+    return image, layer
+
+
+def holed(case, soft=0):
     image, layer = load()
     layer.add_alpha()
     image.select_ellipse(Gimp.ChannelOps.REPLACE, 80, 50, 50, 40)
+    if soft:
+        Gimp.Selection.feather(image, soft)
     layer.edit_clear()
     Gimp.Selection.none(image)
     return image, layer
+
+
+def holed_softly(case):
+    return holed(case, 12)
 
 
 def covered(case):

@@ -32,6 +32,13 @@ def test_nonzero_sees_both_bytes(blend) -> None:
     assert blend.nonzero(b"\0\1\xff", 1) == b"\0\xff\xff"
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_a_whole_mask_has_no_shares(blend, dtype) -> None:
+    mask = np.array([0, 1, 128, 255, 0], DTYPES[dtype]) * (np.iinfo(DTYPES[dtype]).max // 255)
+    made = np.frombuffer(blend.whole(mask.tobytes(), mask.itemsize), mask.dtype)
+    assert np.array_equal(made, np.where(mask, np.iinfo(mask.dtype).max, 0))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("channels", [2, 4])
 def test_hidden_pixels_become_transparent_and_no_others(blend, dtype, channels) -> None:
