@@ -35,9 +35,9 @@ TOP = Place(None, 0)
 
 
 def above(image: Gimp.Image, source: Gimp.Layer) -> Place:
-    """Right above a layer, in its group, and above its earlier fills, which would hide what comes."""
-    position = image.get_item_position(source) - len(records.fills_above(image, source))
-    return Place(source.get_parent(), position)
+    """Right above a layer, in its group unless that is locked, and above its earlier fills, which would hide it."""
+    below = document.stands_in(source)
+    return Place(below.get_parent(), image.get_item_position(below) - len(records.fills_above(image, source)))
 
 
 @contextmanager
@@ -81,6 +81,7 @@ def copy(
     """A copy of the source with the fill in it, in the source's place; only selected pixels are written."""
     lies = document.bounds_of(source)
     made = _plain_copy(image, source)
+    made.set_lock_content(False)  # GIMP ends a plug-in that writes into what is locked
     where = answer.bounds.from_relative(crop)
     part = where.intersection(lies)
     fill_encoding = encoding.with_alpha()

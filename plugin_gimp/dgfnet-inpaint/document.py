@@ -35,6 +35,23 @@ def bounds_of(item: Gimp.Item) -> Bounds:
     return Bounds(x, y, item.get_width(), item.get_height())
 
 
+def stands_in(layer: Gimp.Layer) -> Gimp.Layer:
+    """What a new layer goes above: the layer, or the outermost group around it whose content is locked."""
+    found, group = layer, layer.get_parent()
+    while group:
+        if group.get_lock_content():
+            found = group
+        group = group.get_parent()
+    return found
+
+
+def items_above(image: Gimp.Image, item: Gimp.Layer) -> list[Gimp.Layer]:
+    """What lies above an item in its group, from the bottom."""
+    parent = item.get_parent()
+    siblings = parent.get_children() if parent else image.get_layers()  # from the top
+    return siblings[: image.get_item_position(item)][::-1]
+
+
 def canvas(image: Gimp.Image) -> Bounds:
     """The image's own rectangle."""
     return Bounds(0, 0, image.get_width(), image.get_height())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import takewhile
 
+import document
 import gi
 from settings import PARASITE, BadRecord, Record
 
@@ -38,10 +39,9 @@ def all_in(image: Gimp.Image) -> Iterator[tuple[Record, Gimp.Layer]]:
 
 
 def fills_above(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
-    """The results that were made from a layer and lie right above it with nothing between, from the bottom."""
-    parent, position = source.get_parent(), image.get_item_position(source)
-    siblings = parent.get_children() if parent else image.get_layers()  # from the top
-    return list(takewhile(lambda item: is_fill_of(item, source), reversed(siblings[:position])))
+    """The results of a layer that lie right above it (or its locked group), nothing between, from the bottom."""
+    above = document.items_above(image, document.stands_in(source))
+    return list(takewhile(lambda item: is_fill_of(item, source), above))
 
 
 def is_fill_of(item: Gimp.Layer, source: Gimp.Layer) -> bool:

@@ -96,6 +96,16 @@ def locked(case):
     return image, layer
 
 
+def locked_group(case):
+    """The photograph in a group of which the content is locked, and that one in another group."""
+    image, layer = grouped(case)
+    inner = Gimp.GroupLayer.new(image, "inner")
+    image.insert_layer(inner, layer.get_parent(), 0)
+    image.reorder_item(layer, inner, 0)
+    inner.set_lock_content(True)
+    return image, layer
+
+
 def translucent(case):
     image, layer = load()
     layer.add_alpha()
