@@ -9,6 +9,7 @@ from typing import NamedTuple
 import blend
 import document
 import gi
+import precision
 import records
 import sums
 from client.events import Layer
@@ -52,6 +53,13 @@ def one_undo_step(image: Gimp.Image) -> Iterator[None]:
         image.undo_group_end()
 
 
+def hide_same_hole(image: Gimp.Image, source: Gimp.Layer, made: Gimp.Layer) -> None:
+    """Hide the earlier fills of a layer that lie where the new one does: soft edges of both would add up."""
+    for fill in records.fills_of(image, source):
+        if fill.get_id() != made.get_id() and document.bounds_of(fill) == document.bounds_of(made):
+            fill.set_visible(False)
+
+
 def single(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding, place: Place) -> Gimp.Layer:
     """The answer as a layer. `encoding` is the source's, `crop` what was sent of it."""
     made = _layer(image, answer, crop, encoding.with_alpha())
@@ -75,41 +83,88 @@ def group(
     return made
 
 
-def copy(
-    image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, encoding: Encoding, hole: Hole
-) -> Gimp.Layer:
-    """A copy of the source with the fill in it, in the source's place; only selected pixels are written."""
-    lies = document.bounds_of(source)
+def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hole: Hole) -> Gimp.Layer:
+    """A copy of the source with the fill in it, in the place of the source and of its earlier fills that are seen.
+
+    Those become part of it, but for fills of the same hole. Only what is selected or filled is written.
+    """
+    lies, where = document.bounds_of(source), answer.bounds.from_relative(crop)
+    replaced = records.seen_fills(image, source)
+    merged = [fill for fill in replaced if document.bounds_of(fill) != where]
     made = _plain_copy(image, source)
     made.set_lock_content(False)  # GIMP ends a plug-in that writes into what is locked
-    where = answer.bounds.from_relative(crop)
-    part = where.intersection(lies)
-    fill_encoding = encoding.with_alpha()
-    fill_pixel = fill_encoding.channels * blend.ITEM_BYTES[encoding.dtype]
-    fill = document.cut(bytes(answer.pixels), fill_pixel, where, part)
-    colours, own_pixel = fill_encoding.channels - 1, encoding.channels * blend.ITEM_BYTES[encoding.dtype]
-    pixels = blend.over(document.read(source, part, encoding), fill, encoding.dtype, colours, encoding.has_alpha)
-    for span in blend.spans(blend.painted(fill, encoding.dtype, fill_encoding.channels), part.width):
-        run = Bounds(part.x + span.start, part.y + span.row, span.end - span.start, 1)
-        start = span.row * part.width + span.start
-        document.write(made, run, encoding, pixels[start * own_pixel : (start + run.width) * own_pixel], lies)
     made.set_name(COPY_NAME.format(source.get_name()))
-    source.set_visible(False)
     image.insert_layer(made, *above(image, source))
+    _copy_mask(source, made)
     if hole.kind == document.LAYER_MASK:
-        made.remove_mask(Gimp.MaskApplyMode.DISCARD)  # no sooner: GIMP only does it inside an image
+        made.remove_mask(Gimp.MaskApplyMode.DISCARD)
+    elif merged and made.get_mask() and made.get_apply_mask():
+        made.remove_mask(Gimp.MaskApplyMode.APPLY)  # it would hide what comes from the fills
+    if merged:
+        _merge(image, made, merged, lies)
+    _mix(made, answer, where, lies)
+    for item in (source, *replaced):
+        item.set_visible(False)
     return made
 
 
+def _merge(image: Gimp.Image, made: Gimp.Layer, fills: Sequence[Gimp.Layer], lies: Bounds) -> None:
+    """Write what is seen of some fills above a layer into it."""
+    encoding, part = document.encoding_of(made), _around(fills).intersection(lies)
+    before = document.read(made, part, encoding, lies)
+    after = document.under(image, before, part, encoding, fills)
+    _write(made, part, encoding, after, blend.changed(before, after, encoding.pixel_bytes), lies)
+
+
+def _around(layers: Sequence[Gimp.Layer]) -> Bounds:
+    """The rectangle that holds them all."""
+    all_bounds = [document.bounds_of(layer) for layer in layers]
+    left, top = (min(bounds[axis] for bounds in all_bounds) for axis in (0, 1))
+    return Bounds.between(left, top, max(b.right for b in all_bounds), max(b.bottom for b in all_bounds))
+
+
+def _mix(made: Gimp.Layer, answer: Layer, where: Bounds, lies: Bounds) -> None:
+    """Blend an answer that lies at `where` into a layer."""
+    encoding, part = document.encoding_of(made, with_curve=True), where.intersection(lies)
+    sent = encoding.with_alpha()
+    fill = document.cut(bytes(answer.pixels), sent.pixel_bytes, where, part)
+    before = document.read(made, part, encoding, lies)
+    after = blend.over(before, fill, encoding.dtype, sent.channels - 1, encoding.has_alpha)
+    _write(made, part, encoding, after, blend.painted(fill, encoding.dtype, sent.channels), lies)
+
+
+def _write(made: Gimp.Layer, part: Bounds, encoding: Encoding, pixels: bytes, mask: bytes, lies: Bounds) -> None:
+    """Write the pixels that a mask marks, and no others."""
+    for span in blend.spans(mask, part.width):
+        run = Bounds(part.x + span.start, part.y + span.row, span.end - span.start, 1)
+        start = (span.row * part.width + span.start) * encoding.pixel_bytes
+        document.write(made, run, encoding, pixels[start : start + run.width * encoding.pixel_bytes], lies)
+
+
 def _plain_copy(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:
-    """A layer like the source; groups and text layers become pixels."""
-    if not (source.is_group() or source.is_text_layer()):
+    """A layer of pixels that looks like the source, outside the image; its mask is left to `_copy_mask`."""
+    if type(source) is Gimp.Layer:
         return source.copy()
-    bounds = document.bounds_of(source)
-    own = document.encoding_of(source).with_alpha()
+    bounds, own = document.bounds_of(source), document.encoding_of(source).with_alpha()
     plain = document.new_layer(image, source.get_name(), bounds, own, document.read(source, bounds, own))
     plain.set_opacity(source.get_opacity())
+    passes = source.get_mode() == Gimp.LayerMode.PASS_THROUGH  # only a group can
+    plain.set_mode(Gimp.LayerMode.NORMAL if passes else source.get_mode())  # which forgets what follows
+    plain.set_blend_space(source.get_blend_space())
+    plain.set_composite_space(source.get_composite_space())
+    plain.set_composite_mode(source.get_composite_mode())
     return plain
+
+
+def _copy_mask(source: Gimp.Layer, made: Gimp.Layer) -> None:
+    """Give a copy its source's layer mask, if it has none yet; it must be in the image."""
+    mask = source.get_mask()
+    if mask is None or made.get_mask():
+        return
+    lies, encoding = document.bounds_of(source), precision.mask_encoding(int(source.get_image().get_precision()))
+    made.add_mask(made.create_mask(Gimp.AddMaskType.WHITE))
+    document.write(made.get_mask(), lies, encoding, document.read(mask, lies, encoding, lies), lies)
+    made.set_apply_mask(source.get_apply_mask())
 
 
 def _layer(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding) -> Gimp.Layer:

@@ -47,6 +47,14 @@ def painted(pixels: bytes, dtype: str, channels: int) -> bytes:
     return bytes(255 if value else 0 for value in alpha)
 
 
+def changed(before: bytes, after: bytes, pixel_bytes: int) -> bytes:
+    """One byte per pixel: 255 where the two differ, else 0."""
+    starts = range(0, len(before), pixel_bytes)
+    return bytes(
+        0 if before[start : start + pixel_bytes] == after[start : start + pixel_bytes] else 255 for start in starts
+    )
+
+
 def hide(pixels: bytes, dtype: str, channels: int, excluded: bytes) -> bytes:
     """Make the pixels transparent where `excluded` (8 bit, one value each) is at least half; the last channel is alpha.
 

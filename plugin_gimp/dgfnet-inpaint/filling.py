@@ -6,10 +6,10 @@ import time
 from typing import Any, NamedTuple
 
 import assembly
-import blend
 import document
 import gi
 import precision
+import reading
 import records
 import service
 from client.errors import InpaintError
@@ -46,6 +46,7 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
             "A copy of one layer cannot hold what is made from the visible picture.",
             'Choose another output, or "This layer" to sample from.',
         )
+    layer = records.original(image, layer)
     hole = hole or document.find_hole(image, layer)
     say("Reading the picture", 0.0)
     picture = document.canvas(image) if settings.sample == "visible" else document.bounds_of(layer)
@@ -57,10 +58,14 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
     refusal = ""
     if settings.output == "group":
         refusal = precision.group_refusal(int(image.get_precision()), _is_indexed(image))
-    array, encoding = _picture(image, layer, crop, wish)
+    is_copy = settings.output == "copy"
+    if settings.sample == "visible":
+        looked_at = reading.of_picture(image, crop, wish.exclude)
+    else:
+        looked_at = reading.of_layer(image, layer, crop, wish.exclude, with_curve=is_copy)
     request = InpaintRequest(
-        image=array,
-        space=encoding.space,
+        image=_image(looked_at, crop),
+        space=looked_at.encoding.space,
         mask=_array("mask", document.read_hole(image, hole, crop), crop, _mask_encoding(image)),
         output="group" if settings.output == "group" and not refusal else "layer",
         context=float(settings.context),
@@ -71,22 +76,27 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
         variation=int(settings.variation),
     )
     watch.lap("read")
+    lies, tattoos = document.bounds_of(layer), (layer.get_tattoo(), _tattoo(wish.exclude))
     result = service.run(request, who(), say, wish.weights, wish.device)
     watch.lap("server")
+    moved = _look_again(image, layer, lies)
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
         place = assembly.TOP if settings.sample == "visible" else assembly.above(image, layer)
-        if settings.output == "copy":
-            made = assembly.copy(image, layer, result.layers[0], crop, encoding, hole)
+        encoding = document.encoding_of(layer)
+        if is_copy:
+            made = assembly.copy(image, layer, result.layers[0], crop, hole)
         elif len(result.layers) > 1:
             made = assembly.group(image, NAME, result.layers, crop, encoding, place)
         else:
             made = assembly.single(image, result.layers[0], crop, encoding, place)
+        assembly.hide_same_hole(image, layer, made)
         watch.lap("layers")
-        tattoos = layer.get_tattoo(), _tattoo(wish.exclude)
         record = Record(settings, *tattoos, hole.kind, dict(result.report), watch.began, watch.seconds)
         records.keep(made, record)
-    for note in _notes(image, refusal, result):
+    if is_copy:
+        image.set_selected_layers([made])  # it has taken the layer's place: the next fill builds on it
+    for note in (*moved, *_notes(image, layer, settings, refusal, result)):
         Gimp.message(note)
     return made
 
@@ -105,11 +115,17 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
     if part.is_empty:
         raise InpaintError("empty_mask", "The selection does not touch the layer.", "Select a part of this layer.")
     say("Reading the picture", 0.0)
-    array, encoding = _picture(image, layer, part, Wish(Settings()))
-    result = service.run(TextureRequest(array, encoding.space, lambda_=lambda_, sigma=sigma), who(), say)
+    looked_at = reading.of_layer(image, layer, part)
+    request = TextureRequest(_image(looked_at, part), looked_at.encoding.space, lambda_=lambda_, sigma=sigma)
+    result = service.run(request, who(), say)
+    moved = _look_again(image, layer, picture)
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
-        return assembly.group(image, TEXTURE_NAME, result.layers, part, encoding, assembly.above(image, layer))
+        encoding, place = document.encoding_of(layer), assembly.above(image, layer)
+        made = assembly.group(image, TEXTURE_NAME, result.layers, part, encoding, place)
+    for note in moved:
+        Gimp.message(note)
+    return made
 
 
 def who() -> str:
@@ -117,21 +133,8 @@ def who() -> str:
     return f"gimp {Gimp.version()}"
 
 
-def _picture(image: Gimp.Image, layer: Gimp.Layer, crop: Bounds, wish: Wish) -> tuple[Array, Encoding]:
-    """The pixels to send, and how those of `layer` travel; what is left out is sent as transparent."""
-    source = document.visible(image) if wish.settings.sample == "visible" else layer
-    to_be_mixed = wish.settings.output == "copy"
-    try:
-        own = document.encoding_of(source, to_be_mixed)
-        sent = own.with_alpha() if wish.exclude else own
-        pixels = document.read(source, crop, sent)
-    finally:
-        if source is not layer:
-            source.delete()
-    if wish.exclude:
-        excluded = document.channel_mask(wish.exclude, crop)
-        pixels = blend.hide(pixels, sent.dtype, sent.channels, excluded)
-    return _array("image", pixels, crop, sent), document.encoding_of(layer, to_be_mixed)
+def _image(pixels: reading.Pixels, crop: Bounds) -> Array:
+    return _array("image", pixels.data, crop, pixels.encoding)
 
 
 def _array(name: str, data: bytes, bounds: Bounds, encoding: Encoding) -> Array:
@@ -143,8 +146,33 @@ def _mask_encoding(image: Gimp.Image) -> Encoding:
     return precision.mask_encoding(int(image.get_precision()))
 
 
-def _notes(image: Gimp.Image, refusal: str, result: Result) -> list[str]:
+def _look_again(image: Gimp.Image, layer: Gimp.Layer, lay: Bounds) -> list[str]:
+    """Whether the image is still as it was read, as artists go on working; sentences about what differs.
+
+    Raises:
+        InpaintError: image or layer are gone.
+    """
+    if not image.is_valid():
+        raise InpaintError("gone", "The image was closed before its fill was ready.", "Open it and fill it again.")
+    if not (layer.is_valid() and image.get_layer_by_tattoo(layer.get_tattoo())):
+        raise InpaintError(
+            "gone", "The layer was removed before its fill was ready.", "Undo that, or select another layer to fill."
+        )
+    lies = document.bounds_of(layer)
+    if lies == lay:
+        return []
+    did = "moved" if lies[2:] == lay[2:] else "changed its size"
+    return [f"The layer {did} while it was filled; the fill lies where the layer was. Move it, or undo and fill again."]
+
+
+def _notes(image: Gimp.Image, layer: Gimp.Layer, settings: Settings, refusal: str, result: Result) -> list[str]:
     notes = [refusal] if refusal else []
+    looks = document.special_look(layer)
+    if looks and settings.output != "copy" and settings.sample == "layer":
+        notes.append(
+            f"The layer is shown {looks}, the fill above it in Normal mode at 100 %; if they do not match, undo and "
+            'choose the output "Replace into a copy".'
+        )
     if _is_indexed(image) and not refusal:
         notes.append(
             "This image is indexed, so the fill was reduced to its palette; for better colours, choose "

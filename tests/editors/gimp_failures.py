@@ -1,4 +1,4 @@
-"""Runs inside GIMP: the server is down, started by the plug-in, loses a cancelled job, is killed."""
+"""Runs inside GIMP: the server is down, started by the plug-in, loses a cancelled job, is killed; the image changes."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from gimp_calls import call, plug_in_process
 from gimp_cases import ELLIPSE
 from gimp_looks import digest, tree
 from gimp_scenes import WORK, load, select
+from gimp_screen import WINDOW, Screen, window, xdo
 
 
 def during_call(image, layer, act):
@@ -26,6 +27,49 @@ def during_call(image, layer, act):
     answer = call("inpaint", image, [layer], {})
     thread.join()
     return [answer[0], str(answer[1])]
+
+
+def meanwhile(prepare, keys):
+    """What a call says when keys are pressed in the image's window while the server works, and the layers then.
+
+    `prepare` does the last thing to the image before, which Ctrl+Z undoes, and returns the layer to fill.
+    """
+    image, layer = load()
+    select(image, ELLIPSE)
+    image.undo_disable()
+    image.undo_enable()  # with nothing to undo yet
+    layer = prepare(image, layer)
+    screen = Screen(image)
+
+    def act():
+        xdo("windowfocus", "--sync", window(WINDOW))
+        xdo("key", keys)
+        time.sleep(2)
+        open(f"{WORK}/slow/finish", "w").close()
+
+    told = during_call(image, layer, act)
+    if not image.is_valid():
+        return [*told, None]
+    told.append(tree(image.get_layers()))
+    screen.close()
+    image.delete()
+    return told
+
+
+def add_layer(image, layer):
+    added = layer.copy()
+    image.insert_layer(added, None, 0)
+    return added
+
+
+def move(image, layer):
+    layer.set_offsets(7, 0)
+    return layer
+
+
+def save(image, layer):
+    image.clean_all()  # so that GIMP does not ask
+    return layer
 
 
 def jobs():
@@ -62,6 +106,9 @@ def run_failures():
     descriptor = os.open(connection, os.O_WRONLY | os.O_CREAT, 0o600)
     with open(descriptor, "w") as file:
         file.write(slow)
+    told["layer removed"] = meanwhile(add_layer, "ctrl+z")
+    told["layer moved"] = meanwhile(move, "ctrl+z")
+    told["image closed"] = meanwhile(save, "ctrl+w")
     told["cancelled"] = during_call(image, layer, lambda: os.kill(plug_in_process(), signal.SIGKILL))
     deadline = time.time() + 30
     while jobs() and time.time() < deadline:

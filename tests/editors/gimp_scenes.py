@@ -185,14 +185,46 @@ def two_layers(case):
     return image, layer
 
 
+def group_blended(case):
+    """A group in Multiply mode at 60 %, with a soft layer mask, above the photograph."""
+    image, layer = over_base(30, 25)
+    group = Gimp.GroupLayer.new(image, "group")
+    image.insert_layer(group, None, 0)
+    image.reorder_item(layer, group, 0)
+    group.set_mode(Gimp.LayerMode.MULTIPLY)
+    group.set_opacity(60)
+    image.select_ellipse(Gimp.ChannelOps.REPLACE, 60, 40, 100, 90)
+    Gimp.Selection.feather(image, 20)
+    group.add_mask(group.create_mask(Gimp.AddMaskType.SELECTION))
+    Gimp.Selection.none(image)
+    return image, group
+
+
 def filled(case):
     image, layer = load()
     select(image, ELLIPSE)
+    if case.soften:
+        Gimp.Selection.feather(image, case.soften)
     call("inpaint", image, [layer], {"output": "group", "context": 1.5})
     return image, layer
 
 
-filled_deselected = filled_source = filled_deselected_source = filled  # the driver selects what the name says
+# the driver selects what the name says
+filled_deselected = filled_source = filled_deselected_source = filled_inside = filled
+
+
+def filled_faded_source(case):
+    """The earlier fill is seen in part."""
+    image, layer = filled(case)
+    image.get_layers()[0].set_opacity(50)
+    return image, layer
+
+
+def filled_hidden_source(case):
+    """The earlier fill is not seen: it is not built on."""
+    image, layer = filled(case)
+    image.get_layers()[0].set_visible(False)
+    return image, layer
 
 
 def filled_twice_source(case):
