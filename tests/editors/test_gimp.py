@@ -96,12 +96,6 @@ class TestServer:
         assert succeeded
         assert len(layers) == 2
 
-    def test_an_image_that_was_closed_meanwhile_is_one_sentence(self, failures) -> None:
-        succeeded, message, layers = failures["image closed"]
-        assert not succeeded
-        assert "The image was closed before" in message
-        assert layers is None
-
     def test_a_killed_server_is_one_sentence(self, failures) -> None:
         succeeded, message = failures["killed"]
         assert not succeeded

@@ -50,6 +50,11 @@ def test_hidden_pixels_become_transparent_and_no_others(blend, dtype, channels) 
     assert np.array_equal(hidden.reshape(pixels.shape), expected)
 
 
+def test_changed_pixels_are_found_by_any_of_their_bytes(blend) -> None:
+    assert blend.changed(b"abcdef", b"abcdeg", 2) == b"\0\0\xff"
+    assert blend.changed(b"", b"", 4) == b""
+
+
 def test_spans_are_the_runs_of_each_row(blend) -> None:
     mask = np.array([[0, 9, 9, 0, 1], [0, 0, 0, 0, 0], [5, 5, 5, 5, 5]], np.uint8)
     assert [tuple(span) for span in blend.spans(mask.tobytes(), 5)] == [(0, 1, 3), (0, 4, 5), (2, 0, 5)]
