@@ -63,27 +63,17 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
         looked_at = reading.of_picture(image, crop, wish.exclude)
     else:
         looked_at = reading.of_layer(image, layer, crop, wish.exclude, with_curve=is_copy)
-    request = InpaintRequest(
-        image=_image(looked_at, crop),
-        space=looked_at.encoding.space,
-        mask=_array("mask", document.read_hole(image, hole, crop), crop, _mask_encoding(image)),
-        output="group" if settings.output == "group" and not refusal else "layer",
-        context=float(settings.context),
-        grow=int(settings.grow),
-        feather=float(settings.feather),
-        texture_strength=float(settings.texture_strength),
-        patches=float(settings.patches),
-        variation=int(settings.variation),
-    )
+    mask = _array("mask", document.read_hole(image, hole, crop), crop, _mask_encoding(image))
+    request = _request(looked_at, crop, mask, settings, as_group=settings.output == "group" and not refusal)
     watch.lap("read")
-    lies, tattoos = document.bounds_of(layer), (layer.get_tattoo(), _tattoo(wish.exclude))
+    before, tattoos = _Before(layer), (layer.get_tattoo(), _tattoo(wish.exclude))
     result = service.run(request, who(), say, wish.weights, wish.device)
     watch.lap("server")
-    moved = _look_again(image, layer, lies)
+    moved = before.look_again(image, layer)
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
         place = assembly.TOP if settings.sample == "visible" else assembly.above(image, layer)
-        encoding = document.encoding_of(layer)
+        encoding = before.encoding
         if is_copy:
             made = assembly.copy(image, layer, result.layers[0], crop, hole)
         elif len(result.layers) > 1:
@@ -117,12 +107,13 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
     say("Reading the picture", 0.0)
     looked_at = reading.of_layer(image, layer, part)
     request = TextureRequest(_image(looked_at, part), looked_at.encoding.space, lambda_=lambda_, sigma=sigma)
+    before = _Before(layer)
     result = service.run(request, who(), say)
-    moved = _look_again(image, layer, picture)
+    moved = before.look_again(image, layer)
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
-        encoding, place = document.encoding_of(layer), assembly.above(image, layer)
-        made = assembly.group(image, TEXTURE_NAME, result.layers, part, encoding, place)
+        place = assembly.above(image, layer)
+        made = assembly.group(image, TEXTURE_NAME, result.layers, part, before.encoding, place)
     for note in moved:
         Gimp.message(note)
     return made
@@ -131,6 +122,23 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
 def who() -> str:
     """What the server is told about this client."""
     return f"gimp {Gimp.version()}"
+
+
+def _request(
+    looked_at: reading.Pixels, crop: Bounds, mask: Array, settings: Settings, as_group: bool
+) -> InpaintRequest:
+    return InpaintRequest(
+        image=_image(looked_at, crop),
+        space=looked_at.encoding.space,
+        mask=mask,
+        output="group" if as_group else "layer",
+        context=float(settings.context),
+        grow=int(settings.grow),
+        feather=float(settings.feather),
+        texture_strength=float(settings.texture_strength),
+        patches=float(settings.patches),
+        variation=int(settings.variation),
+    )
 
 
 def _image(pixels: reading.Pixels, crop: Bounds) -> Array:
@@ -146,23 +154,34 @@ def _mask_encoding(image: Gimp.Image) -> Encoding:
     return precision.mask_encoding(int(image.get_precision()))
 
 
-def _look_again(image: Gimp.Image, layer: Gimp.Layer, lay: Bounds) -> list[str]:
-    """Whether the image is still as it was read, as artists go on working; sentences about what differs.
+class _Before:
+    """A layer as it was read: artists go on working while the server does."""
 
-    Raises:
-        InpaintError: image or layer are gone.
-    """
-    if not image.is_valid():
-        raise InpaintError("gone", "The image was closed before its fill was ready.", "Open it and fill it again.")
-    if not (layer.is_valid() and image.get_layer_by_tattoo(layer.get_tattoo())):
-        raise InpaintError(
-            "gone", "The layer was removed before its fill was ready.", "Undo that, or select another layer to fill."
-        )
-    lies = document.bounds_of(layer)
-    if lies == lay:
-        return []
-    did = "moved" if lies[2:] == lay[2:] else "changed its size"
-    return [f"The layer {did} while it was filled; the fill lies where the layer was. Move it, or undo and fill again."]
+    def __init__(self, layer: Gimp.Layer) -> None:
+        self.encoding = document.encoding_of(layer)
+        self._lay = document.bounds_of(layer)
+
+    def look_again(self, image: Gimp.Image, layer: Gimp.Layer) -> list[str]:
+        """Sentences about what differs now. Raises `InpaintError` where the answer is of no use any more."""
+        if not image.is_valid():
+            raise InpaintError("gone", "The image was closed before its fill was ready.", "Open it and fill it again.")
+        if not (layer.is_valid() and image.get_layer_by_tattoo(layer.get_tattoo())):
+            raise InpaintError(
+                "gone",
+                "The layer was removed before its fill was ready.",
+                "Undo that, or select another layer to fill.",
+            )
+        if document.encoding_of(layer).with_alpha() != self.encoding.with_alpha():
+            raise InpaintError(
+                "gone", "The image's mode or precision was changed before its fill was ready.", "Fill again."
+            )
+        lies = document.bounds_of(layer)
+        if lies == self._lay:
+            return []
+        did = "moved" if lies[2:] == self._lay[2:] else "changed its size"
+        return [
+            f"The layer {did} while the server worked. The result lies where the layer was: undo, then do it again."
+        ]
 
 
 def _notes(image: Gimp.Image, layer: Gimp.Layer, settings: Settings, refusal: str, result: Result) -> list[str]:

@@ -60,6 +60,11 @@ def add_layer(image, layer):
     return added
 
 
+def make_grey(image, layer):
+    image.convert_grayscale()
+    return layer
+
+
 def move(image, layer):
     layer.set_offsets(7, 0)
     return layer
@@ -101,6 +106,7 @@ def run_failures():
         file.write(slow)
     told["layer removed"] = undone(add_layer)
     told["layer moved"] = undone(move)
+    told["mode changed"] = undone(make_grey)
     told["cancelled"] = during_call(image, layer, lambda: os.kill(plug_in_process(), signal.SIGKILL))
     deadline = time.time() + 30
     while jobs() and time.time() < deadline:

@@ -96,6 +96,12 @@ class TestServer:
         assert succeeded
         assert len(layers) == 2
 
+    def test_a_mode_that_was_changed_meanwhile_is_one_sentence(self, failures) -> None:
+        succeeded, message, layers = failures["mode changed"]
+        assert not succeeded
+        assert "mode or precision was changed" in message
+        assert len(layers) == 1
+
     def test_a_killed_server_is_one_sentence(self, failures) -> None:
         succeeded, message = failures["killed"]
         assert not succeeded
