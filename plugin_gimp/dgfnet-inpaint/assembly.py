@@ -93,6 +93,7 @@ def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hol
     merged = [fill for fill in replaced if document.bounds_of(fill) != where]
     made = _plain_copy(image, source)
     made.set_lock_content(False)  # GIMP ends a plug-in that writes into what is locked
+    made.set_visible(True)  # the source of an earlier copy is hidden
     made.set_name(COPY_NAME.format(source.get_name()))
     image.insert_layer(made, *above(image, source))
     _copy_mask(source, made)

@@ -211,6 +211,7 @@ def under(image: Gimp.Image, pixels: bytes, part: Bounds, encoding: Encoding, la
         for layer in layers:
             above = Gimp.Layer.new_from_drawable(layer, stage)
             stage.insert_layer(above, None, 0)
+            above.set_lock_position(False)
             x, y, *_ = bounds_of(layer).relative_to(part)
             above.set_offsets(x, y)
         seen = visible(stage)

@@ -142,6 +142,7 @@ CASES = (
     Case("copy of what was filled", scene="filled_source", soften=12.0, arguments=COPY),
     Case("inpaint on what was filled, soft edges", scene="filled_source", soften=12.0),
     Case("another fill, soft edges", procedure="another", scene="filled_source", soften=12.0),
+    Case("another fill of a copy, soft edges", procedure="another", scene="filled_by_copy", soften=12.0),
     Case(
         "texture map above a fill",
         procedure="texture-map",

@@ -56,7 +56,7 @@ def check(case: Case, session: Session, result: dict[str, Any], engine: Inpainte
         assert [after["parent"], after["position"]] == ["group", 0], "the result is not above the locked group"
     else:
         assert after["above"] == fills, "the result is not right above the source and its earlier fills"
-    is_copy = case.arguments.get("output") == "copy"
+    is_copy = _makes_copy(case)
     expected = [after["made"]["name"]] if is_copy else before["selected"]
     assert after["selected"] == expected, f"selected: {after['selected']}"
     if case.scene.startswith("filled"):
@@ -77,13 +77,13 @@ def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dic
     assert (case.procedure == "another") == (variation > 0) or "variation" in case.arguments, f"variation {variation}"
     numbers = {**_numbers(case), "variation": variation}
     options = FillOptions(**{OPTIONS[name]: value for name, value in numbers.items()})
-    as_group = case.arguments.get("output") == "group" or _is_repeated(case)
+    as_group = case.arguments.get("output") == "group" or (_is_repeated(case) and not _makes_copy(case))
     as_group = as_group and not _falls_back(case)
     full = FillOptions(**{**vars(options), "texture_strength": 1.0}) if as_group else options
     fill = engine.fill(picture, mask, full)
     assert record["report"]["weights"]["sha256"], "the parasite does not name the weights"
     assert record["source"] == before["tattoo"], "the parasite names another source"
-    if case.arguments.get("output") == "copy":
+    if _makes_copy(case):
         _check_copy(case, session, before, after, fill, picture, area)
     elif as_group:
         _check_group(case, session, after, fill, picture, area, options)
@@ -175,8 +175,12 @@ def _numbers(case: Case) -> dict[str, float]:
 
 
 def _is_repeated(case: Case) -> bool:
-    """Whether the settings are those of the scene's own fill: a group, context 1.5."""
+    """Whether the settings are those of the scene's own fill: a group (or a copy), context 1.5."""
     return case.procedure in ("rerun", "another") and case.scene.startswith("filled")
+
+
+def _makes_copy(case: Case) -> bool:
+    return case.arguments.get("output") == "copy" or case.scene == "filled_by_copy"
 
 
 def _falls_back(case: Case) -> bool:

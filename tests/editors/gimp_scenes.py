@@ -200,13 +200,17 @@ def group_blended(case):
     return image, group
 
 
-def filled(case):
+def filled(case, output="group"):
     image, layer = load()
     select(image, ELLIPSE)
     if case.soften:
         Gimp.Selection.feather(image, case.soften)
-    call("inpaint", image, [layer], {"output": "group", "context": 1.5})
+    call("inpaint", image, [layer], {"output": output, "context": 1.5})
     return image, layer
+
+
+def filled_by_copy(case):
+    return filled(case, "copy")
 
 
 # the driver selects what the name says
