@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import blend
 import document
 import gi
+import precision
 import records
 import sums
 from client.events import Layer
@@ -22,6 +24,23 @@ from gi.repository import Gimp  # noqa: E402
 COPY_NAME = "{} Inpaint (DGFNet)"
 
 
+class Place(NamedTuple):
+    """Where a new layer goes: into a group (None: the image itself), at a position counted from the top."""
+
+    parent: Gimp.Layer | None
+    position: int
+
+
+TOP = Place(None, 0)
+"""Above all that is seen."""
+
+
+def above(image: Gimp.Image, source: Gimp.Layer) -> Place:
+    """Right above a layer, in its group unless that is locked, and above its earlier fills, which would hide it."""
+    below = document.stands_in(source)
+    return Place(below.get_parent(), image.get_item_position(below) - len(records.fills_above(image, source)))
+
+
 @contextmanager
 def one_undo_step(image: Gimp.Image) -> Iterator[None]:
     """What happens inside is undone in one go, and what is selected stays so: Ctrl+F then does the same again."""
@@ -34,16 +53,26 @@ def one_undo_step(image: Gimp.Image) -> Iterator[None]:
         image.undo_group_end()
 
 
-def single(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding, source: Gimp.Layer) -> Gimp.Layer:
-    """The answer as a layer above the source. `encoding` is the source's, `crop` what was sent of it."""
-    return _insert(image, _layer(image, answer, crop, encoding.with_alpha()), source)
+def hide_same_hole(image: Gimp.Image, source: Gimp.Layer, made: Gimp.Layer) -> None:
+    """Hide the earlier fills of a layer that lie where the new one does: soft edges of both would add up."""
+    for fill in records.fills_of(image, source):
+        if fill.get_id() != made.get_id() and document.bounds_of(fill) == document.bounds_of(made):
+            fill.set_visible(False)
+
+
+def single(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding, place: Place) -> Gimp.Layer:
+    """The answer as a layer. `encoding` is the source's, `crop` what was sent of it."""
+    made = _layer(image, answer, crop, encoding.with_alpha())
+    image.insert_layer(made, *place)
+    return made
 
 
 def group(
-    image: Gimp.Image, name: str, answers: Sequence[Layer], crop: Bounds, encoding: Encoding, source: Gimp.Layer
+    image: Gimp.Image, name: str, answers: Sequence[Layer], crop: Bounds, encoding: Encoding, place: Place
 ) -> Gimp.Layer:
-    """Coarse (or structure) and, in grain merge, texture in a group of their own above the source."""
-    made = _insert(image, Gimp.GroupLayer.new(image, name), source)
+    """Coarse (or structure) and, in grain merge, texture in a group of their own."""
+    made = Gimp.GroupLayer.new(image, name)
+    image.insert_layer(made, *place)
     document.blend_as_sent(made, image)
     layers = [_layer(image, answer, crop, encoding.with_alpha()) for answer in answers]
     for layer in layers:
@@ -54,40 +83,89 @@ def group(
     return made
 
 
-def copy(
-    image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, encoding: Encoding, hole: Hole
-) -> Gimp.Layer:
-    """A copy of the source with the fill in it, in the source's place; only selected pixels are written."""
-    lies = document.bounds_of(source)
+def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hole: Hole) -> Gimp.Layer:
+    """A copy of the source with the fill in it, in the place of the source and of its earlier fills that are seen.
+
+    Those become part of it, but for fills of the same hole. Only what is selected or filled is written.
+    """
+    lies, where = document.bounds_of(source), answer.bounds.from_relative(crop)
+    replaced = records.seen_fills(image, source)
+    merged = [fill for fill in replaced if document.bounds_of(fill) != where]
     made = _plain_copy(image, source)
-    where = answer.bounds.from_relative(crop)
-    part = where.intersection(lies)
-    fill_encoding = encoding.with_alpha()
-    fill_pixel = fill_encoding.channels * blend.ITEM_BYTES[encoding.dtype]
-    fill = document.cut(bytes(answer.pixels), fill_pixel, where, part)
-    colours, own_pixel = fill_encoding.channels - 1, encoding.channels * blend.ITEM_BYTES[encoding.dtype]
-    pixels = blend.over(document.read(source, part, encoding), fill, encoding.dtype, colours, encoding.has_alpha)
-    for span in blend.spans(blend.painted(fill, encoding.dtype, fill_encoding.channels), part.width):
-        run = Bounds(part.x + span.start, part.y + span.row, span.end - span.start, 1)
-        start = span.row * part.width + span.start
-        document.write(made, run, encoding, pixels[start * own_pixel : (start + run.width) * own_pixel], lies)
+    made.set_lock_content(False)  # GIMP ends a plug-in that writes into what is locked
+    made.set_visible(True)  # the source of an earlier copy is hidden
     made.set_name(COPY_NAME.format(source.get_name()))
-    source.set_visible(False)
-    _insert(image, made, source)
+    image.insert_layer(made, *above(image, source))
+    _copy_mask(source, made)
     if hole.kind == document.LAYER_MASK:
-        made.remove_mask(Gimp.MaskApplyMode.DISCARD)  # no sooner: GIMP only does it inside an image
+        made.remove_mask(Gimp.MaskApplyMode.DISCARD)
+    elif merged and made.get_mask() and made.get_apply_mask():
+        made.remove_mask(Gimp.MaskApplyMode.APPLY)  # it would hide what comes from the fills
+    if merged:
+        _merge(image, made, merged, lies)
+    _mix(made, answer, where, lies)
+    for item in (source, *replaced):
+        item.set_visible(False)
     return made
 
 
+def _merge(image: Gimp.Image, made: Gimp.Layer, fills: Sequence[Gimp.Layer], lies: Bounds) -> None:
+    """Write what is seen of some fills above a layer into it."""
+    encoding, part = document.encoding_of(made), _around(fills).intersection(lies)
+    before = document.read(made, part, encoding, lies)
+    after = document.under(image, before, part, encoding, fills)
+    _write(made, part, encoding, after, blend.changed(before, after, encoding.pixel_bytes), lies)
+
+
+def _around(layers: Sequence[Gimp.Layer]) -> Bounds:
+    """The rectangle that holds them all."""
+    all_bounds = [document.bounds_of(layer) for layer in layers]
+    left, top = (min(bounds[axis] for bounds in all_bounds) for axis in (0, 1))
+    return Bounds.between(left, top, max(b.right for b in all_bounds), max(b.bottom for b in all_bounds))
+
+
+def _mix(made: Gimp.Layer, answer: Layer, where: Bounds, lies: Bounds) -> None:
+    """Blend an answer that lies at `where` into a layer."""
+    encoding, part = document.encoding_of(made, with_curve=True), where.intersection(lies)
+    sent = encoding.with_alpha()
+    fill = document.cut(bytes(answer.pixels), sent.pixel_bytes, where, part)
+    before = document.read(made, part, encoding, lies)
+    after = blend.over(before, fill, encoding.dtype, sent.channels - 1, encoding.has_alpha)
+    _write(made, part, encoding, after, blend.painted(fill, encoding.dtype, sent.channels), lies)
+
+
+def _write(made: Gimp.Layer, part: Bounds, encoding: Encoding, pixels: bytes, mask: bytes, lies: Bounds) -> None:
+    """Write the pixels that a mask marks, and no others."""
+    for span in blend.spans(mask, part.width):
+        run = Bounds(part.x + span.start, part.y + span.row, span.end - span.start, 1)
+        start = (span.row * part.width + span.start) * encoding.pixel_bytes
+        document.write(made, run, encoding, pixels[start : start + run.width * encoding.pixel_bytes], lies)
+
+
 def _plain_copy(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:
-    """A layer like the source; groups and text layers become pixels."""
-    if not (source.is_group() or source.is_text_layer()):
+    """A layer of pixels that looks like the source, outside the image; its mask is left to `_copy_mask`."""
+    if type(source) is Gimp.Layer:
         return source.copy()
-    bounds = document.bounds_of(source)
-    own = document.encoding_of(source).with_alpha()
+    bounds, own = document.bounds_of(source), document.encoding_of(source).with_alpha()
     plain = document.new_layer(image, source.get_name(), bounds, own, document.read(source, bounds, own))
     plain.set_opacity(source.get_opacity())
+    passes = source.get_mode() == Gimp.LayerMode.PASS_THROUGH  # only a group can
+    plain.set_mode(Gimp.LayerMode.NORMAL if passes else source.get_mode())  # which forgets what follows
+    plain.set_blend_space(source.get_blend_space())
+    plain.set_composite_space(source.get_composite_space())
+    plain.set_composite_mode(source.get_composite_mode())
     return plain
+
+
+def _copy_mask(source: Gimp.Layer, made: Gimp.Layer) -> None:
+    """Give a copy its source's layer mask, if it has none yet; it must be in the image."""
+    mask = source.get_mask()
+    if mask is None or made.get_mask():
+        return
+    lies, encoding = document.bounds_of(source), precision.mask_encoding(int(source.get_image().get_precision()))
+    made.add_mask(made.create_mask(Gimp.AddMaskType.WHITE))
+    document.write(made.get_mask(), lies, encoding, document.read(mask, lies, encoding, lies), lies)
+    made.set_apply_mask(source.get_apply_mask())
 
 
 def _layer(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding) -> Gimp.Layer:
@@ -97,13 +175,3 @@ def _layer(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding) -
         layer.set_mode(Gimp.LayerMode.GRAIN_MERGE)  # which forgets the spaces, so they follow
     document.blend_as_sent(layer, image)
     return layer
-
-
-def _insert(image: Gimp.Image, made: Gimp.Layer, source: Gimp.Layer) -> Gimp.Layer:
-    """Put a layer right above the source, in its group, and above its earlier fills, which would hide it."""
-    parent, position = source.get_parent(), image.get_item_position(source)
-    siblings = parent.get_children() if parent else image.get_layers()  # from the top
-    while position and records.is_fill_of(siblings[position - 1], source):
-        position -= 1
-    image.insert_layer(made, parent, position)
-    return made

@@ -33,10 +33,26 @@ def nonzero(mask: bytes, item_bytes: int) -> bytes:
     return planes[0] if item_bytes == 1 else _or(*planes)
 
 
+def whole(mask: bytes, item_bytes: int) -> bytes:
+    """An integer mask with every value that is not 0 made full."""
+    result, plane = bytearray(len(mask)), nonzero(mask, item_bytes)
+    for start in range(item_bytes):
+        result[start::item_bytes] = plane
+    return bytes(result)
+
+
 def painted(pixels: bytes, dtype: str, channels: int) -> bytes:
     """One byte per pixel: 255 where its alpha, the last channel, is not 0, else 0."""
     alpha = array(CODES[dtype], pixels)[channels - 1 :: channels]
     return bytes(255 if value else 0 for value in alpha)
+
+
+def changed(before: bytes, after: bytes, pixel_bytes: int) -> bytes:
+    """One byte per pixel: 255 where the two differ, else 0."""
+    starts = range(0, len(before), pixel_bytes)
+    return bytes(
+        0 if before[start : start + pixel_bytes] == after[start : start + pixel_bytes] else 255 for start in starts
+    )
 
 
 def hide(pixels: bytes, dtype: str, channels: int, excluded: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import blend
@@ -35,6 +36,23 @@ def bounds_of(item: Gimp.Item) -> Bounds:
     return Bounds(x, y, item.get_width(), item.get_height())
 
 
+def stands_in(layer: Gimp.Layer) -> Gimp.Layer:
+    """What a new layer goes above: the layer, or the outermost group around it whose content is locked."""
+    found, group = layer, layer.get_parent()
+    while group:
+        if group.get_lock_content():
+            found = group
+        group = group.get_parent()
+    return found
+
+
+def items_above(image: Gimp.Image, item: Gimp.Layer) -> list[Gimp.Layer]:
+    """What lies above an item in its group, from the bottom."""
+    parent = item.get_parent()
+    siblings = parent.get_children() if parent else image.get_layers()  # from the top
+    return siblings[: image.get_item_position(item)][::-1]
+
+
 def canvas(image: Gimp.Image) -> Bounds:
     """The image's own rectangle."""
     return Bounds(0, 0, image.get_width(), image.get_height())
@@ -53,18 +71,22 @@ def encoding_of(drawable: Gimp.Drawable, with_curve: bool = False) -> Encoding:
 
 
 def find_hole(image: Gimp.Image, layer: Gimp.Layer) -> Hole:
-    """The selection, else what the layer mask hides, else what is transparent. Raises `InpaintError`."""
+    """The selection, else what the layer mask hides, else what is transparent. Raises `InpaintError`.
+
+    What is hidden or transparent in part is filled as a whole: a share of a fill above it would still be seen through.
+    """
     selected = selection_bounds(image)
     if selected:
         return Hole(SELECTION, selected, selected, b"")
     area = bounds_of(layer)
     sources = []
-    if layer.get_mask():
+    if layer.get_mask() and layer.get_apply_mask():
         sources.append((LAYER_MASK, layer.get_mask(), precision.mask_encoding(int(image.get_precision()))))
     if layer.has_alpha():
         sources.append((TRANSPARENCY, layer, precision.alpha_encoding(int(image.get_precision()))))
     for kind, drawable, encoding in sources:
-        found = hole_of(kind, area, blend.inverted(read(drawable, area, encoding, area)), encoding)
+        missing = blend.inverted(read(drawable, area, encoding, area))
+        found = hole_of(kind, area, blend.whole(missing, encoding.pixel_bytes), encoding)
         if found:
             return found
     raise InpaintError(
@@ -76,7 +98,7 @@ def find_hole(image: Gimp.Image, layer: Gimp.Layer) -> Hole:
 
 def hole_of(kind: str, area: Bounds, mask: bytes, encoding: Encoding) -> Hole | None:
     """The hole that a mask over `area` describes; None where it is empty."""
-    bounds = mask_bounds(blend.nonzero(mask, blend.ITEM_BYTES[encoding.dtype]), area)
+    bounds = mask_bounds(blend.nonzero(mask, encoding.pixel_bytes), area)
     return None if bounds.is_empty else Hole(kind, bounds, area, mask)
 
 
@@ -85,14 +107,14 @@ def read_hole(image: Gimp.Image, hole: Hole, part: Bounds) -> bytes:
     encoding = precision.mask_encoding(int(image.get_precision()))
     if hole.kind == SELECTION:
         return read(image.get_selection(), part, encoding, canvas(image))
-    return cut(hole.mask, blend.ITEM_BYTES[encoding.dtype], hole.area, part)
+    return cut(hole.mask, encoding.pixel_bytes, hole.area, part)
 
 
 def read(drawable: Gimp.Drawable, part: Bounds, encoding: Encoding, lies: Bounds | None = None) -> bytes:
     """Pixels of `part`; zero (transparent black) where the drawable has none. `lies`: where it is, if known."""
     where = part.relative_to(lies or bounds_of(drawable))
     data = drawable.get_buffer().get(_rectangle(where), 1.0, _format(drawable, encoding), Gegl.AbyssPolicy.NONE)
-    expected = part.area * encoding.channels * blend.ITEM_BYTES[encoding.dtype]
+    expected = part.area * encoding.pixel_bytes
     if len(data) != expected:
         raise InpaintError(
             "internal", f"GIMP gave {len(data)} bytes for {expected}.", "Please report this with the image's precision."
@@ -116,7 +138,7 @@ def cut(data: bytes, pixel_bytes: int, area: Bounds, part: Bounds) -> bytes:
 
 def write(layer: Gimp.Layer, part: Bounds, encoding: Encoding, pixels: bytes, lies: Bounds) -> None:
     """Put pixels into a layer that lies at `lies`; `part` must be inside it."""
-    if len(pixels) != part.area * encoding.channels * blend.ITEM_BYTES[encoding.dtype]:
+    if len(pixels) != part.area * encoding.pixel_bytes:
         raise ValueError(f"{len(pixels)} bytes are not {part} in {encoding}")  # GEGL would only warn
     buffer = layer.get_buffer()
     buffer.set(_rectangle(part.relative_to(lies)), _format(layer, encoding), pixels)
@@ -155,14 +177,55 @@ def blend_as_sent(layer: Gimp.Layer, image: Gimp.Image) -> None:
     layer.set_blend_space(own_space(image))
 
 
+def special_look(layer: Gimp.Layer) -> str:
+    """How a layer is blended with what is below it, in words; empty for Normal at 100 %."""
+    modes, mode = Gimp.LayerMode, layer.get_mode()
+    plain = mode in (modes.NORMAL, modes.NORMAL_LEGACY, modes.PASS_THROUGH)
+    words = [] if plain else [f"in the mode {mode.value_nick.replace('-', ' ').title()}"]
+    if layer.get_opacity() < 100:
+        words.append(f"at {layer.get_opacity():.0f} % opacity")
+    return " ".join(words)
+
+
 def visible(image: Gimp.Image) -> Gimp.Layer:
     """What is seen, as a layer outside the image; delete it after use."""
     return Gimp.Layer.new_from_visible(image, image, "visible")
 
 
-def channel_mask(channel: Gimp.Channel, part: Bounds) -> bytes:
-    """An 8-bit mask of a channel, 0 outside it."""
-    return read(channel, part, Encoding("u1", "Y u8", 1, False))
+def under(image: Gimp.Image, pixels: bytes, part: Bounds, encoding: Encoding, layers: Sequence[Gimp.Layer]) -> bytes:
+    """Pixels of `part` as GIMP shows them under some layers of the image, which are given from the bottom.
+
+    An image for this alone has GIMP mix them: modes, opacities, masks and groups are as they are seen.
+    """
+    grey, colour = Gimp.ImageBaseType.GRAY, Gimp.ImageBaseType.RGB
+    kind = grey if image.get_base_type() == grey else colour
+    stage = Gimp.Image.new_with_precision(part.width, part.height, kind, image.get_precision())
+    try:
+        stage.undo_disable()
+        profile = image.get_color_profile()
+        if profile:
+            stage.set_color_profile(profile)
+        base = new_layer(stage, "base", canvas(stage), encoding, pixels)
+        blend_as_sent(base, stage)
+        stage.insert_layer(base, None, 0)
+        for layer in layers:
+            above = Gimp.Layer.new_from_drawable(layer, stage)
+            stage.insert_layer(above, None, 0)
+            above.set_lock_position(False)
+            x, y, *_ = bounds_of(layer).relative_to(part)
+            above.set_offsets(x, y)
+        seen = visible(stage)
+        try:
+            return read(seen, canvas(stage), encoding)
+        finally:
+            seen.delete()
+    finally:
+        stage.delete()
+
+
+def channel_mask(channel: Gimp.Channel, part: Bounds, lies: Bounds | None = None) -> bytes:
+    """An 8-bit mask of a channel, 0 outside it. `lies`: where it is, if known."""
+    return read(channel, part, Encoding("u1", "Y u8", 1, False), lies)
 
 
 def _rectangle(bounds: Bounds) -> Gegl.Rectangle:

@@ -6,10 +6,10 @@ import time
 from typing import Any, NamedTuple
 
 import assembly
-import blend
 import document
 import gi
 import precision
+import reading
 import records
 import service
 from client.errors import InpaintError
@@ -40,6 +40,13 @@ class Wish(NamedTuple):
 def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, hole: Hole | None = None) -> Gimp.Layer:
     """Fill the hole of a layer; the new layer, group or copy above it. Raises `InpaintError`, nothing changed then."""
     settings, watch = wish.settings, _Watch()
+    if (settings.output, settings.sample) == ("copy", "visible"):
+        raise InpaintError(
+            "bad_option",
+            "A copy of one layer cannot hold what is made from the visible picture.",
+            'Choose another output, or "This layer" to sample from.',
+        )
+    layer = records.original(image, layer)
     hole = hole or document.find_hole(image, layer)
     say("Reading the picture", 0.0)
     picture = document.canvas(image) if settings.sample == "visible" else document.bounds_of(layer)
@@ -51,35 +58,35 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
     refusal = ""
     if settings.output == "group":
         refusal = precision.group_refusal(int(image.get_precision()), _is_indexed(image))
-    array, encoding = _picture(image, layer, crop, wish)
-    request = InpaintRequest(
-        image=array,
-        space=encoding.space,
-        mask=_array("mask", document.read_hole(image, hole, crop), crop, _mask_encoding(image)),
-        output="group" if settings.output == "group" and not refusal else "layer",
-        context=float(settings.context),
-        grow=int(settings.grow),
-        feather=float(settings.feather),
-        texture_strength=float(settings.texture_strength),
-        patches=float(settings.patches),
-        variation=int(settings.variation),
-    )
+    is_copy = settings.output == "copy"
+    if settings.sample == "visible":
+        looked_at = reading.of_picture(image, crop, wish.exclude)
+    else:
+        looked_at = reading.of_layer(image, layer, crop, wish.exclude, with_curve=is_copy)
+    mask = _array("mask", document.read_hole(image, hole, crop), crop, _mask_encoding(image))
+    request = _request(looked_at, crop, mask, settings, as_group=settings.output == "group" and not refusal)
     watch.lap("read")
+    before, tattoos = _Before(layer), (layer.get_tattoo(), _tattoo(wish.exclude))
     result = service.run(request, who(), say, wish.weights, wish.device)
     watch.lap("server")
+    moved = before.look_again(image, layer)
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
-        if settings.output == "copy":
-            made = assembly.copy(image, layer, result.layers[0], crop, encoding, hole)
+        place = assembly.TOP if settings.sample == "visible" else assembly.above(image, layer)
+        encoding = before.encoding
+        if is_copy:
+            made = assembly.copy(image, layer, result.layers[0], crop, hole)
         elif len(result.layers) > 1:
-            made = assembly.group(image, NAME, result.layers, crop, encoding, layer)
+            made = assembly.group(image, NAME, result.layers, crop, encoding, place)
         else:
-            made = assembly.single(image, result.layers[0], crop, encoding, layer)
+            made = assembly.single(image, result.layers[0], crop, encoding, place)
+        assembly.hide_same_hole(image, layer, made)
         watch.lap("layers")
-        tattoos = layer.get_tattoo(), _tattoo(wish.exclude)
         record = Record(settings, *tattoos, hole.kind, dict(result.report), watch.began, watch.seconds)
         records.keep(made, record)
-    for note in _notes(image, refusal, result):
+    if is_copy:
+        image.set_selected_layers([made])  # it has taken the layer's place: the next fill builds on it
+    for note in (*moved, *_notes(image, layer, settings, refusal, result)):
         Gimp.message(note)
     return made
 
@@ -98,11 +105,18 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
     if part.is_empty:
         raise InpaintError("empty_mask", "The selection does not touch the layer.", "Select a part of this layer.")
     say("Reading the picture", 0.0)
-    array, encoding = _picture(image, layer, part, Wish(Settings()))
-    result = service.run(TextureRequest(array, encoding.space, lambda_=lambda_, sigma=sigma), who(), say)
+    looked_at = reading.of_layer(image, layer, part)
+    request = TextureRequest(_image(looked_at, part), looked_at.encoding.space, lambda_=lambda_, sigma=sigma)
+    before = _Before(layer)
+    result = service.run(request, who(), say)
+    moved = before.look_again(image, layer)
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
-        return assembly.group(image, TEXTURE_NAME, result.layers, part, encoding, layer)
+        place = assembly.above(image, layer)
+        made = assembly.group(image, TEXTURE_NAME, result.layers, part, before.encoding, place)
+    for note in moved:
+        Gimp.message(note)
+    return made
 
 
 def who() -> str:
@@ -110,21 +124,25 @@ def who() -> str:
     return f"gimp {Gimp.version()}"
 
 
-def _picture(image: Gimp.Image, layer: Gimp.Layer, crop: Bounds, wish: Wish) -> tuple[Array, Encoding]:
-    """The pixels to send, and how those of `layer` travel; what is left out is sent as transparent."""
-    source = document.visible(image) if wish.settings.sample == "visible" else layer
-    to_be_mixed = wish.settings.output == "copy"
-    try:
-        own = document.encoding_of(source, to_be_mixed)
-        sent = own.with_alpha() if wish.exclude else own
-        pixels = document.read(source, crop, sent)
-    finally:
-        if source is not layer:
-            source.delete()
-    if wish.exclude:
-        excluded = document.channel_mask(wish.exclude, crop)
-        pixels = blend.hide(pixels, sent.dtype, sent.channels, excluded)
-    return _array("image", pixels, crop, sent), document.encoding_of(layer, to_be_mixed)
+def _request(
+    looked_at: reading.Pixels, crop: Bounds, mask: Array, settings: Settings, as_group: bool
+) -> InpaintRequest:
+    return InpaintRequest(
+        image=_image(looked_at, crop),
+        space=looked_at.encoding.space,
+        mask=mask,
+        output="group" if as_group else "layer",
+        context=float(settings.context),
+        grow=int(settings.grow),
+        feather=float(settings.feather),
+        texture_strength=float(settings.texture_strength),
+        patches=float(settings.patches),
+        variation=int(settings.variation),
+    )
+
+
+def _image(pixels: reading.Pixels, crop: Bounds) -> Array:
+    return _array("image", pixels.data, crop, pixels.encoding)
 
 
 def _array(name: str, data: bytes, bounds: Bounds, encoding: Encoding) -> Array:
@@ -136,8 +154,44 @@ def _mask_encoding(image: Gimp.Image) -> Encoding:
     return precision.mask_encoding(int(image.get_precision()))
 
 
-def _notes(image: Gimp.Image, refusal: str, result: Result) -> list[str]:
+class _Before:
+    """A layer as it was read: artists go on working while the server does."""
+
+    def __init__(self, layer: Gimp.Layer) -> None:
+        self.encoding = document.encoding_of(layer)
+        self._lay = document.bounds_of(layer)
+
+    def look_again(self, image: Gimp.Image, layer: Gimp.Layer) -> list[str]:
+        """Sentences about what differs now. Raises `InpaintError` where the answer is of no use any more."""
+        if not image.is_valid():
+            raise InpaintError("gone", "The image was closed before its fill was ready.", "Open it and fill it again.")
+        if not (layer.is_valid() and image.get_layer_by_tattoo(layer.get_tattoo())):
+            raise InpaintError(
+                "gone",
+                "The layer was removed before its fill was ready.",
+                "Undo that, or select another layer to fill.",
+            )
+        if document.encoding_of(layer).with_alpha() != self.encoding.with_alpha():
+            raise InpaintError(
+                "gone", "The image's mode or precision was changed before its fill was ready.", "Fill again."
+            )
+        lies = document.bounds_of(layer)
+        if lies == self._lay:
+            return []
+        did = "moved" if lies[2:] == self._lay[2:] else "changed its size"
+        return [
+            f"The layer {did} while the server worked. The result lies where the layer was: undo, then do it again."
+        ]
+
+
+def _notes(image: Gimp.Image, layer: Gimp.Layer, settings: Settings, refusal: str, result: Result) -> list[str]:
     notes = [refusal] if refusal else []
+    looks = document.special_look(layer)
+    if looks and settings.output != "copy" and settings.sample == "layer":
+        notes.append(
+            f"The layer is shown {looks}, the fill above it in Normal mode at 100 %; if they do not match, undo and "
+            'choose the output "Replace into a copy".'
+        )
     if _is_indexed(image) and not refusal:
         notes.append(
             "This image is indexed, so the fill was reduced to its palette; for better colours, choose "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import blend
 import document
 import gi
 import sums
@@ -73,12 +72,11 @@ class GroupSum:
             yield Bounds(whole.x, whole.y + top, whole.width, min(rows, whole.height - top))
 
     def _pairs(self, part: Bounds) -> sums.Pairs:
-        channels, dtype = self._encoding.channels, self._encoding.dtype
-        pixel_bytes = channels * blend.ITEM_BYTES[dtype]
         coarse, texture = (
-            document.cut(bytes(answer.pixels), pixel_bytes, self._bounds, part) for answer in self._answers
+            document.cut(bytes(answer.pixels), self._encoding.pixel_bytes, self._bounds, part)
+            for answer in self._answers
         )
-        return sums.Pairs(dtype, coarse, texture, channels)
+        return sums.Pairs(self._encoding.dtype, coarse, texture, self._encoding.channels)
 
     def _write(self, part: Bounds, pairs: sums.Pairs) -> None:
         for layer, pixels in zip(self._layers, (pairs.coarse, pairs.texture), strict=True):

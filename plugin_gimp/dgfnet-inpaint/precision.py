@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from blend import ITEM_BYTES
+
 U8, U16, HALF = 1, 2, 5
 LINEAR, PROFILE_CURVE = 0, 50
 DTYPES = {U8: ("u1", "u8"), U16: ("u2", "u16"), HALF: ("f2", "half")}
@@ -26,6 +28,11 @@ class Encoding(NamedTuple):
     babl: str
     channels: int
     has_alpha: bool
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of one pixel."""
+        return self.channels * ITEM_BYTES[self.dtype]
 
     @property
     def space(self) -> str:

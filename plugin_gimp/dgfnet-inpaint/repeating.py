@@ -67,12 +67,7 @@ def _repeat(image: Gimp.Image, record: Record, result: Gimp.Layer, say: service.
 
 
 def _recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] | None:
-    """What is kept with a result, and the result, of which one layer will do; None where it is no result."""
-    for item in (layer, layer.get_parent()):
-        try:
-            record = records.record_of(item) if item else None
-        except BadRecord as error:
-            raise InpaintError("bad_record", str(error), "Select the source layer and use Inpaint (DGFNet).") from None
-        if record:
-            return record, item
-    return None
+    try:
+        return records.recorded(layer)
+    except BadRecord as error:
+        raise InpaintError("bad_record", str(error), "Select the source layer and use Inpaint (DGFNet).") from None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from client import events, transport
@@ -34,9 +35,12 @@ def run(request: Request, who: str, say: Say, weights: str = "", device: str = "
 
 
 def connect(who: str, say: Say, weights: str = "", device: str = "") -> transport.Client:
-    """A welcomed client of a server with the wanted weights on the wanted device. Raises `InpaintError`."""
-    pulse = _Pulse(say)
-    wanted = [word for name, value in (("--weights", weights), ("--device", device)) if value for word in (name, value)]
+    """A welcomed client of a server with the wanted weights on the wanted device. Raises `InpaintError`.
+
+    A server with others is restarted, and keeps what is not wanted otherwise; so is one whose network failed to load.
+    """
+    pulse, wish = _Pulse(say), (weights, device)
+    tries = [wish]
     try:
         session = transport.connect(who, start=False, on_poll=pulse.beat)
     except InpaintError as error:
@@ -44,12 +48,16 @@ def connect(who: str, say: Say, weights: str = "", device: str = "") -> transpor
             raise
         pulse.tell(STARTING, None)
     else:
-        state = _settled(session, pulse) if wanted else {}
-        if not wanted or _suits(state, weights, device):
+        if session.welcome.device and not any(wish):
             return session
+        state = _settled(session, pulse) if any(wish) else _state(session, pulse)
+        if state.get("model") != "failed":
+            if _suits(state, *wish):
+                return session
+            tries.insert(0, (weights or str(state.get("weights")), device or _device_of(state)))
         _stop_idle(session, state)
         pulse.tell(RESTARTING, None)
-    return transport.connect(who, on_poll=pulse.beat, arguments=wanted)
+    return _started(who, pulse, tries)
 
 
 class Watcher:
@@ -115,21 +123,46 @@ def stop(who: str) -> bool:
     return True
 
 
+def _state(session: transport.Client, pulse: _Pulse) -> dict[str, Any]:
+    return dict(session.status(pulse.beat).fields)
+
+
 def _settled(session: transport.Client, pulse: _Pulse) -> dict[str, Any]:
     """The server's state once its network is loaded, or could not be."""
-    while True:
-        state = dict(session.status(pulse.beat).fields)
-        if state.get("model") != "loading":
-            return state
+    while (state := _state(session, pulse)).get("model") == "loading":
         pulse.tell(LOADING, None)
         time.sleep(PULSE_SECONDS)
+    return state
 
 
 def _suits(state: dict[str, Any], weights: str, device: str) -> bool:
-    """Whether a server runs what is wanted; `cuda` is any GPU, `cuda:1` that one."""
-    runs_on = str(state.get("device") or "").split(" ")[0]
+    """Whether a server runs what is wanted; `cuda` is any GPU, `cuda:1` that one. It names weights as their file."""
+    runs_on = _device_of(state)
     fits = device in ("", "auto", runs_on, runs_on.split(":")[0])
-    return fits and weights in ("", state.get("weights"))
+    return fits and (not weights or state.get("weights") in (weights, Path(weights).stem))
+
+
+def _device_of(state: dict[str, Any]) -> str:
+    """A server's device as it is asked for: without the card's name."""
+    return str(state.get("device") or "").split(" ")[0]
+
+
+def _started(who: str, pulse: _Pulse, tries: Sequence[tuple[str, str]]) -> transport.Client:
+    """A new server with the first weights and device that it can load: weights from elsewhere have no name to find.
+
+    One that cannot is stopped: others would meet it. Raises `InpaintError`.
+    """
+    problem = ""
+    for weights, device in tries:
+        wanted = (("--weights", weights), ("--device", device))
+        arguments = [word for name, value in wanted if value for word in (name, value)]
+        session = transport.connect(who, on_poll=pulse.beat, arguments=arguments)
+        state = _settled(session, pulse) if arguments else {}
+        if state.get("model") != "failed":
+            return session
+        problem = str(state.get("problem"))
+        session.shutdown()
+    raise InpaintError("no_weights", problem, "Correct Weights or Device under Advanced.")
 
 
 def _stop_idle(session: transport.Client, state: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ELLIPSE = ("ellipse", 90, 60, 44, 34)
+BESIDE = ("ellipse", 120, 50, 40, 44)
+"""Another hole; it touches the first."""
 PRECISIONS = {
     f"{kind} {curve}": f"{kind}_{curve}".upper().replace("-", "_")
     for kind in ("u8", "u16", "u32", "half", "float", "double")
@@ -83,13 +85,25 @@ CASES = (
     Case("group layer as source", scene="group"),
     Case("text layer", scene="text"),
     Case("content-locked layer", scene="locked"),
+    Case("content-locked layer, copy", scene="locked", arguments=COPY),
+    Case("layer in a content-locked group", scene="locked_group"),
+    Case("layer in a content-locked group, group", scene="locked_group", arguments=GROUP),
+    Case("layer in a content-locked group, copy", scene="locked_group", arguments=COPY),
     Case("translucent layer", scene="translucent"),
     Case("no selection: layer mask", scene="masked", select=()),
     Case("no selection: layer mask, copy", scene="masked", select=(), arguments=COPY),
     Case("no selection: transparent pixels", scene="holed", select=()),
     Case("no selection: transparent pixels, 16 bit", scene="holed", precision="U16_NON_LINEAR", select=()),
+    Case("no selection: soft layer mask", scene="masked_softly", select=()),
+    Case("no selection: soft layer mask, copy", scene="masked_softly", select=(), arguments=COPY),
+    Case("no selection: soft layer mask, 16 bit", scene="masked_softly", precision="U16_NON_LINEAR", select=()),
+    Case("no selection: layer mask switched off", scene="masked_unapplied", select=()),
+    Case("no selection: softly transparent pixels", scene="holed_softly", select=()),
+    Case("no selection: softly transparent pixels, copy", scene="holed_softly", select=(), arguments=COPY),
     Case("layer mask is being edited", scene="mask_edited", select=()),
     Case("visible picture", scene="covered", arguments={"sample": "visible"}),
+    Case("visible picture, group", scene="covered", soften=8.0, arguments={"sample": "visible", **GROUP}),
+    Case("visible picture, copy", scene="covered", arguments={"sample": "visible", **COPY}, says="cannot hold"),
     Case("area left out", scene="photo", arguments={"exclude": ("rectangle", 40, 30, 45, 90)}),
     Case("texture map", procedure="texture-map", select=()),
     Case("texture map, 16 bit, selection", procedure="texture-map", precision="U16_NON_LINEAR"),
@@ -106,6 +120,39 @@ CASES = (
     Case("another fill of a source without a selection", procedure="another", scene="filled_deselected_source"),
     Case("another fill where there is none yet", procedure="another"),
     Case("inpaint on what was filled", scene="filled_source", arguments={**GROUP, "context": 1.5}),
+    Case("inpaint on a result", scene="filled"),
+    Case("inpaint on a layer of a result", scene="filled_inside", arguments=GROUP),
+    Case("beside what was filled", scene="filled_source", soften=6.0, select=(BESIDE,)),
+    Case("beside what was filled, group", scene="filled_source", select=(BESIDE,), arguments=GROUP),
+    Case("beside what was filled, copy", scene="filled_source", soften=6.0, select=(BESIDE,), arguments=COPY),
+    *(
+        Case(f"beside what was filled, {name}", scene="filled_source", precision=PRECISIONS[name], select=(BESIDE,))
+        for name in ("u16 non-linear", "half linear", "float linear")
+    ),
+    Case(
+        "beside what was filled, copy, u16 linear",
+        scene="filled_source",
+        precision="U16_LINEAR",
+        soften=6.0,
+        select=(BESIDE,),
+        arguments=COPY,
+    ),
+    Case("beside a fill that is seen in part", scene="filled_faded_source", select=(BESIDE,)),
+    Case("beside a fill that is not seen", scene="filled_hidden_source", select=(BESIDE,)),
+    Case("copy of what was filled", scene="filled_source", soften=12.0, arguments=COPY),
+    Case("inpaint on what was filled, soft edges", scene="filled_source", soften=12.0),
+    Case("another fill, soft edges", procedure="another", scene="filled_source", soften=12.0),
+    Case("another fill of a copy, soft edges", procedure="another", scene="filled_by_copy", soften=12.0),
+    Case(
+        "texture map above a fill",
+        procedure="texture-map",
+        scene="filled_source",
+        select=(("rectangle", 20, 20, 120, 90),),
+    ),
+    Case("beside what a layer mask hides", scene="masked_softly", select=(BESIDE,)),
+    Case("beside what a layer mask hides, copy", scene="masked_softly", select=(BESIDE,), arguments=COPY),
+    Case("group layer, multiplied", scene="group_blended"),
+    Case("group layer, multiplied, copy", scene="group_blended", soften=8.0, arguments=COPY),
     Case("no selection", select=(), says="Nothing is selected"),
     Case("everything is selected", select=(("rectangle", 0, 0, 192, 160),), says="Everything is selected"),
     Case("selection beside the layer", scene="offset", select=(("rectangle", 0, 0, 10, 10),), says="does not touch"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gimp_cases import Case
+from gimp_cases import ELLIPSE, Case
 from gimp_session import Session
 
 from dgfnet import model
@@ -23,6 +23,7 @@ from server.layers import match_channels
 from server.options import GRAIN_MERGE_OFFSETS
 from server.sums import lattice
 
+SEEN = ("photo", "large", "grey", "covered", "filled", "filled_source", "filled_twice_source", "filled_faded_source")
 GRAIN_MERGE = 47  # Gimp.LayerMode
 SUM_OF_SINGLES = 1.2e-7  # any picture and texture near 0.5, added in single floats: one step of those below 1
 _NAMES = ("context", "grow", "feather", "texture-strength", "patches", "variation")
@@ -49,11 +50,22 @@ def check(case: Case, session: Session, result: dict[str, Any], engine: Inpainte
         assert after["untouched"], "a failed call changed the image, or left a step to undo"
         return
     fills = 1 + case.scene.startswith("filled") + case.scene.startswith("filled_twice")
-    assert after["above"] == fills, "the result is not right above the source and its earlier fills"
-    assert after["selected"] == before["selected"], f"selected: {after['selected']}"
+    if _samples_visible(case):
+        assert [after["parent"], after["position"]] == ["", 0], "the result is not above all that is seen"
+    elif case.scene == "locked_group":
+        assert [after["parent"], after["position"]] == ["group", 0], "the result is not above the locked group"
+    else:
+        assert after["above"] == fills, "the result is not right above the source and its earlier fills"
+    is_copy = _makes_copy(case)
+    expected = [after["made"]["name"]] if is_copy else before["selected"]
+    assert after["selected"] == expected, f"selected: {after['selected']}"
+    if case.scene.startswith("filled"):
+        replaced = is_copy or (_is_same_hole(case) and case.procedure != "texture-map")
+        earlier = [False] * (fills - 1) if replaced else before["shown"][:-1]
+        assert after["shown"] == [True, *earlier, not is_copy], f"shown: {after['shown']}"
     assert after["undo"] == {"undone": True, "one step": True, "redone": True}, f"undo and redo: {after['undo']}"
     if case.procedure == "texture-map":
-        _check_texture(session, before, after)
+        _check_texture(case, session, before, after)
     else:
         _check_fill(case, session, before, after, engine)
 
@@ -65,20 +77,28 @@ def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dic
     assert (case.procedure == "another") == (variation > 0) or "variation" in case.arguments, f"variation {variation}"
     numbers = {**_numbers(case), "variation": variation}
     options = FillOptions(**{OPTIONS[name]: value for name, value in numbers.items()})
-    as_group = case.arguments.get("output") == "group" or _is_repeated(case)
+    as_group = case.arguments.get("output") == "group" or (_is_repeated(case) and not _makes_copy(case))
     as_group = as_group and not _falls_back(case)
     full = FillOptions(**{**vars(options), "texture_strength": 1.0}) if as_group else options
     fill = engine.fill(picture, mask, full)
     assert record["report"]["weights"]["sha256"], "the parasite does not name the weights"
-    if case.arguments.get("output") == "copy":
+    assert record["source"] == before["tattoo"], "the parasite names another source"
+    if _makes_copy(case):
         _check_copy(case, session, before, after, fill, picture, area)
     elif as_group:
         _check_group(case, session, after, fill, picture, area, options)
     else:
         _check_layer(case, session, after["made"], fill, picture, area)
     _check_outside(case, session, before, after, fill, area)
+    if not case.select and not _is_repeated(case):
+        seen = session.array(after["canvas"]["values"])
+        assert seen.shape[2] == 3 or (seen[..., -1] == full_scale(seen.dtype)).all(), "it is seen through"
     mixed_in_linear_light = case.precision.endswith("_LINEAR") and "NON" not in case.precision
-    if case.scene in ("photo", "large", "grey") and options.texture_strength == 1 and not mixed_in_linear_light:
+    if (
+        case.scene in ("photo", "large", "grey", "covered")
+        and options.texture_strength == 1
+        and not mixed_in_linear_light
+    ):
         _check_seen(case, session, before, after, fill)
 
 
@@ -88,13 +108,13 @@ def _asked(case: Case, session: Session, before: dict[str, Any]) -> tuple[tuple[
     if _samples_visible(case):
         x, y, picture = 0, 0, session.array(before["canvas"]["values"])
     else:
-        (x, y), picture = before["offset"], session.array(before["source"])
+        (x, y), picture = before["offset"], _with_fills(case, session, before)
     picture = picture.copy()
     height, width = picture.shape[:2]
-    if case.scene in ("masked", "mask_edited"):
-        mask = _scaled_inverse(session.array(before["layer_mask"]))[..., 0]
-    elif case.scene == "holed":
-        mask = _scaled_inverse(picture)[..., -1]
+    if not case.select and case.scene in ("masked", "masked_softly", "mask_edited"):
+        mask = _missing(session.array(before["layer_mask"]))[..., 0]
+    elif not case.select and case.scene in ("holed", "holed_softly", "masked_unapplied"):
+        mask = _missing(picture)[..., -1]
     else:
         mask = np.zeros((height, width), np.uint16)
         top, left = max(y, 0), max(x, 0)
@@ -102,12 +122,28 @@ def _asked(case: Case, session: Session, before: dict[str, Any]) -> tuple[tuple[
         mask[top - y : top - y + part.shape[0], left - x : left - x + part.shape[1]] = part
     if picture.dtype == np.uint8:
         mask = (mask // 257).astype(np.uint8)
+    if case.select and "layer_mask" in before:
+        if picture.shape[2] in (1, 3):
+            picture = np.concatenate([picture, np.full((height, width, 1), full_scale(picture.dtype))], axis=2)
+        picture[..., -1][session.array(before["layer_mask"])[..., 0] < 128 * 257] = 0
     if "exclude" in case.arguments:
         _, left, top, wide, high = case.arguments["exclude"]
         opacity = np.full((height, width, 1), full_scale(picture.dtype), picture.dtype)
         opacity[top : top + high, left : left + wide] = 0
         picture = np.concatenate([picture, opacity], axis=2)
     return (x, y), _to_srgb(picture) if in_linear_light(case) else picture, mask
+
+
+def _with_fills(case: Case, session: Session, before: dict[str, Any]) -> np.ndarray:
+    """The source under its earlier fills; in scenes with such it is the lowest layer, as large as the image."""
+    source = session.array(before["source"])
+    if not case.scene.startswith("filled"):
+        return source
+    return session.array(before["canvas"]["values"])[..., : source.shape[2]]
+
+
+def _is_same_hole(case: Case) -> bool:
+    return case.select == (ELLIPSE,)
 
 
 def _to_srgb(pixels: np.ndarray) -> np.ndarray:
@@ -123,8 +159,9 @@ def in_linear_light(case: Case) -> bool:
     return linear and case.arguments.get("output") != "copy"
 
 
-def _scaled_inverse(pixels: np.ndarray) -> np.ndarray:
-    return np.rint((1 - to_float(pixels)) * 65535).astype(np.uint16)
+def _missing(shown: np.ndarray) -> np.ndarray:
+    """All of what is not shown in full."""
+    return np.where(shown < full_scale(shown.dtype), 65535, 0).astype(np.uint16)
 
 
 def _samples_visible(case: Case) -> bool:
@@ -138,8 +175,12 @@ def _numbers(case: Case) -> dict[str, float]:
 
 
 def _is_repeated(case: Case) -> bool:
-    """Whether the settings are those of the scene's own fill: a group, context 1.5."""
+    """Whether the settings are those of the scene's own fill: a group (or a copy), context 1.5."""
     return case.procedure in ("rerun", "another") and case.scene.startswith("filled")
+
+
+def _makes_copy(case: Case) -> bool:
+    return case.arguments.get("output") == "copy" or case.scene == "filled_by_copy"
 
 
 def _falls_back(case: Case) -> bool:
@@ -226,8 +267,11 @@ def _check_copy(
 ) -> None:
     copy = session.array(after["made"]["pixels"])
     assert after["made"]["offset"] == before["offset"], "the copy is not where the source is"
-    assert case.scene != "masked" or not after["made"]["masked"], "the mask still hides the fill"
-    expected = fill.compose(session.array(before["source"]))
+    assert not case.scene.startswith("masked") or case.select or not after["made"]["masked"], (
+        "the mask still hides the fill"
+    )
+    built_on = session.array(before["source"]) if _is_same_hole(case) else _with_fills(case, session, before)
+    expected = fill.compose(built_on)
     x, y, width, height = fill.bounds
     changed = np.zeros(copy.shape[:2], bool)
     changed[y : y + height, x : x + width] = fill.alpha > 0
@@ -239,8 +283,10 @@ def _check_copy(
 
 
 def _check_seen(case: Case, session: Session, before: dict[str, Any], after: dict[str, Any], fill: Fill) -> None:
-    """Soft edges included, the picture that is seen is the engine's own composition; the source is the only layer."""
+    """Soft edges included, the picture that is seen is the engine's own composition of what was looked at."""
     old, new = (session.array(each["canvas"]["values"]) for each in (before, after))
+    if case.scene.startswith("filled") and _is_same_hole(case):
+        old[..., : session.array(before["source"]).shape[2]] = session.array(before["source"])
     expected = fill.compose(old)
     x, y, width, height = fill.bounds
     whole = np.zeros(new.shape[:2], bool)
@@ -278,11 +324,11 @@ def _check_outside(
     assert not different.any(), f"{different.sum()} pixels outside the selection have changed"
 
 
-def _check_texture(session: Session, before: dict[str, Any], after: dict[str, Any]) -> None:
+def _check_texture(case: Case, session: Session, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Structure and texture add up to the picture."""
     texture, structure = after["made"]["inside"]
     assert texture["mode"] == GRAIN_MERGE, f"the texture layer's mode is {texture['mode']}"
-    source, seen = session.array(before["source"]), session.array(after["made"]["pixels"])
+    source, seen = _with_fills(case, session, before), session.array(after["made"]["pixels"])
     x, y = (at - start for at, start in zip(after["made"]["offset"], before["offset"], strict=True))
     part = source[y : y + seen.shape[0], x : x + seen.shape[1]]
     limit = SUM_OF_SINGLES if seen.dtype == np.float32 else 0.0

@@ -34,6 +34,11 @@ def with_channels(image, arguments):
     return made
 
 
+def shown(image):
+    """Which layers have their eye open, from the top."""
+    return [each.get_visible() for each in image.get_layers()]
+
+
 def run_case(number, case):
     began = time.time()
     image, layer = getattr(gimp_scenes, case.scene)(case)
@@ -43,6 +48,8 @@ def run_case(number, case):
     target = layer
     if case.scene.startswith("filled"):
         target = layer if case.scene.endswith("source") else image.get_layers()[0]
+        if case.scene.endswith("inside"):
+            target = target.get_children()[0]
         Gimp.Selection.none(image)
     select(image, *case.select)
     if case.soften:
@@ -61,7 +68,7 @@ def run_case(number, case):
     if case.scene.startswith("filled_deselected"):
         Gimp.Selection.none(image)
     before["selected"] = [each.get_name() for each in image.get_selected_layers()]
-    before["digest"] = digest(layer)
+    before["digest"], before["tattoo"], before["shown"] = digest(layer), layer.get_tattoo(), shown(image)
     before["tree"] = tree(image.get_layers())
     screen = Screen(image) if os.environ.get("DISPLAY") else None
     there = state(image)
@@ -77,13 +84,15 @@ def run_case(number, case):
         "digest": digest(layer),
         "tree": tree(image.get_layers()),
         "canvas": dump_native(path + ".after", image, with_curve),
+        "shown": shown(image),
         "selected": [each.get_name() for each in image.get_selected_layers()],
     }
     if succeeded:
         after["made"] = describe(path + ".made", value, with_curve)
         parent = value.get_parent()
         after["parent"] = parent.get_name() if parent else ""
-        after["above"] = image.get_item_position(layer) - image.get_item_position(value)
+        after["position"] = image.get_item_position(value)
+        after["above"] = image.get_item_position(layer) - after["position"]
         if screen:
             after["undo"] = screen.undo_and_redo(there)
     else:

@@ -1,4 +1,4 @@
-"""Runs inside GIMP: the server is down, started by the plug-in, loses a cancelled job, is killed."""
+"""Runs inside GIMP: the server is down, started by the plug-in, loses a cancelled job, is killed; the image changes."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from gimp_calls import call, plug_in_process
 from gimp_cases import ELLIPSE
 from gimp_looks import digest, tree
 from gimp_scenes import WORK, load, select
+from gimp_screen import WINDOW, Screen, window, xdo
 
 
 def during_call(image, layer, act):
@@ -26,6 +27,47 @@ def during_call(image, layer, act):
     answer = call("inpaint", image, [layer], {})
     thread.join()
     return [answer[0], str(answer[1])]
+
+
+def undone(prepare):
+    """What a call says when the last step before it is undone while the server works, and the layers then.
+
+    `prepare` does that step and returns the layer to fill.
+    """
+    image, layer = load()
+    select(image, ELLIPSE)
+    image.undo_disable()
+    image.undo_enable()  # with nothing to undo yet
+    layer = prepare(image, layer)
+    screen = Screen(image)
+
+    def act():
+        xdo("windowfocus", "--sync", window(WINDOW))
+        xdo("key", "ctrl+z")
+        time.sleep(2)
+        open(f"{WORK}/slow/finish", "w").close()
+
+    told = during_call(image, layer, act)
+    told.append(tree(image.get_layers()))
+    screen.close()
+    image.delete()
+    return told
+
+
+def add_layer(image, layer):
+    added = layer.copy()
+    image.insert_layer(added, None, 0)
+    return added
+
+
+def make_grey(image, layer):
+    image.convert_grayscale()
+    return layer
+
+
+def move(image, layer):
+    layer.set_offsets(7, 0)
+    return layer
 
 
 def jobs():
@@ -62,6 +104,9 @@ def run_failures():
     descriptor = os.open(connection, os.O_WRONLY | os.O_CREAT, 0o600)
     with open(descriptor, "w") as file:
         file.write(slow)
+    told["layer removed"] = undone(add_layer)
+    told["layer moved"] = undone(move)
+    told["mode changed"] = undone(make_grey)
     told["cancelled"] = during_call(image, layer, lambda: os.kill(plug_in_process(), signal.SIGKILL))
     deadline = time.time() + 30
     while jobs() and time.time() < deadline:

@@ -96,6 +96,16 @@ def locked(case):
     return image, layer
 
 
+def locked_group(case):
+    """The photograph in a group of which the content is locked, and that one in another group."""
+    image, layer = grouped(case)
+    inner = Gimp.GroupLayer.new(image, "inner")
+    image.insert_layer(inner, layer.get_parent(), 0)
+    image.reorder_item(layer, inner, 0)
+    inner.set_lock_content(True)
+    return image, layer
+
+
 def translucent(case):
     image, layer = load()
     layer.add_alpha()
@@ -108,10 +118,12 @@ def translucent(case):
     return image, layer
 
 
-def masked(case):
+def masked(case, soft=0):
     image, layer = load()
     layer.add_alpha()
     image.select_ellipse(Gimp.ChannelOps.REPLACE, 80, 50, 50, 40)
+    if soft:
+        Gimp.Selection.feather(image, soft)
     Gimp.Selection.invert(image)
     layer.add_mask(layer.create_mask(Gimp.AddMaskType.SELECTION))
     Gimp.Selection.none(image)
@@ -124,13 +136,31 @@ def mask_edited(case):
     return image, layer
 
 
-def holed(case):
+def masked_softly(case):
+    return masked(case, 12)
+
+
+def masked_unapplied(case):
+    """A layer mask that is switched off hides nothing; a part of the layer is transparent."""
+    image, layer = holed(case)
+    layer.add_mask(layer.create_mask(Gimp.AddMaskType.BLACK))
+    layer.set_apply_mask(False)
+    return image, layer
+
+
+def holed(case, soft=0):
     image, layer = load()
     layer.add_alpha()
     image.select_ellipse(Gimp.ChannelOps.REPLACE, 80, 50, 50, 40)
+    if soft:
+        Gimp.Selection.feather(image, soft)
     layer.edit_clear()
     Gimp.Selection.none(image)
     return image, layer
+
+
+def holed_softly(case):
+    return holed(case, 12)
 
 
 def covered(case):
@@ -155,14 +185,50 @@ def two_layers(case):
     return image, layer
 
 
-def filled(case):
+def group_blended(case):
+    """A group in Multiply mode at 60 %, with a soft layer mask, above the photograph."""
+    image, layer = over_base(30, 25)
+    group = Gimp.GroupLayer.new(image, "group")
+    image.insert_layer(group, None, 0)
+    image.reorder_item(layer, group, 0)
+    group.set_mode(Gimp.LayerMode.MULTIPLY)
+    group.set_opacity(60)
+    image.select_ellipse(Gimp.ChannelOps.REPLACE, 60, 40, 100, 90)
+    Gimp.Selection.feather(image, 20)
+    group.add_mask(group.create_mask(Gimp.AddMaskType.SELECTION))
+    Gimp.Selection.none(image)
+    return image, group
+
+
+def filled(case, output="group"):
     image, layer = load()
     select(image, ELLIPSE)
-    call("inpaint", image, [layer], {"output": "group", "context": 1.5})
+    if case.soften:
+        Gimp.Selection.feather(image, case.soften)
+    call("inpaint", image, [layer], {"output": output, "context": 1.5})
     return image, layer
 
 
-filled_deselected = filled_source = filled_deselected_source = filled  # the driver selects what the name says
+def filled_by_copy(case):
+    return filled(case, "copy")
+
+
+# the driver selects what the name says
+filled_deselected = filled_source = filled_deselected_source = filled_inside = filled
+
+
+def filled_faded_source(case):
+    """The earlier fill is seen in part."""
+    image, layer = filled(case)
+    image.get_layers()[0].set_opacity(50)
+    return image, layer
+
+
+def filled_hidden_source(case):
+    """The earlier fill is not seen: it is not built on."""
+    image, layer = filled(case)
+    image.get_layers()[0].set_visible(False)
+    return image, layer
 
 
 def filled_twice_source(case):

@@ -32,6 +32,13 @@ def test_nonzero_sees_both_bytes(blend) -> None:
     assert blend.nonzero(b"\0\1\xff", 1) == b"\0\xff\xff"
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_a_whole_mask_has_no_shares(blend, dtype) -> None:
+    mask = np.array([0, 1, 128, 255, 0], DTYPES[dtype]) * (np.iinfo(DTYPES[dtype]).max // 255)
+    made = np.frombuffer(blend.whole(mask.tobytes(), mask.itemsize), mask.dtype)
+    assert np.array_equal(made, np.where(mask, np.iinfo(mask.dtype).max, 0))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("channels", [2, 4])
 def test_hidden_pixels_become_transparent_and_no_others(blend, dtype, channels) -> None:
@@ -41,6 +48,11 @@ def test_hidden_pixels_become_transparent_and_no_others(blend, dtype, channels) 
     expected = pixels.copy()
     expected[:, 2:, -1] = 0
     assert np.array_equal(hidden.reshape(pixels.shape), expected)
+
+
+def test_changed_pixels_are_found_by_any_of_their_bytes(blend) -> None:
+    assert blend.changed(b"abcdef", b"abcdeg", 2) == b"\0\0\xff"
+    assert blend.changed(b"", b"", 4) == b""
 
 
 def test_spans_are_the_runs_of_each_row(blend) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 STATE = {"weights": "dgfnet-narrow", "device": "cuda:0 (Some GPU)", "model": "ready", "jobs": 0}
+LOADING = {**STATE, "weights": None, "device": None, "model": "loading"}
+FAILED = {**LOADING, "model": "failed", "problem": "There are no weights called 'x'."}
 
 
 class StandInClient:
@@ -15,6 +17,7 @@ class StandInClient:
 
     def __init__(self, *states: dict[str, Any]) -> None:
         self.states = list(states)
+        self.welcome = SimpleNamespace(device=states[0]["device"])
         self.ended: list[str] = []
 
     def status(self, on_poll: object = None) -> SimpleNamespace:
@@ -71,9 +74,19 @@ def test_an_error_of_a_running_server_is_passed_on(line, service) -> None:
     assert line.asked == []
 
 
-@pytest.mark.parametrize("wanted", [("", ""), ("dgfnet-narrow", ""), ("", "cuda"), ("", "auto"), ("", "cuda:0")])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        ("", ""),
+        ("dgfnet-narrow", ""),
+        ("/a folder/dgfnet-narrow.safetensors", ""),
+        ("", "cuda"),
+        ("", "auto"),
+        ("", "cuda:0"),
+    ],
+)
 def test_a_server_that_suits_is_used(line, wanted) -> None:
-    line.running = StandInClient({**STATE, "model": "loading"}, STATE)
+    line.running = StandInClient(LOADING, STATE)
     assert line.connect(*wanted) is line.running
     assert line.asked == line.running.ended == []
 
@@ -81,16 +94,44 @@ def test_a_server_that_suits_is_used(line, wanted) -> None:
 @pytest.mark.parametrize(
     ("wanted", "arguments"),
     [
-        (("other", ""), ["--weights", "other"]),
-        (("", "cpu"), ["--device", "cpu"]),
-        (("", "cuda:1"), ["--device", "cuda:1"]),
+        (("other", ""), ["--weights", "other", "--device", "cuda:0"]),
+        (("", "cpu"), ["--weights", "dgfnet-narrow", "--device", "cpu"]),
+        (("", "cuda:1"), ["--weights", "dgfnet-narrow", "--device", "cuda:1"]),
+        (("other", "cpu"), ["--weights", "other", "--device", "cpu"]),
     ],
 )
-def test_an_idle_server_with_something_else_is_restarted(line, wanted, arguments) -> None:
+def test_an_idle_server_with_something_else_is_restarted_and_keeps_the_rest(line, wanted, arguments) -> None:
     line.running = StandInClient(STATE)
     assert line.connect(*wanted) is line.started
     assert line.running.ended == ["shutdown"]
     assert line.asked == [arguments]
+
+
+@pytest.mark.parametrize(("wanted", "arguments"), [((), []), (("", "cpu"), ["--device", "cpu"])])
+def test_a_server_that_failed_to_load_is_restarted(line, wanted, arguments) -> None:
+    line.running = StandInClient(FAILED)
+    assert line.connect(*wanted) is line.started
+    assert line.running.ended == ["shutdown"]
+    assert line.asked == [arguments]
+
+
+def test_a_server_that_is_loading_is_used_where_nothing_is_wanted(line) -> None:
+    line.running = StandInClient(LOADING)
+    assert line.connect() is line.running
+
+
+@pytest.mark.parametrize("running", [None, StandInClient(STATE)])
+def test_a_new_server_that_cannot_load_what_is_wanted_is_stopped(line, service, running) -> None:
+    line.running, line.started = running, StandInClient(LOADING, FAILED)
+    with pytest.raises(service.InpaintError, match=r"no weights called 'x'.*Correct Weights"):
+        line.connect("x")
+    assert set(line.started.ended) == {"shutdown"}
+
+
+def test_weights_without_a_name_to_find_do_not_stand_in_the_way_of_a_device(line) -> None:
+    line.running, line.started = StandInClient({**STATE, "weights": "mine"}), StandInClient(FAILED, STATE)
+    assert line.connect("", "cpu") is line.started
+    assert line.asked == [["--weights", "mine", "--device", "cpu"], ["--device", "cpu"]]
 
 
 def test_a_server_at_work_is_not_restarted(line, service) -> None:

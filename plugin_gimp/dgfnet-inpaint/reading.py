@@ -1,0 +1,69 @@
+"""What is looked at: a layer with its fills, or all that is seen, without what is left out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import blend
+import document
+import gi
+import records
+from client.geometry import Bounds
+from precision import Encoding
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp  # noqa: E402
+
+
+class Pixels(NamedTuple):
+    """Pixels and how they travel."""
+
+    data: bytes
+    encoding: Encoding
+
+
+def of_layer(
+    image: Gimp.Image, layer: Gimp.Layer, crop: Bounds, exclude: Gimp.Channel | None = None, with_curve: bool = False
+) -> Pixels:
+    """Pixels of a layer under the fills of it that are seen, so that a fill builds on those before it.
+
+    What its mask hides, or `exclude` marks, is transparent, which is unknown to the network.
+    """
+    encoding = document.encoding_of(layer, with_curve)
+    hidden = _hidden_by_mask(layer, crop)
+    if hidden or exclude:
+        encoding = encoding.with_alpha()
+    data = document.read(layer, crop, encoding)
+    if hidden:
+        data = blend.hide(data, encoding.dtype, encoding.channels, hidden)
+    fills = records.seen_fills(image, layer)
+    if fills:
+        data = document.under(image, data, crop, encoding, fills)
+    return _without(exclude, Pixels(data, encoding), crop)
+
+
+def of_picture(image: Gimp.Image, crop: Bounds, exclude: Gimp.Channel | None = None) -> Pixels:
+    """Pixels of all that is seen; what `exclude` marks is transparent."""
+    seen = document.visible(image)
+    try:
+        encoding = document.encoding_of(seen)
+        if exclude:
+            encoding = encoding.with_alpha()
+        return _without(exclude, Pixels(document.read(seen, crop, encoding), encoding), crop)
+    finally:
+        seen.delete()
+
+
+def _without(exclude: Gimp.Channel | None, pixels: Pixels, crop: Bounds) -> Pixels:
+    if exclude is None:
+        return pixels
+    data, encoding = pixels
+    return Pixels(blend.hide(data, encoding.dtype, encoding.channels, document.channel_mask(exclude, crop)), encoding)
+
+
+def _hidden_by_mask(layer: Gimp.Layer, crop: Bounds) -> bytes:
+    """An 8-bit mask of what the layer mask hides; empty where there is none, or it is switched off."""
+    mask = layer.get_mask()
+    if mask is None or not layer.get_apply_mask():
+        return b""
+    return blend.inverted(document.channel_mask(mask, crop, document.bounds_of(layer)))
