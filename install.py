@@ -450,8 +450,10 @@ def pip_install(venv: Path, arguments: list[str], progress: Progress) -> tuple[b
 @contextlib.contextmanager
 def open_log() -> Iterator[TextIO]:
     """The installation log, for appending."""
+    from server.private import make_private_folder  # too new for the Pythons refused above
+
     path = log_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     with path.open("a", encoding="utf-8") as file:
         yield file
 
@@ -655,12 +657,10 @@ def install_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[s
 
 def write_launch(host: Host) -> Path:
     """Tell the clients how to start the server (docs/protocol.md, launch.json)."""
+    from server.private import write_private  # too new for the Pythons refused above
+
     path = state_folder(host) / "launch.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    launch = {"command": [str(python_of(VENV)), "-m", "server"], "cwd": str(ROOT)}
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(launch, indent=1), encoding="utf-8")
-    partial.replace(path)
+    write_private(path, {"command": [str(python_of(VENV)), "-m", "server"], "cwd": str(ROOT)})
     return path
 
 
@@ -814,12 +814,9 @@ def doctor() -> None:
 def leftovers(host: Host) -> list[Path]:
     """What install.py and the server made outside the editors, as far as it exists. Pictures are never among it."""
     state = state_folder(host)
-    named = [state / name for name in ("launch.json", "launch.partial", "connection.json", "server.lock")]
-    return [
-        path
-        for path in [VENV, *named, *sorted(state.glob("*.log*")), *sorted(ROOT.glob("*.egg-info"))]
-        if path.exists()
-    ]
+    patterns = ("launch.json*", "connection.json*", "server.lock", "*.log*")  # with the halves of interrupted writes
+    named = [path for pattern in patterns for path in sorted(state.glob(pattern))]
+    return [path for path in [VENV, *named, *sorted(ROOT.glob("*.egg-info"))] if path.exists()]
 
 
 def uninstall() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import logging.handlers
 import os
@@ -22,6 +21,7 @@ from server.client.discovery import ServerAddress, read_address, state_folder
 from server.client.errors import InpaintError
 from server.client.launch import START_SECONDS, Launch
 from server.jobs import Engine
+from server.private import make_private_folder, write_private
 
 log = logging.getLogger("server")
 
@@ -53,7 +53,7 @@ def serve(load_engine: Callable[[], Engine], folder: Path | None = None, limits:
         OSError: the state folder or the log cannot be written.
     """
     folder = folder or state_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(folder)
     with _only_one(folder), _logging_to(folder / LOG_FILE) as log_path:
         key, instance = secrets.token_bytes(protocol.KEY_BYTES), protocol.new_id()
         broker = Broker(load_engine, key, instance, str(log_path), limits)
@@ -73,10 +73,10 @@ def start(folder: Path | None = None, wait_seconds: float = START_SECONDS) -> Se
     taken for a dead server's. Raises `InpaintError` where it does not start in time.
     """
     folder = folder or state_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(folder)
     if not (folder / LAUNCH_FILE).exists():
         command = [sys.executable, "-m", "server", "--home", str(folder.resolve())]
-        _write_private(folder / LAUNCH_FILE, {"command": command, "cwd": str(SOURCE_ROOT)})
+        write_private(folder / LAUNCH_FILE, {"command": command, "cwd": str(SOURCE_ROOT)})
     stale = _published_address(folder)
     deadline = time.monotonic() + wait_seconds
     launch = Launch(folder, time.monotonic(), stale)
@@ -142,23 +142,12 @@ def _published(folder: Path, address: str, key: bytes, instance: str, log_path: 
         "version": dgfnet.__version__,
         "log": str(log_path),
     }
-    _write_private(path, content)
+    write_private(path, content)
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def _write_private(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON that only this user can read; the file appears complete or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-    os.replace(temporary, path)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from server.client.discovery import read_launch_command
+
 ROOT = Path(__file__).resolve().parent.parent
 INSTALL = ROOT / "install.py"
 
@@ -364,6 +366,16 @@ class TestState:
         launch = json.loads(path.read_text())
         assert launch == {"command": [str(install.python_of(ROOT / ".venv")), "-m", "server"], "cwd": str(ROOT)}
         assert sorted(p.name for p in path.parent.iterdir()) == ["launch.json"]
+
+    @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+    def test_clients_take_launch_json_whatever_the_umask(self, install, tmp_path) -> None:
+        before = os.umask(0o002)
+        try:
+            path = install.write_launch(install.Host("linux", tmp_path, {}))
+        finally:
+            os.umask(before)
+        assert read_launch_command(path.parent).cwd == str(ROOT)
+        assert path.parent.stat().st_mode & 0o777 == 0o700
 
     def test_an_update_ends_the_server_that_runs_the_old_code(self, install, tmp_path, monkeypatch) -> None:
         host, done = install.Host("linux", tmp_path, {}), []

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server import lifecycle
 from server.broker import Limits
 from server.client.discovery import read_address
 from server.client.errors import InpaintError
 from server.lifecycle import AlreadyRunning, serve, start
+from server.private import write_private
 from server.remote import Client, Timing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +135,7 @@ def test_a_killed_server_is_replaced_on_demand(tmp_path, processes, wait_until):
 
 
 def test_start_on_demand_and_missing_weights_in_plain_words(tmp_path, wait_until):
-    lifecycle._write_private(
+    write_private(
         tmp_path / "launch.json",
         {
             "command": [sys.executable, "-m", "server", "--home", str(tmp_path), "--weights", "none-such"],
@@ -156,7 +156,7 @@ def test_start_on_demand_and_missing_weights_in_plain_words(tmp_path, wait_until
 
 def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr("server.client.launch.GRACE_SECONDS", 0.1)
-    lifecycle._write_private(
+    write_private(
         tmp_path / "launch.json",
         {"command": [sys.executable, "-c", "import sys; sys.exit('no room left')"], "cwd": str(ROOT)},
     )
