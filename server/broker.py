@@ -176,8 +176,7 @@ class Broker:
                 self._send(peer, self._state())
             case m.Shutdown():
                 log.info("a client asked to shut down")
-                self._send(peer, m.Bye())
-                self.stop()
+                self.stop()  # `close` says goodbye, when nobody can find this server any more
             case m.Bye():
                 self._drop(peer)
                 peer.greeted = False
@@ -317,7 +316,7 @@ class Broker:
     # --- the end --------------------------------------------------------------------------------------------------
 
     def close(self) -> bool:
-        """Say goodbye and end the worker. False where it is stuck in a job and the process should be left hard."""
+        """Say goodbye, end the worker. False where it is stuck in a job and the process should be left hard."""
         for peer in list(self._live.values()):
             for job in list(peer.jobs.values()):
                 job.cancelled.set()
@@ -327,6 +326,7 @@ class Broker:
                         ErrorCode.SHUTTING_DOWN.value, "The server is shutting down.", "Start the job again.", job.id
                     ),
                 )
+            self._send(peer, m.Bye())
         self._worker.stop()
         self._worker.join(self.limits.stop)
         self._router.close()

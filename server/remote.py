@@ -19,7 +19,7 @@ from server import messages as m
 from server import protocol
 from server.client.discovery import ServerAddress, read_address, state_folder
 from server.client.errors import InpaintError
-from server.lifecycle import start
+from server.lifecycle import has_ended, start
 from server.protocol import Direction, Dropped, Refusal, Session
 
 
@@ -62,7 +62,11 @@ class Client:
     def connect(cls, folder: Path | None = None, start_server: bool = True, timing: Timing | None = None) -> Client:
         """Say hello to this user's server; where none answers, start one (or raise `InpaintError` no_server)."""
         folder = folder or state_folder()
-        address = read_address(folder)
+        failure = InpaintError("no_server", "No server is running.", "Start one with `dgfnet serve`.")
+        try:
+            address = read_address(folder)
+        except InpaintError as error:  # a starting server replaces a damaged file
+            address, failure = None, error
         if address is not None:
             client = cls(address, timing)
             try:
@@ -73,8 +77,14 @@ class Client:
                     raise
             else:
                 return client
+            if not start_server and not has_ended(folder):
+                raise InpaintError(
+                    "server_silent",
+                    "A server runs, but it does not answer.",
+                    "Stop it with `dgfnet stop`, then try again.",
+                )
         if not start_server:
-            raise InpaintError("no_server", "No server is running.", "Start one with `dgfnet serve`.")
+            raise failure
         client = cls(start(folder), timing)
         client.hello()
         return client

@@ -288,14 +288,15 @@ class Engine:
 def broker(steps: int = 2) -> Iterator[ServerAddress]:
     running = Broker(lambda: Engine(steps), KEY, INSTANCE, "server.log")
     address = address_of(running.bind())
-    thread = threading.Thread(target=running.run)
+    ended = []
+    thread = threading.Thread(target=lambda: (running.run(), ended.append(running.close())))
     thread.start()
     try:
         yield address
     finally:
         running.stop()
         thread.join()
-        assert running.close()
+        assert ended == [True]
 
 
 def test_the_real_broker_fills() -> None:
@@ -381,6 +382,7 @@ path = Path({folder!r}) / "connection.json"
 path.touch(mode=0o600)
 path.write_text(json.dumps({{"address": address, "key": "00" * 32, "instance": "cd" * 16}}))
 broker.run()
+broker.close()
 """
 
 

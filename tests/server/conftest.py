@@ -34,7 +34,10 @@ class StandInFill:
 
 
 class StandInEngine:
-    """Steps until `go` is set, so that a test decides when a job ends; remembers what it was asked."""
+    """Steps until `go` is set, so that a test decides when a job ends; remembers what it was asked.
+
+    A `stubborn` one does not ask meanwhile whether it is cancelled.
+    """
 
     device, weights, weights_sha256 = "cpu", "stand-in", "0" * 64
 
@@ -43,7 +46,8 @@ class StandInEngine:
         self.go.set()
         self.started = threading.Event()
         self.order: list[int] = []
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
+        self.stubborn = False
 
     def inpaint(
         self, image: np.ndarray, mask: np.ndarray, options: Mapping[str, float], full_texture: bool, progress: Any
@@ -60,7 +64,8 @@ class StandInEngine:
         if self.failure is not None:
             raise self.failure
         while True:
-            progress("Working", 0.5)
+            if not self.stubborn:
+                progress("Working", 0.5)
             self.started.set()
             if self.go.wait(0.02):
                 return
