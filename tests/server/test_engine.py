@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from dgfnet import inpainting, model
 from dgfnet.errors import Cancelled
 from server import engine as engine_module
+from server.client.errors import InpaintError
 from server.engine import NetworkEngine, choose_device, load_engine
 from server.worker import NoEngine
 
@@ -96,6 +98,57 @@ def test_other_errors_are_not_taken_for_memory(real_engine, photo, mask, monkeyp
     monkeypatch.setattr(engine_module, "Inpainter", OutOfMemoryInpainter)
     with pytest.raises(RuntimeError, match="wrong size"):
         real_engine.inpaint(photo, mask, {}, False, lambda stage, fraction: None)
+
+
+class CrowdedNetwork(model.DGFNet):
+    """A network for which a GPU has no room."""
+
+    def to(self, *arguments, **options):
+        if "cuda" in str(arguments):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return super().to(*arguments, **options)
+
+
+@pytest.fixture
+def full_gpu(monkeypatch):
+    """A GPU that other programs fill."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "GPU")
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr("dgfnet.filling.predictor.has_bfloat16", lambda _: False)
+    config = model.DGFNetConfig(width=0.125, detail_width=0.125, recurrences=1)
+    monkeypatch.setattr(model, "load_info", lambda _: SimpleNamespace(name="random", sha256="0" * 64))
+    monkeypatch.setattr(model, "load", lambda *_: CrowdedNetwork(config).eval())
+
+
+def test_a_full_gpu_at_the_start_and_at_each_job_leaves_the_cpu(full_gpu, photo, mask):
+    engine = load_engine("auto")
+    assert engine.device == "cuda (GPU)"
+    for _ in range(2):
+        outcome = engine.inpaint(photo, mask, {}, False, lambda stage, fraction: None)
+        assert outcome.notes[-1] == "Filled on the CPU."
+        assert np.isfinite(outcome.fill.fill).all()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+        "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 123 bytes.",
+        "std::bad_alloc",
+    ],
+)
+def test_every_allocators_words_are_known_and_texture_maps_say_so(run_server, real_engine, photo, monkeypatch, words):
+    def maps(*_, **__):
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(engine_module, "texture_maps", maps)
+    with run_server(lambda: real_engine).client() as client, pytest.raises(InpaintError) as refused:
+        client.submit(photo, task="texture")
+    assert refused.value.code == "out_of_memory"
 
 
 def test_a_device_that_is_not_there():
