@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import zmq
 
 from dgfnet.errors import Cancelled, PictureError
 from server import messages as m
@@ -289,5 +290,20 @@ def test_a_dead_server_is_noticed(run_server, engine, photo, mask):
     threading.Thread(target=lambda: engine.started.wait(10) and server.stop()).start()
     with pytest.raises(InpaintError) as gone:
         client.submit(photo, mask)
-    assert gone.value.code in ("server_silent", "shutting_down")
+    assert gone.value.code in ("connection_lost", "server_silent", "shutting_down")
     client.close()
+
+
+def test_a_stranger_who_takes_the_port_gets_nothing(server, photo, mask):
+    client = server.client(heartbeat=0.05, silence=1)
+    server.stop()
+    context = zmq.Context()
+    stranger = context.socket(zmq.ROUTER)
+    stranger.bind(f"tcp://127.0.0.1:{server.port}")
+    with pytest.raises(InpaintError) as gone:
+        client.submit(photo, mask)
+    assert gone.value.code in ("connection_lost", "server_silent")
+    assert not stranger.poll(300)
+    client.close()
+    stranger.close(0)
+    context.term()
