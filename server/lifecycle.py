@@ -63,7 +63,10 @@ def serve(load_engine: Callable[[], Engine], folder: Path | None = None, limits:
         address = broker.bind()
         with _stop_on_signals(broker), _published(folder, address, key, instance, log_path):
             log.info("DGFNet Inpaint %s serves at %s, pid %d", dgfnet.__version__, address, os.getpid())
-            broker.run()
+            try:
+                broker.run()
+            except Exception:
+                log.exception("the server ends because of a fault of its own")
         ended = broker.close()
         log.info("ended")
         return ended

@@ -22,6 +22,10 @@ from server.client.errors import InpaintError
 from server.lifecycle import has_ended, start
 from server.protocol import Direction, Dropped, Refusal, Session
 
+NEVER = 10**9
+"""Milliseconds until ZeroMQ connects again by itself: to whoever has taken a dead server's port, with a picture that
+waits to be sent. Its own value for never (-1) throws away what has come and was not read yet, such as a goodbye."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -54,8 +58,7 @@ class Client:
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 200)
         self._socket.setsockopt(zmq.MAXMSGSIZE, protocol.MESSAGE_BYTES)
-        # ZeroMQ would connect again by itself, and hand the next picture to whoever has taken the port since.
-        self._socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, NEVER)
         host = f"[{address.host}]" if ":" in address.host else address.host
         self._socket.connect(f"tcp://{host}:{address.port}")
         self._heard = self._pinged = time.monotonic()
@@ -101,7 +104,7 @@ class Client:
 
     def close(self) -> None:
         """Say goodbye and free the socket."""
-        with contextlib.suppress(InpaintError, zmq.ZMQError):
+        with contextlib.suppress(zmq.ZMQError):
             self.send(m.Bye())
         self._socket.close()
         self._context.term()
@@ -173,19 +176,14 @@ class Client:
                     case m.Error(job=id_) if id_ in (job, None):
                         raise InpaintError(message.code, message.message, message.action)
         except KeyboardInterrupt:
-            with contextlib.suppress(InpaintError):
-                self.send(m.Cancel(job))
+            self.send(m.Cancel(job))
             raise
 
     # --- messages -------------------------------------------------------------------------------------------------
 
     def send(self, message: m.Message, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Send one message, as it is."""
-        frames = self.session.encode(message.TYPE, message.fields(), arrays or {})
-        try:
-            self._socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
-        except zmq.Again:
-            raise self._trouble("connection_lost", "has ended") from None
+        self._socket.send_multipart(self.session.encode(message.TYPE, message.fields(), arrays or {}), copy=False)
 
     def receive(self, seconds: float) -> tuple[m.Message, dict[str, np.ndarray]] | None:
         """The next message and its arrays, or None where none comes within `seconds`."""
@@ -214,7 +212,7 @@ class Client:
             self.send(m.Ping())
             self._pinged = now
         if received is None and now - self._heard > self.timing.silence:
-            raise self._trouble("server_silent", "does not answer")
+            raise self._silent()
         return received or (None, {})
 
     def _expect(self, kind: type[m.AnyMessage]) -> m.AnyMessage:
@@ -224,12 +222,12 @@ class Client:
                 return received[0]
             if isinstance(received[0], m.Error):
                 raise InpaintError(received[0].code, received[0].message, received[0].action)
-        raise self._trouble("server_silent", "does not answer")
+        raise self._silent()
 
-    def _trouble(self, code: str, what: str) -> InpaintError:
+    def _silent(self) -> InpaintError:
         place = f"{self.address.host}:{self.address.port}"
         look = f"Look into {self.address.log}." if self.address.log else "Run `dgfnet doctor`."
-        return InpaintError(code, f"The server at {place} {what}.", look)
+        return InpaintError("server_silent", f"The server at {place} does not answer.", look)
 
 
 def _layer(fields: Mapping[str, Any], pixels: np.ndarray) -> m.Layer:
