@@ -16,7 +16,8 @@ from dgfnet.errors import Progress
 from dgfnet.filling.memo import Memo
 from dgfnet.filling.predictor import MAX_SIDE
 from dgfnet.inpainting import FillOptions, Inpainter, texture_maps
-from server.jobs import Outcome
+from dgfnet.network.rtv import LAMBDA, SIGMA
+from server.jobs import Outcome, Split
 from server.worker import NoEngine
 
 log = logging.getLogger("server")
@@ -108,16 +109,20 @@ class NetworkEngine:
                 return Outcome(fill, dataclasses.asdict(asked), notes)
         raise MemoryError
 
-    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> np.ndarray:
+    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> Split:
         """See `server.jobs.Engine`. Out of memory, it goes to the CPU."""
+        used = {"lam": LAMBDA, "sigma": SIGMA, **options}
+        notes: list[str] = []
         for device in dict.fromkeys((str(self._device), "cpu")):
+            if device != str(self._device):
+                self._free_caches()
+                notes.append("Split on the CPU.")
+                log.warning("out of memory: %s", notes[-1])
             try:
-                return texture_maps(image, progress=progress, device=device, **options)[0]
+                return Split(texture_maps(image, progress=progress, device=device, **used)[0], used, notes)
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
-            self._free_caches()
-            log.warning("out of memory: no texture map on %s", device)
         raise MemoryError
 
     def memory(self) -> dict[str, int]:

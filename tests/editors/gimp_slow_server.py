@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dgfnet.errors import Progress
-from server.jobs import Outcome
+from server.jobs import Outcome, Split
 from server.lifecycle import serve
 
 
@@ -35,7 +35,7 @@ class SlowEngine:
             self._told.write_text("0")
         raise RuntimeError("nobody stopped the slow job")
 
-    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> np.ndarray:
+    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> Split:
         raise NotImplementedError
 
     def memory(self) -> dict[str, int]:

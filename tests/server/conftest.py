@@ -15,7 +15,7 @@ from dgfnet.pictures import split_alpha
 from server import protocol
 from server.broker import Broker, Limits
 from server.client.discovery import ServerAddress
-from server.jobs import Engine, Outcome
+from server.jobs import Engine, Outcome, Split
 from server.remote import Client, Timing
 
 
@@ -56,9 +56,10 @@ class StandInEngine:
         self._work(progress)
         return Outcome(StandInFill(mask), {"texture_strength": 1.0, **options})
 
-    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Any) -> np.ndarray:
+    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Any) -> Split:
         self._work(progress)
-        return np.full((*image.shape[:2], split_alpha(image)[0].shape[2]), 0.25, np.float32)
+        structure = np.full((*image.shape[:2], split_alpha(image)[0].shape[2]), 0.25, np.float32)
+        return Split(structure, {"lam": 0.01, "sigma": 3.0, **options})
 
     def _work(self, progress: Any) -> None:
         if self.failure is not None:

@@ -14,6 +14,7 @@ from dgfnet.errors import Cancelled
 from server import engine as engine_module
 from server.client.errors import InpaintError
 from server.engine import NetworkEngine, choose_device, load_engine
+from server.options import FILL_OPTIONS, RTV_OPTIONS
 from server.worker import NoEngine
 
 
@@ -42,6 +43,28 @@ def test_a_job_through_server_and_network(run_server, real_engine, photo, mask):
     assert report["weights"] == {"name": "random", "sha256": "0" * 64}
     assert report["notes"] == []
     assert any("Filling" in stage for stage in stages)
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("inpaint", {}),
+        ("inpaint", {"output": "group", "grow": 2, "texture_strength": 0.5, "encoding": {"offset": 0.25}}),
+        ("texture", {"sigma": 2}),
+    ],
+)
+def test_a_report_sent_back_gives_the_same_layers(run_server, real_engine, photo, mask, task, options):
+    image = (photo / np.float32(255)).astype(np.float16)
+    hole = mask if task == "inpaint" else None
+    with run_server(lambda: real_engine).client() as client:
+        layers, report = client.submit(image, hole, task, options, "linear")
+        again, same = client.submit(image, hole, task, report["options"], report["space"])
+    known = {"inpaint": (*FILL_OPTIONS, "output", "encoding"), "texture": (*RTV_OPTIONS, "encoding")}
+    assert set(report["options"]) == set(known[task])
+    assert (report["options"], report["space"]) == (same["options"], "linear")
+    for one, other in zip(layers, again, strict=True):
+        assert one.fields() == other.fields()
+        np.testing.assert_array_equal(one.pixels, other.pixels)
 
 
 class OutOfMemoryInpainter:
@@ -186,5 +209,7 @@ def test_texture_maps_are_made_on_the_device_and_on_the_cpu_if_that_is_full(phot
         with pytest.raises(RuntimeError, match="wrong size"):
             engine.structure(photo, {}, lambda stage, fraction: None)
     else:
-        assert engine.structure(photo, {}, lambda stage, fraction: None) is photo
+        split = engine.structure(photo, {}, lambda stage, fraction: None)
+        assert split.structure is photo
+        assert split.notes == ([] if problem is None else ["Split on the CPU."])
         assert asked == (["cuda"] if problem is None else ["cuda", "cpu"])
