@@ -21,8 +21,6 @@ from server.worker import Event, Failed, Finished, Mailbox, ModelState, Progress
 
 log = logging.getLogger("server")
 
-NO_SESSION = "0" * 32
-"""The session of an ERROR about a header in which no session could be read."""
 MESSAGES_PER_TURN = 64
 """After so many received messages the worker's events get their turn."""
 
@@ -135,10 +133,9 @@ class Broker:
             return
         try:
             header = protocol.read_header(frames[1])
-        except Refusal as refusal:
-            nobody = self._peer(NO_SESSION)
-            nobody.address = address
-            self._refuse(nobody, refusal)
+        except protocol.BadHeader as refusal:
+            # Not the session's own peer: without a number that is good, the message may be another's replay.
+            self._refuse(Peer(self._peer(refusal.session).session, address), refusal)
             return
         peer = self._peer(header.session)
         try:
@@ -311,8 +308,9 @@ class Broker:
 
     def _drop(self, peer: Peer) -> None:
         """Cancel a session's jobs and take it off the list."""
-        self._live.pop(peer.session.id, None)
-        self._queue.drop(peer.session.id)
+        if self._live.get(peer.session.id) is peer:
+            del self._live[peer.session.id]
+            self._queue.drop(peer.session.id)
         for job in peer.jobs.values():
             job.cancelled.set()
         peer.jobs.clear()

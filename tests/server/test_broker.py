@@ -6,6 +6,7 @@ import threading
 import time
 from types import SimpleNamespace
 
+import msgpack
 import numpy as np
 import pytest
 import zmq
@@ -249,6 +250,26 @@ def test_a_result_that_no_message_can_hold_is_told(client, photo, mask, monkeypa
     with pytest.raises(InpaintError) as refused:
         client.submit(photo, task="texture")
     assert refused.value.code == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "own"),
+    [({"seq": 0}, True), ({"type": 7}, True), ({"arrays": 1}, True), ({"session": "AB" * 16}, False)],
+)
+def test_a_bad_header_is_answered_to_its_session_if_it_names_one(server, client, photo, mask, wrong, own):
+    sent = {"type": "PING", "session": client.session.id, "seq": 99, **wrong}
+    header = msgpack.packb(sent)
+    context = zmq.Context()
+    other = context.socket(zmq.DEALER)  # another connection, as of a replay
+    other.connect(f"tcp://127.0.0.1:{server.port}")
+    other.send_multipart([protocol.signature(server.key, protocol.Direction.TO_SERVER, header, []), header])
+    assert other.poll(5000)
+    answer = protocol.read_header(other.recv_multipart()[1])
+    other.close(0)
+    context.term()
+    assert (answer.type, answer.fields["code"]) == ("ERROR", "bad_message")
+    assert answer.session == (client.session.id if own else protocol.NO_SESSION)
+    assert client.submit(photo, mask).layers  # the session goes on where it was
 
 
 def test_a_fault_in_the_broker_itself_ends_one_request(client, photo, mask, monkeypatch):
