@@ -175,6 +175,8 @@ class Client:
                         raise Cancelled
                     case m.Error(job=id_) if id_ in (job, None):
                         raise InpaintError(message.code, message.message, message.action)
+                    case m.Bye():
+                        raise _ended()
         except KeyboardInterrupt:
             self.send(m.Cancel(job))
             raise
@@ -222,12 +224,18 @@ class Client:
                 return received[0]
             if isinstance(received[0], m.Error):
                 raise InpaintError(received[0].code, received[0].message, received[0].action)
+            if isinstance(received[0], m.Bye):
+                raise _ended()
         raise self._silent()
 
     def _silent(self) -> InpaintError:
         place = f"{self.address.host}:{self.address.port}"
         look = f"Look into {self.address.log}." if self.address.log else "Run `dgfnet doctor`."
         return InpaintError("server_silent", f"The server at {place} does not answer.", look)
+
+
+def _ended() -> InpaintError:
+    return InpaintError(protocol.ErrorCode.SHUTTING_DOWN.value, "The server has shut down.", "Please try again.")
 
 
 def _layer(fields: Mapping[str, Any], pixels: np.ndarray) -> m.Layer:

@@ -325,6 +325,17 @@ def test_shutdown_says_goodbye_to_all(server, engine, photo, mask):
     assert server.ended is True
 
 
+def test_a_goodbye_ends_what_is_waited_for(server, engine, photo, mask):
+    with server.client() as client, server.client() as other:
+        server.stop()
+        with pytest.raises(InpaintError) as ended:
+            client.submit(photo, mask)
+        assert ended.value.code == "shutting_down"
+        with pytest.raises(InpaintError) as ended:
+            other.status()
+        assert ended.value.code == "shutting_down"
+
+
 def test_an_idle_server_ends(run_server, engine, photo, mask):
     server = run_server(lambda: engine, silence=0.2, idle=0.3)
     with server.client() as client:
