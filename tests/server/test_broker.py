@@ -259,14 +259,11 @@ def test_a_result_that_no_message_can_hold_is_told(client, photo, mask, monkeypa
 def test_a_bad_header_is_answered_to_its_session_if_it_names_one(server, client, photo, mask, wrong, own):
     sent = {"type": "PING", "session": client.session.id, "seq": 99, **wrong}
     header = msgpack.packb(sent)
-    context = zmq.Context()
-    other = context.socket(zmq.DEALER)  # another connection, as of a replay
-    other.connect(f"tcp://127.0.0.1:{server.port}")
-    other.send_multipart([protocol.signature(server.key, protocol.Direction.TO_SERVER, header, []), header])
-    assert other.poll(5000)
-    answer = protocol.read_header(other.recv_multipart()[1])
-    other.close(0)
-    context.term()
+    with zmq.Context() as context, context.socket(zmq.DEALER) as other:  # another connection, as of a replay
+        other.connect(f"tcp://127.0.0.1:{server.port}")
+        other.send_multipart([protocol.signature(server.key, protocol.Direction.TO_SERVER, header, []), header])
+        assert other.poll(5000)
+        answer = protocol.read_header(other.recv_multipart()[1])
     assert (answer.type, answer.fields["code"]) == ("ERROR", "bad_message")
     assert answer.session == (client.session.id if own else protocol.NO_SESSION)
     assert client.submit(photo, mask).layers  # the session goes on where it was
@@ -364,15 +361,11 @@ def test_a_dead_server_is_noticed(run_server, engine, photo, mask):
 
 
 def test_a_stranger_who_takes_the_port_gets_nothing(server, photo, mask):
-    client = server.client(heartbeat=0.05, silence=1)
-    server.stop()
-    context = zmq.Context()
-    stranger = context.socket(zmq.ROUTER)
-    stranger.bind(f"tcp://127.0.0.1:{server.port}")
-    with pytest.raises(InpaintError) as gone:
-        client.submit(photo, mask)
-    assert gone.value.code in ("server_silent", "shutting_down")
-    assert not stranger.poll(300)
-    client.close()
-    stranger.close(0)
-    context.term()
+    with server.client(heartbeat=0.05, silence=1) as client:
+        server.stop()
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as stranger:
+            stranger.bind(f"tcp://127.0.0.1:{server.port}")
+            with pytest.raises(InpaintError) as gone:
+                client.submit(photo, mask)
+            assert gone.value.code in ("server_silent", "shutting_down")
+            assert not stranger.poll(300)
