@@ -34,12 +34,6 @@ def stop(folder: Path | None = None, timing: Timing | None = None) -> bool:
         if has_ended(folder):
             return True
         raise _cannot_end(f"{folder / CONNECTION_FILE} does not say which process it is")
-    if address.machine not in ("", platform.node()):
-        raise InpaintError(
-            "server_silent",
-            f"The server of {folder} runs on another computer, {address.machine}.",
-            "Stop it there, and set DGFNET_HOME to another folder on each computer.",
-        )
 
     def is_gone() -> bool:
         now = published_address(folder)
@@ -50,6 +44,12 @@ def stop(folder: Path | None = None, timing: Timing | None = None) -> bool:
         client.shutdown()
         if _wait(is_gone, ENDING_SECONDS):
             return True
+    if address.machine not in ("", platform.node()):
+        raise InpaintError(
+            "server_silent",
+            f"The server of {folder} runs on another computer, {address.machine}.",
+            "Stop it there, and set DGFNET_HOME to another folder on each computer.",
+        )
     if address.pid <= 0:
         raise _cannot_end(f"{folder / CONNECTION_FILE} does not say which process it is")
     for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import signal
 import stat
 import subprocess
@@ -232,12 +233,24 @@ def test_a_server_that_hangs_is_told_and_ended(tmp_path, processes, wait_until, 
     assert not (tmp_path / "connection.json").exists()
 
 
-def test_a_server_of_another_computer_is_not_ended(serving):
-    path = serving / "connection.json"
-    content = json.loads(path.read_text())
-    write_private(path, {**content, "machine": "elsewhere"})
-    with pytest.raises(InpaintError, match="runs on another computer, elsewhere"):
-        stop(serving)
+@pytest.mark.skipif(os.name != "posix", reason="Windows locks in another way")
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"pid": 1, "machine": "elsewhere"}, "runs on another computer, elsewhere"),
+        ({"machine": platform.node()}, "does not say which process it is"),
+    ],
+)
+def test_a_process_that_is_not_known_for_sure_is_not_ended(tmp_path, monkeypatch, more, says):
+    import fcntl
+
+    monkeypatch.setattr("os.kill", lambda *_: pytest.fail("a signal was sent"))
+    content = {"address": "tcp://127.0.0.1:1", "key": "00" * 32, "instance": "ab" * 16}
+    write_private(tmp_path / "connection.json", content | more)
+    with open(tmp_path / "server.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InpaintError, match=says):
+            stop(tmp_path, Timing(hello=0.2))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows locks in another way")
