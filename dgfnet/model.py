@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from dgfnet.network.coarse import MAX_RECURRENCES, STRIDE, CoarseBranch, reach
@@ -180,7 +181,7 @@ class WeightsInfo(NamedTuple):
 def save(
     network: DGFNet, path: str | pathlib.Path, notes: dict[str, str] | None = None, storage: Storage = "float32"
 ) -> None:
-    """Write weights and config as safetensors; `notes` are kept in the file's metadata.
+    """Write weights and config as safetensors; `notes` are kept in the file's metadata. Equal ones give equal bytes.
 
     Args:
         storage: of convolution kernels. `int8` keeps a scale per channel of a kernel's first axis beside it. All else,
@@ -198,7 +199,15 @@ def save(
             scale = value.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / 127
             stored[name] = (value / scale.view(-1, 1, 1, 1)).round().to(torch.int8)
             stored[name + _SCALE] = scale
-    save_file(stored, path, metadata)
+    pathlib.Path(path).write_bytes(_sorted(serialize(stored, metadata)))
+
+
+def _sorted(file: bytes) -> bytes:
+    """A safetensors file with its header in order; the library writes metadata in a random one."""
+    length = int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + file[8 + length :]
 
 
 def _restored(stored: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from dgfnet.evaluation.report import Example, report
 from dgfnet.evaluation.tables import Score, difference_table, differences, mean_table, means, write_csv
 from dgfnet.sheets import contact_sheet
 
+TABLE, SETTINGS = "table.md", "settings.json"
+"""Of an evaluation's files: the Markdown, and what was judged and how."""
 _WORST = 6  # cases shown per cell
 _RANKED_BY = "hole PSNR"
 
@@ -113,7 +116,8 @@ def write(judgement: Judgement, settings: dict[str, str], out: pathlib.Path) -> 
             f"photographs, bold where it does not hold zero.\n\n{difference_table(found, reference)}"
         )
     text = "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
-    (out / "table.md").write_text(text, encoding="utf-8")
+    (out / TABLE).write_text(text, encoding="utf-8")
+    (out / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     examples = judgement.examples()
     page = report(settings, rows, found, scores, examples, reference, notes)
     (out / "report.html").write_text(page, encoding="utf-8")

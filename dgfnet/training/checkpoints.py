@@ -61,6 +61,8 @@ def _notes(trainer: Trainer) -> dict[str, str]:
         "steps": str(trainer.recipe.steps),
         "hours": f"{trainer.seconds / 3600:.2f}",
         "device": device_name(trainer.device),
+        "photographs": str(trainer.bank.photographs),
+        "features": "used" if trainer.features else "none",
         **({"origin": trainer.origin} if trainer.origin else {}),
     }
 

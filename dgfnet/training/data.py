@@ -157,10 +157,15 @@ class PictureBank:
         textures: list[Tensor],
         device: torch.device | str = "cpu",
         weights: Tensor | None = None,
+        scales: int = 1,
     ) -> None:
-        """`images` uint8 and `textures` int8 (127 = 0.5), [3, H, W] each; `weights` multiply each picture's chance."""
+        """`images` uint8 and `textures` int8 (127 = 0.5), [3, H, W] each, every photograph at so many `scales`.
+
+        `weights` multiply each picture's chance.
+        """
         self.images = [x.to(device) for x in images]
         self.textures = [x.to(device) for x in textures]
+        self.photographs = len(images) // scales
         area = torch.tensor([float(x.shape[-1] * x.shape[-2]) for x in images])
         self._weight = area.sqrt() if weights is None else area.sqrt() * weights
 
@@ -207,7 +212,7 @@ class PictureBank:
         file = cache / f"pictures-{key}.pt" if cache else None
         if file and file.is_file():
             data = torch.load(file, weights_only=True, mmap=True)
-            return cls(data["images"], data["textures"], device, data.get("weights"))
+            return cls(data["images"], data["textures"], device, data.get("weights"), scales)
 
         entries = [(entry, share) for path, share in weighed for entry in find_pictures([path])]
         rng = np.random.default_rng(seed)
@@ -219,7 +224,7 @@ class PictureBank:
             file.parent.mkdir(parents=True, exist_ok=True)
             torch.save({"images": images, "textures": textures, "weights": weights}, file.with_suffix(".partial"))
             file.with_suffix(".partial").replace(file)
-        return cls(images, textures, device, weights)
+        return cls(images, textures, device, weights, scales)
 
     def sample(self, batch: int, size: int, generator: torch.Generator, variation: Variation = NONE) -> Crops:
         """Random crops, mirrored at random.

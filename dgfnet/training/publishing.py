@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from dgfnet import model
+from dgfnet.evaluation.judgement import SETTINGS, TABLE
 from dgfnet.network.coarse import reach
 from dgfnet.training.data import DataError
 
@@ -30,11 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--failure", action="append", default=[], help="a kind of picture filled badly; may be repeated"
     )
     parser.add_argument("--interim", action="store_true", help="say that better weights will follow")
-    parser.add_argument("--out", type=pathlib.Path, default=model.SHIPPED, help="folder of the weights")
+    parser.add_argument("--out", type=pathlib.Path, help="folder to write to; else RUN/published")
+    parser.add_argument("--overwrite", action="store_true", help="replace weights and card that are there")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """`dgfnet publish`: weights, MODEL_CARD.md and CREDITS.tsv.
+    """`dgfnet publish`: weights, MODEL_CARD.md and CREDITS.tsv, as far as the run's records bear them out.
 
     Raises:
         DataError, WeightsError: each is one sentence for the user.
@@ -43,16 +45,23 @@ def run(arguments: argparse.Namespace) -> int:
     info = model.load_info(source)
     recipe = _read(arguments.folder / "recipe.json")
     rows = list(csv.DictReader(_read(arguments.credits).splitlines(), delimiter="\t"))
-    out: pathlib.Path = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
+    if len(rows) < max(int(info.notes.get("photographs", 1)), 1):
+        photographs = info.notes.get("photographs", "more")
+        raise DataError(f"'{arguments.credits}' credits {len(rows)} photographs, the run saw {photographs}.")
+    out: pathlib.Path = arguments.out or arguments.folder / "published"
     target = out / f"{arguments.name}.safetensors"
-    model.save(model.load(source), target, info.notes, arguments.storage)
-    table = _read(arguments.evaluation / "table.md") if arguments.evaluation else ""
+    if target.exists() and not arguments.overwrite:
+        raise DataError(f"'{target}' exists; add --overwrite, or choose another --out or --name.")
+    out.mkdir(parents=True, exist_ok=True)
+    model.save(model.load(source), out / "weights.partial", info.notes, arguments.storage)
+    shipped = model.load_info(out / "weights.partial")
+    table = _table(arguments.evaluation, [info, shipped]) if arguments.evaluation else ""
+    (out / "weights.partial").replace(target)
     card = model_card(
-        model.load_info(target),
+        shipped._replace(name=arguments.name),
         json.loads(recipe),
         rows,
-        features=arguments.features,
+        features="none" if info.notes.get("features") == "none" else arguments.features,
         table=table,
         pictures=arguments.pictures,
         failures=arguments.failure,
@@ -65,6 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
         writer.writerows(rows)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB), MODEL_CARD.md and CREDITS.tsv", file=sys.stderr)
     return 0
+
+
+def _table(folder: pathlib.Path, judged: list[model.WeightsInfo]) -> str:
+    """The table of an evaluation of one of these weights."""
+    weights = json.loads(_read(folder / SETTINGS))["weights"]
+    if not any(info.sha256[:16] in weights for info in judged):
+        raise DataError(f"'{folder}' judges other weights, {weights}; evaluate these.")
+    return _read(folder / TABLE)
 
 
 def model_card(
@@ -85,7 +102,7 @@ def model_card(
     stages = "\n".join(
         f"| {stage['share']:.0%} | {stage['size']} px | {stage['batch']} | {_rate(stage)} "
         f"| {'running statistics' if stage['frozen_norm'] else 'batch statistics'} "
-        f"| {'yes' if stage['features'] else 'no'} | {'yes' if stage['adversarial'] else 'no'} |"
+        f"| {'yes' if stage['features'] and features != 'none' else 'no'} | {'yes' if stage['adversarial'] else 'no'} |"
         for stage in recipe["stages"]
     )
     judged_by_it = any(stage["adversarial"] for stage in recipe["stages"])
@@ -131,8 +148,7 @@ holes are {", ".join(recipe["mask_kinds"])} over {_span(recipe["hole_share"])} o
 {weights}
 
 Adam; {_span(recipe["recurrences"])} recurrences, drawn at each step; moving average of the
-weights with decay {recipe["average"]:g}; bfloat16 convolutions. Perceptual and style losses use VGG features:
-{features}.
+weights with decay {recipe["average"]:g}; bfloat16 convolutions. {_losses(features)}
 
 Deviations from the paper: {"; ".join(recipe["deviations"]) or "none"}.
 
@@ -147,6 +163,12 @@ docs/training.md.
 ## Licence
 The weights are under the project's MIT licence. The photographs keep theirs.
 """
+
+
+def _losses(features: str) -> str:
+    if features == "none":
+        return "No perceptual and style losses."
+    return f"Perceptual and style losses use VGG features:\n{features}."
 
 
 def _rate(stage: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from dgfnet.training.recipes import NARROW
 def finished(tmp_path, network):
     """A run's folder and a table of credits."""
     (tmp_path / "run").mkdir()
-    notes = {"recipe": "narrow", "step": "7", "steps": "9", "hours": "1.50", "device": "CPU"}
+    notes = {"recipe": "narrow", "step": "7", "steps": "9", "hours": "1.50", "device": "CPU", "photographs": "2"}
     model.save(network, tmp_path / "run" / "weights.safetensors", notes)
     (tmp_path / "run" / "recipe.json").write_text(json.dumps(dataclasses.asdict(NARROW)))
     rows = [
@@ -47,6 +47,8 @@ def test_published_weights_are_smaller_and_answer_nearly_the_same(
 
 def test_the_card_is_written_from_the_records(finished):
     (finished / "table.md").write_text("| hole | filler |\n")
+    sha256 = model.load_info(finished / "run" / "weights.safetensors").sha256
+    (finished / "settings.json").write_text(json.dumps({"weights": f"run (sha256 {sha256[:16]})"}))
     publish(
         finished, "--interim", "--evaluation", str(finished), "--pictures", "three photographs", "--failure", "Faces."
     )
@@ -60,6 +62,35 @@ def test_the_card_is_written_from_the_records(finished):
     credits = (finished / "out" / "CREDITS.tsv").read_text().splitlines()
     assert credits[0] == "file\tlicence\tcredit\turl"
     assert credits[1:] == ["a.jpg\tCC0-1.0\tAda\thttps://a", "b.jpg\tCC-BY-4.0\tBo\thttps://b"]
+
+
+def test_nothing_is_said_that_the_records_do_not_bear_out(finished, network, capsys):
+    run = finished / "run"
+    (finished / "table.md").write_text("| hole | filler |\n")
+    (finished / "settings.json").write_text(json.dumps({"weights": "others (sha256 0123456789abcdef)"}))
+    assert publish(finished, "--evaluation", str(finished)) == 1
+    assert "judges other weights" in capsys.readouterr().err
+    assert not (finished / "out" / "MODEL_CARD.md").exists()
+    notes = model.load_info(run / "weights.safetensors").notes
+    model.save(network, run / "weights.safetensors", {**notes, "features": "none", "photographs": "3"})
+    assert publish(finished) == 1
+    assert "credits 2 photographs, the run saw 3" in capsys.readouterr().err
+    model.save(network, run / "weights.safetensors", {**notes, "features": "none"})
+    assert publish(finished, "--features", "VGG from somewhere") == 0
+    card = (finished / "out" / "MODEL_CARD.md").read_text()
+    assert "No perceptual and style losses." in card
+    assert "somewhere" not in card
+
+
+def test_nothing_is_replaced_unasked_and_equal_runs_give_equal_bytes(finished, capsys):
+    given = ["publish", str(finished / "run"), "--credits", str(finished / "credits.tsv")]
+    assert main(given) == 0
+    file = finished / "run" / "published" / f"{model.DEFAULT}.safetensors"
+    first = file.read_bytes()
+    assert main(given) == 1
+    assert "add --overwrite" in capsys.readouterr().err
+    assert main([*given, "--overwrite"]) == 0
+    assert file.read_bytes() == first
 
 
 def test_a_run_without_records_gets_a_sentence(finished, capsys):
