@@ -15,7 +15,6 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[2]), str(HERE)]
 PICTURES = HERE.parents[2] / "docs" / "pictures"
 NAMES = {"after": "krita", "progress": "krita-progress", "error": "krita-error", "leave-out": "krita-leave-out"}
-COLOURS = 128  # a small file
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def main() -> None:
         PICTURES.mkdir(parents=True, exist_ok=True)
         for taken, name in NAMES.items():
             target = PICTURES / f"{name}.png"
-            Image.open(folder / "out" / f"{taken}.png").convert("RGB").quantize(COLOURS).save(target, optimize=True)
+            Image.open(folder / "out" / f"{taken}.png").convert("RGB").save(target, optimize=True)
             print(target)
 
 

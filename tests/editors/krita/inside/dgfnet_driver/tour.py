@@ -9,6 +9,8 @@ from dgfnet_inpaint.qt import QByteArray
 from .stage import case
 
 SIDE = 512
+NAME_BADGE = (272, 330, 64, 54)
+ROUND_BADGE = (112, 330, 108, 108)
 
 
 def photograph(stage):
@@ -42,7 +44,7 @@ def pictures_of_the_docker(stage):
     stage.failed_with("Nothing is selected")
     take("error", docker)
     yield 8.0  # the sentence over the canvas goes
-    yield from stage.select(doc, (300, 210, 70, 60), (330, 190, 40, 60), feather=2)
+    yield from stage.select(doc, ROUND_BADGE, feather=2)
     take("before")
     stage.choose(output="group")
     yield from stage.run()
@@ -56,9 +58,9 @@ def pictures_of_the_docker(stage):
     yield from stage.finish()
     doc = yield from photograph(stage)
     stage.choose()
-    yield from stage.select(doc, (372, 5, 90, 270), (285, 275, 80, 60), feather=2)
+    yield from stage.select(doc, NAME_BADGE, feather=2)
     yield from stage.run("dgfnet_leave_out")
-    yield from stage.select(doc, (300, 210, 70, 60), (330, 190, 40, 60), feather=2)
+    yield from stage.select(doc, ROUND_BADGE, feather=2)
     yield from stage.run()
     stage.said("was not looked at")
     yield 3.0
