@@ -4,7 +4,7 @@
 Makes `.venv` beside this file, installs the packages of requirements.lock, tells the editors how to start the server,
 installs the plug-ins, and proves the installation by filling a hole in a real photograph through the server.
 
-Down to the check below, this file keeps to the grammar of Python 3.6, so that older Pythons get as far as its sentence.
+The whole file keeps to the grammar of Python 3.6, so that older Pythons get as far as the sentence of the check below.
 """
 
 import argparse
@@ -225,27 +225,30 @@ def parse_gpus(text: str) -> list[Gpu]:
     return [Gpu(int(driver), float(cap) if cap[:1].isdigit() else 0.0) for driver, cap in found]
 
 
-def find_gpus() -> list[Gpu]:
-    """NVIDIA's devices, where a driver answers."""
+def find_gpus() -> list[Gpu] | None:
+    """NVIDIA's devices; None where there is a driver that names none, as between its update and a restart."""
     program = shutil.which("nvidia-smi")
     if not program:
         return []
     query = [program, "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"]
     try:
-        return parse_gpus(subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout)
+        return parse_gpus(subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout) or None
     except (OSError, subprocess.SubprocessError):
-        return []
+        return None
 
 
-def choose_build(gpus: list[Gpu], platform: str, cpu_only: bool) -> tuple[str, str]:
+def choose_build(gpus: list[Gpu] | None, platform: str, cpu_only: bool, held: str = "") -> tuple[str, str]:
     """PyTorch's build for this machine and the reason: "cpu", "cu126", "cu130", or "" for the index's only one.
 
-    CUDA 13 asks for driver 580 and compute capability 7.5 (Turing); CUDA 12.6 for driver 525 and 5.0 to 9.0.
+    `held` is the build that is installed; it stays while the driver does not answer. CUDA 13 asks for driver 580 and
+    compute capability 7.5 (Turing); CUDA 12.6 for driver 525 and 5.0 to 9.0.
     """
     if platform == "darwin":
         return "", "macOS has one build"
     if cpu_only:
-        return "cpu", "asked for with --cpu"
+        return "cpu", "asked for with --cpu; --no-cpu takes that back"
+    if gpus is None and held:
+        return held, "kept, since nvidia-smi does not answer"
     if not gpus:
         return "cpu", "no NVIDIA driver answers"
     best = max(gpus, key=lambda gpu: gpu.capability)
@@ -272,12 +275,13 @@ def digest(*files: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
-def wanted_stamp(build: str, test: bool) -> dict[str, object]:
+def wanted_stamp(build: str, test: bool, cpu_only: bool = False) -> dict[str, object]:
     """What a finished installation with these choices holds."""
     return {
         "python": PYTHON,
         "root": str(ROOT),
         "build": build,
+        "cpu_only": cpu_only,
         "lock": digest(LOCK, ROOT / "pyproject.toml"),
         "test": digest(TEST_LOCK) if test else "",
     }
@@ -292,6 +296,11 @@ def read_stamp(venv: Path) -> dict[str, object] | None:
     except (OSError, ValueError):
         return None
     return stamp if isinstance(stamp, dict) else None
+
+
+def write_stamp(venv: Path, stamp: dict[str, object]) -> None:
+    """Say what a finished installation holds."""
+    (venv / STAMP).write_text(json.dumps(stamp, indent=1), encoding="utf-8")
 
 
 def plan(stamp: dict[str, object] | None, wanted: dict[str, object]) -> str:
@@ -328,13 +337,40 @@ def remove_venv(venv: Path) -> None:
     shutil.rmtree(venv)
 
 
+def set_aside(venv: Path) -> Path:
+    """Where a finished .venv waits while another is built in its place."""
+    return venv.with_name(venv.name + ".old")
+
+
+def clear_place(venv: Path) -> None:
+    """Make room for a new .venv: set a finished one aside, delete a half-made one."""
+    if read_stamp(venv) is None:
+        remove_venv(venv)
+    else:
+        remove_venv(set_aside(venv))
+        venv.rename(set_aside(venv))
+
+
+def settle(venv: Path) -> None:
+    """End a rebuild, also one that was cut short: a finished .venv stays, else the one set aside comes back."""
+    old = set_aside(venv)
+    if (venv / BUILDING).exists():
+        remove_venv(venv)
+    if read_stamp(old) is not None and not (venv / STAMP).exists() and is_ours(venv):
+        remove_venv(venv)
+        old.rename(venv)
+    elif is_ours(old):
+        remove_venv(old)
+
+
 def make_venv(venv: Path, progress: Progress) -> None:
     """A new virtual environment with pip, marked as unfinished."""
     if sys.prefix != sys.base_prefix and Path(sys.prefix).resolve() == venv.resolve():
         raise Problem("install.py runs in the .venv that it has to replace.", f"Type `deactivate` and {RUN_AGAIN}.")
-    if not is_ours(venv):
-        raise Problem(f"{venv} was not made by install.py.", f"Move it away or delete it, and {RUN_AGAIN}.")
-    remove_venv(venv)
+    for folder in (venv, set_aside(venv)):
+        if not is_ours(folder):
+            raise Problem(f"{folder} was not made by install.py.", f"Move it away or delete it, and {RUN_AGAIN}.")
+    clear_place(venv)
     progress.start(f"virtual environment with Python {sys.version.split()[0]}")
     venv.mkdir()
     (venv / BUILDING).touch()
@@ -404,15 +440,32 @@ def fetch_pip(folder: Path) -> Path:
 
 def pip_environment() -> dict[str, str]:
     """The user's pip settings, less those that would install elsewhere or wait for an answer."""
-    dropped = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT")
+    dropped = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
     kept = {key: value for key, value in os.environ.items() if key not in dropped}
     return {
         **kept,
+        "PIP_USER": "0",
         "PIP_NO_INPUT": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYTHONUNBUFFERED": "1",
         "LC_ALL": "C.UTF-8",
     }
+
+
+def refuse_other_places(settings: str) -> None:
+    """Raise `Problem` where `pip config list` tells of a file that moves packages; nothing can overrule it."""
+    found = re.search(r"^(?:global|install)\.(target|prefix|root)=.*$", settings, re.MULTILINE)
+    if found:
+        raise Problem(
+            f"A settings file of pip makes it install into another folder ({found.group()}).",
+            f"Take `{found.group(1)}` out of it (`pip config debug` says where it is), and {RUN_AGAIN}.",
+        )
+
+
+def pip_settings(venv: Path) -> str:
+    """What `pip config list` says."""
+    command = [str(python_of(venv)), "-m", "pip", "config", "list"]
+    return subprocess.run(command, capture_output=True, text=True, env=pip_environment()).stdout
 
 
 def pip_install(venv: Path, arguments: list[str], progress: Progress) -> tuple[bool, str]:
@@ -450,8 +503,10 @@ def pip_install(venv: Path, arguments: list[str], progress: Progress) -> tuple[b
 @contextlib.contextmanager
 def open_log() -> Iterator[TextIO]:
     """The installation log, for appending."""
+    from server.private import make_private_folder  # too new for the Pythons refused above
+
     path = log_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     with path.open("a", encoding="utf-8") as file:
         yield file
 
@@ -497,6 +552,7 @@ def install_torch(venv: Path, build: str, progress: Progress) -> None:
 
 def install_packages(venv: Path, build: str, test: bool, progress: Progress) -> None:
     """PyTorch, then every other pinned package, then the project itself (editable: the checkout is what runs)."""
+    refuse_other_places(pip_settings(venv))
     install_torch(venv, build, progress)
     locks = ["-r", str(LOCK), *(["-r", str(TEST_LOCK)] if test else [])]
     project = ["--no-build-isolation", "--editable", str(ROOT)]
@@ -516,29 +572,29 @@ def require_space(folder: Path, build: str) -> None:
         raise Problem(sentence, f"Free some space or move the folder to another disk, and {RUN_AGAIN}.")
 
 
-def set_up(venv: Path, build: str, test: bool, progress: Progress) -> str:
-    """Bring .venv to what is wanted; return "keep", "update" or "rebuild".
+def set_up(venv: Path, wanted: dict[str, object], progress: Progress) -> str:
+    """Bring .venv to a wanted stamp; return "keep", "update" or "rebuild".
 
-    A failed build leaves nothing behind.
+    A failed rebuild leaves the .venv of before, a failed first build leaves nothing.
     """
-    wanted = wanted_stamp(build, test)
+    build, test = str(wanted["build"]), bool(wanted["test"])
     stamp = read_stamp(venv) if runs(python_of(venv)) else None
     step = plan(stamp, wanted)
     if step == "keep":
+        if stamp is not None and stamp.get("cpu_only") != wanted["cpu_only"]:
+            write_stamp(venv, {**stamp, "cpu_only": wanted["cpu_only"]})
         return step
     try:
         if step == "rebuild":
             require_space(venv.parent, build)
             make_venv(venv, progress)
         install_packages(venv, build, test, progress)
-        held = {**wanted, "test": wanted["test"] or (stamp or {}).get("test", "")}
-        (venv / STAMP).write_text(json.dumps(held, indent=1), encoding="utf-8")
+        kept = (stamp or {}).get("test", "") if step == "update" else ""
+        write_stamp(venv, {**wanted, "test": wanted["test"] or kept})
         (venv / BUILDING).unlink(missing_ok=True)
-    except BaseException:
-        if (venv / BUILDING).exists():
-            with contextlib.suppress(OSError):  # what cannot be deleted keeps its marker, and the next run rebuilds
-                remove_venv(venv)
-        raise
+    finally:
+        with contextlib.suppress(OSError):  # what cannot be deleted keeps its marker; the next run goes on
+            settle(venv)
     return step
 
 
@@ -591,13 +647,13 @@ def krita_profiles(host: Host) -> list[Profile]:
 
 
 class Editor(NamedTuple):
-    """One row of the table of editors; the functions take a profile's folder, None until there is a plug-in."""
+    """One row of the table of editors; the functions but `find` take a profile's folder."""
 
     name: str
     find: Callable[[Host], list[Profile]]
-    install: Callable[[Path], None] | None = None
-    remove: Callable[[Path], list[Path]] | None = None
-    check: Callable[[Path], list[str]] | None = None
+    install: Callable[[Path], None]
+    remove: Callable[[Path], list[Path]]
+    check: Callable[[Path], list[str]]
 
 
 def plugin_tool(package: str, action: str, folder: Path, python: Path) -> subprocess.CompletedProcess[str]:
@@ -616,6 +672,8 @@ def place_plugin(package: str, folder: Path) -> None:
 def remove_plugin(package: str, folder: Path) -> list[Path]:
     """Take a plug-in out of a profile; what was removed. Works without the environment."""
     done = plugin_tool(package, "remove", folder, Path(sys.executable))
+    if done.returncode:
+        raise Problem(last_line(done), "Correct it, and run `python3 install.py uninstall` again.")
     return [Path(line) for line in done.stdout.splitlines() if line]
 
 
@@ -642,8 +700,6 @@ def install_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[s
         for profile in editor.find(host):
             if profile.refusal:
                 told.append(f"{profile.name} in {profile.folder}: left alone, {profile.refusal}")
-            elif editor.install is None:
-                told.append(f"{profile.name} in {profile.folder}: found; its plug-in follows in a later version")
             else:
                 editor.install(profile.folder)
                 told.append(f"{profile.name} in {profile.folder}: plug-in installed; restart {editor.name}")
@@ -655,12 +711,10 @@ def install_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[s
 
 def write_launch(host: Host) -> Path:
     """Tell the clients how to start the server (docs/protocol.md, launch.json)."""
+    from server.private import write_private  # too new for the Pythons refused above
+
     path = state_folder(host) / "launch.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    launch = {"command": [str(python_of(VENV)), "-m", "server"], "cwd": str(ROOT)}
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(launch, indent=1), encoding="utf-8")
-    partial.replace(path)
+    write_private(path, {"command": [str(python_of(VENV)), "-m", "server"], "cwd": str(ROOT)})
     return path
 
 
@@ -680,23 +734,27 @@ def call(*command: str) -> int:
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
 
 
-def prepare(cpu_only: bool, test: bool) -> None:
-    """Check this Python, choose a PyTorch build and bring .venv up to date."""
+def prepare(cpu_only: bool | None, test: bool) -> None:
+    """Check this Python, choose a PyTorch build and bring .venv up to date; `cpu_only` None is as the last time."""
     if sys.version_info[:2] > NEWEST:
         newest = f"{NEWEST[0]}.{NEWEST[1]}"
         raise Problem(
             f"The pinned PyTorch is not built for Python {sys.version.split()[0]}.", f"Use Python {newest} or older."
         )
-    build, reason = choose_build(find_gpus(), sys.platform, cpu_only)
+    settle(VENV)
+    stamp = read_stamp(VENV) or {}
+    if cpu_only is None:
+        cpu_only = bool(stamp.get("cpu_only"))
+    build, reason = choose_build(find_gpus(), sys.platform, cpu_only, str(stamp.get("build", "")))
     print(f"PyTorch build: {build or 'standard'} ({reason})", flush=True)
     began = time.monotonic()
     with Progress() as progress:
-        step = set_up(VENV, build, test, progress)
+        step = set_up(VENV, wanted_stamp(build, test, cpu_only), progress)
     words = {"keep": "is up to date", "update": "updated", "rebuild": "made"}[step]
     print(f"{VENV} {words}, {time.monotonic() - began:.0f} s", flush=True)
 
 
-def install(cpu_only: bool, editors: bool) -> None:
+def install(cpu_only: bool | None, editors: bool) -> None:
     """The whole road: packages, launch.json, plug-ins, proof. A server of before would go on with the old code."""
     end_server(this_host())
     prepare(cpu_only, test=False)
@@ -717,7 +775,7 @@ def end_server(host: Host) -> None:
         dgfnet("stop")
 
 
-def run_tests(cpu_only: bool) -> None:
+def run_tests(cpu_only: bool | None) -> None:
     """Set up what is missing and run every check; all of them run, whichever fails."""
     prepare(cpu_only, test=True)
     failed = []
@@ -742,7 +800,8 @@ def doctor_checks(host: Host) -> Iterator[Check]:
     again = "Run `python3 install.py`."
     yield Check("Python", f"{sys.version.split()[0]} at {sys.executable}")
     gpus = find_gpus()
-    yield Check("GPU", f"NVIDIA driver {gpus[0].driver}" if gpus else "no NVIDIA driver answers; the CPU is used")
+    silent = "nvidia-smi does not answer" if gpus is None else "no NVIDIA driver"
+    yield Check("GPU", f"NVIDIA driver {gpus[0].driver}" if gpus else f"{silent}; the CPU is used")
     python = python_of(VENV)
     stamp = read_stamp(VENV)
     if not runs(python):
@@ -786,8 +845,6 @@ def editor_checks(host: Host, editors: tuple[Editor, ...] = EDITORS) -> Iterator
         where = f"{profile.name} in {profile.folder}"
         if profile.refusal:
             yield Check("editor", f"{where}: left alone, {profile.refusal}")
-        elif editor.check is None:
-            yield Check("editor", f"{where}: its plug-in follows in a later version")
         else:
             problems = editor.check(profile.folder)
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -814,12 +871,23 @@ def doctor() -> None:
 def leftovers(host: Host) -> list[Path]:
     """What install.py and the server made outside the editors, as far as it exists. Pictures are never among it."""
     state = state_folder(host)
-    named = [state / name for name in ("launch.json", "launch.partial", "connection.json", "server.lock")]
-    return [
-        path
-        for path in [VENV, *named, *sorted(state.glob("*.log*")), *sorted(ROOT.glob("*.egg-info"))]
-        if path.exists()
-    ]
+    patterns = ("launch.json*", "connection.json*", "server.lock", "*.log*")  # with the halves of interrupted writes
+    named = [path for pattern in patterns for path in sorted(state.glob(pattern))]
+    venvs = [VENV, *([set_aside(VENV)] if is_ours(set_aside(VENV)) else [])]
+    return [path for path in [*venvs, *named, *sorted(ROOT.glob("*.egg-info"))] if path.exists()]
+
+
+def remove_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[Problem]:
+    """Take each editor's plug-in out of each of its profiles, naming each piece; what could not be removed."""
+    problems = []
+    for editor in editors:
+        for profile in editor.find(host):
+            try:
+                for path in editor.remove(profile.folder):
+                    print(f"removed {path}")
+            except Problem as problem:
+                problems.append(problem)
+    return problems
 
 
 def uninstall() -> None:
@@ -828,14 +896,9 @@ def uninstall() -> None:
     if not is_ours(VENV):
         raise Problem(f"{VENV} was not made by install.py.", "Remove it yourself if it is not needed.")
     end_server(host)
-    for editor in EDITORS:
-        if editor.remove is None:
-            continue
-        for profile in editor.find(host):
-            for path in editor.remove(profile.folder):
-                print(f"removed {path}")
+    problems = remove_plugins(host)
     for path in leftovers(host):
-        if path == VENV:
+        if path in (VENV, set_aside(VENV)):
             remove_venv(path)
         elif path.is_dir():
             shutil.rmtree(path)
@@ -845,6 +908,8 @@ def uninstall() -> None:
     with contextlib.suppress(OSError):
         state_folder(host).rmdir()  # only when nothing else is in it
     print(f"Your pictures, and {ROOT} itself, were not touched.")
+    if problems:
+        raise Problem(" ".join(problem.sentence for problem in problems), problems[0].action)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -852,7 +917,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Set up DGFNet Inpaint for GIMP 3 and Krita.")
     commands = ("install", "doctor", "uninstall")
     parser.add_argument("command", nargs="?", choices=commands, default="install", help="what to do (default: install)")
-    parser.add_argument("--cpu", action="store_true", help="install PyTorch without CUDA, whatever the machine has")
+    cpu_help = "install PyTorch without CUDA, whatever the machine has; later runs remember it"
+    parser.add_argument("--cpu", action=argparse.BooleanOptionalAction, help=cpu_help)
     parser.add_argument("--no-editors", action="store_true", help="leave GIMP and Krita alone")
     parser.add_argument("--test", action="store_true", help="set up what is missing and run the checks and tests")
     options = parser.parse_args(arguments)

@@ -152,6 +152,10 @@ def header_bytes(header: bytes) -> Callable[[Visitor], Answer]:
     return lambda visitor: visitor.send(visitor.signed(header))
 
 
+def unnumbered(visitor: Visitor) -> Answer:
+    return visitor.send(visitor.signed(msgpack.packb({"type": "PING", "session": visitor.session, "seq": "one"})))
+
+
 def broken_picture(value: float) -> Callable[[Visitor], Answer]:
     image = np.full((ROWS, COLUMNS, 3), 0.5, np.float32)
     image[0, 0, 0] = value
@@ -222,7 +226,7 @@ CASES: list[tuple[str, Callable[[Visitor], Answer], str]] = [
     ("option NaN", changed(options={"feather": float("nan")}), "bad_option"),
     ("encoding of another depth", changed(options={"output": "group", "encoding": {"depth": "u2"}}), "bad_option"),
     ("options not a map", changed(options=[1]), "bad_message"),
-    ("job id not 32 hex digits", changed(job="../../x"), "bad_message"),
+    ("job id not 32 lower-case hex digits", changed(job="../../x"), "bad_message"),
     ("no job id", message("CANCEL"), "bad_message"),
     ("picture data too short for its shape", changed(arrays=described(shape=(ROWS + 1, COLUMNS, 3))), "bad_array"),
     ("shape with a negative size", changed(arrays=described(shape=(-ROWS, -COLUMNS, 3))), "bad_array"),
@@ -248,6 +252,7 @@ CASES: list[tuple[str, Callable[[Visitor], Answer], str]] = [
     ("signed header nested 60 000 deep", header_bytes(b"\x91" * 60_000), "bad_message"),
     ("signed header that claims 4 GiB of text", header_bytes(b"\xdb\xff\xff\xff\xff"), "bad_message"),
     ("signed header that is a list", header_bytes(msgpack.packb([1, 2])), "bad_message"),
+    ("seq not a number", unnumbered, "bad_message"),
     ("header over 64 KiB", header_bytes(bytes(70_000)), DROPPED),
     ("nine payload frames", lambda v: v.send(v.signed(b"\x80", (b"x",) * 9)), DROPPED),
     ("a single frame", lambda v: v.send([b"DGF1"]), DROPPED),

@@ -292,15 +292,9 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _stop(options: argparse.Namespace) -> int:
-    from server.client.discovery import read_address, state_folder
-    from server.remote import Client
+    from server.stopping import stop
 
-    if read_address(state_folder()) is None:
-        print("No server is running.")
-        return 0
-    with Client.connect(start_server=False) as client:
-        client.shutdown()
-    print("The server has ended.")
+    print("The server has ended." if stop() else "No server is running.")
     return 0
 
 
@@ -311,18 +305,23 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _server_checks() -> Iterator[Check]:
-    """Whether a server runs; none is no problem, it is started when it is needed."""
+    """Whether a server runs and answers; none is no problem, it is started when it is needed."""
     from dgfnet.doctor import Check
-    from server.client.discovery import read_address, state_folder
+    from server.client.discovery import state_folder
     from server.client.errors import InpaintError
+    from server.lifecycle import has_ended
+    from server.remote import Client
 
-    try:
-        address = read_address(state_folder())
-    except InpaintError as fault:
-        yield Check("server", fault.message, fault.action)
+    if has_ended(state_folder()):
+        yield Check("server", "not running; it starts when it is needed")
         return
-    running = f"published at {address.host}:{address.port}, log {address.log}" if address else "not running"
-    yield Check("server", running if address else f"{running}; it starts when it is needed")
+    try:
+        with Client.connect(start_server=False) as client:
+            where = client.address
+    except InpaintError:
+        yield Check("server", "it runs and does not answer", "Stop it with `dgfnet stop`.")
+    else:
+        yield Check("server", f"answers at {where.host}:{where.port}, log {where.log}")
 
 
 if __name__ == "__main__":

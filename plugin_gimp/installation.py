@@ -99,7 +99,8 @@ def main() -> int:
             print("\n".join(problems) or "The plug-in is as it was installed.")
             return bool(problems)
     except (VendorError, OSError) as why:
-        print(f"The plug-in was not installed: {why}", file=sys.stderr)
+        done = {"install": "installed", "check": "checked", "remove": "removed"}[options.action]
+        print(f"The plug-in was not {done}: {why}", file=sys.stderr)
         return 1
     return 0
 

@@ -190,7 +190,8 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             write_zip(options.path)
     except (VendorError, OSError) as error:
-        print(error, file=sys.stderr)
+        done = {"install": "installed", "check": "checked", "remove": "removed", "zip": "packed"}[options.command]
+        print(f"The plug-in was not {done}: {error}", file=sys.stderr)
         return 1
     return 0
 

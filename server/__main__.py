@@ -34,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(other)
         return 0
     except OSError as error:
-        print(f"The server cannot start: {error}. Set DGFNET_HOME to a folder that you can write to.", file=sys.stderr)
+        print(
+            f"The server cannot start: {error}. Set DGFNET_HOME to a folder on a local disk that you can write to.",
+            file=sys.stderr,
+        )
         return 1
     if not ended:
         os._exit(0)  # the worker is inside the network; Python would wait for it

@@ -21,8 +21,6 @@ from server.worker import Event, Failed, Finished, Mailbox, ModelState, Progress
 
 log = logging.getLogger("server")
 
-NO_SESSION = "0" * 32
-"""The session of an ERROR about a header in which no session could be read."""
 MESSAGES_PER_TURN = 64
 """After so many received messages the worker's events get their turn."""
 
@@ -80,14 +78,15 @@ class Broker:
         self._router.setsockopt(zmq.RCVHWM, 16)
         self._router.setsockopt(zmq.LINGER, 1000)
         self._mailbox = Mailbox(self._context)
-        self._worker = Worker(load_engine, self._mailbox, f"Look into the log file {log_path} and report the problem.")
+        self._help = f"Look into the log file {log_path} and report the problem."
+        self._worker = Worker(load_engine, self._mailbox, self._help)
         self._queue: FairQueue[str, Job] = FairQueue()
         self._running: Job | None = None
         self._known: dict[str, Peer] = {}  # every session ever: its numbers are what makes a replay visible
         self._live: dict[str, Peer] = {}
         self._model = ModelState("loading")
         self._stopping = threading.Event()
-        self._started = self._busy = time.monotonic()
+        self._started = self._busy = self._looked = time.monotonic()
 
     def bind(self, address: str = "tcp://127.0.0.1:*") -> str:
         """Bind to a free port; the address that clients connect to."""
@@ -107,10 +106,12 @@ class Broker:
         while not self._stopping.is_set():
             ready = dict(poller.poll(round(self.limits.tick * 1000)))
             if self._mailbox.bell in ready:
-                for event in self._mailbox.take():
-                    self._on_event(event)
+                self._take_events()
             if self._receive():
                 self._expire(time.monotonic())
+            if not self._worker.is_alive():
+                log.error("the worker has ended, so the server ends; the next client starts another")
+                self.stop()
 
     # --- receiving ------------------------------------------------------------------------------------------------
 
@@ -132,10 +133,9 @@ class Broker:
             return
         try:
             header = protocol.read_header(frames[1])
-        except Refusal as refusal:
-            nobody = self._peer(NO_SESSION)
-            nobody.address = address
-            self._refuse(nobody, refusal)
+        except protocol.BadHeader as refusal:
+            # Not the session's own peer: without a number that is good, the message may be another's replay.
+            self._refuse(Peer(self._peer(refusal.session).session, address), refusal)
             return
         peer = self._peer(header.session)
         try:
@@ -153,9 +153,7 @@ class Broker:
             self._refuse(peer, refusal, _job_of(header))
         except Exception as error:  # a fault of ours in one request must not end the service for all
             log.exception("a %s message failed", header.type)
-            sentence = f"The request failed inside the server ({type(error).__name__})."
-            hint = f"Look into the log file {self._log_path} and report the problem."
-            self._refuse(peer, Refusal(ErrorCode.INTERNAL, sentence, hint), _job_of(header))
+            self._refuse(peer, self._fault("request", error), _job_of(header))
 
     def _peer(self, session: str) -> Peer:
         if session not in self._known:
@@ -176,8 +174,7 @@ class Broker:
                 self._send(peer, self._state())
             case m.Shutdown():
                 log.info("a client asked to shut down")
-                self._send(peer, m.Bye())
-                self.stop()
+                self.stop()  # `close` says goodbye, when nobody can find this server any more
             case m.Bye():
                 self._drop(peer)
                 peer.greeted = False
@@ -245,15 +242,30 @@ class Broker:
         if self._queue.remove(peer.session.id, job):
             self._end(job, m.Cancelled(job.id))
 
+    def _take_events(self) -> None:
+        for event in self._mailbox.take():
+            try:
+                self._on_event(event)
+            except Exception as error:  # a fault of ours in one job must not end the service for all
+                log.exception("an event of the worker failed")
+                if not isinstance(event, ModelState):
+                    event.job.cancelled.set()
+                    self._end(event.job, _error(self._fault("job", error), event.job.id))
+        self._next()
+
+    def _fault(self, what: str, error: Exception) -> Refusal:
+        sentence = f"The {what} failed inside the server ({type(error).__name__})."
+        return Refusal(ErrorCode.INTERNAL, sentence, self._help)
+
     def _on_event(self, event: Event) -> None:
+        if not isinstance(event, (ModelState, Progressed)):
+            self._running = None  # whatever comes of telling it
         match event:
             case ModelState():
                 self._model = event
-                return
             case Progressed(job, stage, fraction):
                 if not job.cancelled.is_set() and job.owner in self._live:
                     self._send(self._live[job.owner], m.Progress(job.id, stage, fraction))
-                return
             case Finished(job) if not job.cancelled.is_set():
                 arrays = {str(index): layer.pixels for index, layer in enumerate(event.layers)}
                 described = [layer.fields() for layer in event.layers]
@@ -262,18 +274,22 @@ class Broker:
                 self._end(job, _error(reason, job.id))
             case Finished(job) | Failed(job) | Stopped(job):
                 self._end(job, m.Cancelled(job.id))
-        self._running = None
-        self._next()
 
     def _end(self, job: Job, message: m.Message, arrays: dict[str, np.ndarray] | None = None) -> None:
         """Say a job's last word, where its client is still there."""
         peer = self._live.get(job.owner)
-        if peer is not None and peer.jobs.pop(job.id, None) is job:
+        if peer is not None and peer.jobs.get(job.id) is job:
             self._send(peer, message, arrays)
+            peer.jobs.pop(job.id, None)
 
     # --- sessions -------------------------------------------------------------------------------------------------
 
     def _expire(self, now: float) -> None:
+        absence = now - self._looked - self.limits.tick
+        if absence > 0:  # we were away (a computer asleep, or too busy): nobody could be heard meanwhile
+            for peer in self._live.values():
+                peer.heard = min(peer.heard + absence, now)
+        self._looked = now
         for peer in [peer for peer in self._live.values() if now - peer.heard > self.limits.silence]:
             jobs = list(peer.jobs)
             if jobs:
@@ -292,8 +308,9 @@ class Broker:
 
     def _drop(self, peer: Peer) -> None:
         """Cancel a session's jobs and take it off the list."""
-        self._live.pop(peer.session.id, None)
-        self._queue.drop(peer.session.id)
+        if self._live.get(peer.session.id) is peer:
+            del self._live[peer.session.id]
+            self._queue.drop(peer.session.id)
         for job in peer.jobs.values():
             job.cancelled.set()
         peer.jobs.clear()
@@ -317,7 +334,7 @@ class Broker:
     # --- the end --------------------------------------------------------------------------------------------------
 
     def close(self) -> bool:
-        """Say goodbye and end the worker. False where it is stuck in a job and the process should be left hard."""
+        """Say goodbye, end the worker. False where it is stuck in a job and the process should be left hard."""
         for peer in list(self._live.values()):
             for job in list(peer.jobs.values()):
                 job.cancelled.set()
@@ -327,6 +344,7 @@ class Broker:
                         ErrorCode.SHUTTING_DOWN.value, "The server is shutting down.", "Start the job again.", job.id
                     ),
                 )
+            self._send(peer, m.Bye())
         self._worker.stop()
         self._worker.join(self.limits.stop)
         self._router.close()

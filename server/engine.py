@@ -16,27 +16,40 @@ from dgfnet.errors import Progress
 from dgfnet.filling.memo import Memo
 from dgfnet.filling.predictor import MAX_SIDE
 from dgfnet.inpainting import FillOptions, Inpainter, texture_maps
-from server.jobs import Outcome
+from dgfnet.network.rtv import LAMBDA, SIGMA
+from server.jobs import Outcome, Split
 from server.worker import NoEngine
 
 log = logging.getLogger("server")
 
 SMALLER_SIDES = (384, 256)
 """Longest sides of a crop in network pixels that are tried when the usual one takes too much memory."""
+OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",  # the CPU on Linux and macOS
+    "not enough memory",  # the CPU on Windows
+    "bad_alloc",
+    "alloc_failed",  # cuBLAS, cuDNN
+    "allocation_failed",  # cuDNN: ..._HOST_ALLOCATION_FAILED
+)
 REMEMBERED = 128 * 2**20
 """Bytes of the network's latest predictions: another fill of a hole, or one with other options, needs no network."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device called `name`; `auto` is the GPU where CUDA (or ROCm) has one, else the CPU. Raises `NoEngine`."""
+    """The device called `name`; `auto` is the GPU where CUDA (or ROCm) has one, else the CPU. Raises `NoEngine`.
+
+    A device whose memory is full just now is one.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise NoEngine(f"The device {name} cannot be used ({reason}).") from None
+        if not _is_out_of_memory(error):
+            reason = str(error).splitlines()[0]
+            raise NoEngine(f"The device {name} cannot be used ({reason}).") from None
     return device
 
 
@@ -51,7 +64,7 @@ def load_engine(device: str = "auto", weights: str | None = None) -> NetworkEngi
 
 
 class NetworkEngine:
-    """A `server.jobs.Engine` around a network that stays in memory."""
+    """A `server.jobs.Engine` around a network that stays in memory: on its device, as far as that has room."""
 
     def __init__(self, network: model.DGFNet, device: torch.device, weights: str, weights_sha256: str) -> None:
         self.weights = weights
@@ -60,8 +73,15 @@ class NetworkEngine:
         if device.type == "cuda":
             self.device += f" ({torch.cuda.get_device_name(device)})"
         self._device = device
-        self._network = network.to(device)
+        self._network = network
         self._memo = Memo(REMEMBERED)
+        try:
+            network.to(device)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            log.warning("%s has no room for the network now; each job tries again, then takes the CPU", self.device)
+            network.to("cpu")
 
     def inpaint(
         self,
@@ -75,33 +95,35 @@ class NetworkEngine:
         asked = FillOptions(**options)  # type: ignore[arg-type]
         used = dataclasses.replace(asked, texture_strength=1.0) if full_texture else asked
         notes: list[str] = []
-        try:
-            for device, side, remedy in self._ladder():
-                if remedy:
-                    self._free_caches()
-                    notes.append(remedy)
-                    log.warning("out of memory: %s", remedy)
-                try:
-                    fill = Inpainter(self._network, device, side, self._memo).fill(image, mask, used, progress)
-                except (RuntimeError, MemoryError) as error:
-                    if not _is_out_of_memory(error):
-                        raise
-                else:
-                    return Outcome(fill, dataclasses.asdict(asked), notes)
-            raise MemoryError
-        finally:
-            self._network.to(self._device)
+        for device, side, remedy in self._ladder():
+            if remedy:
+                self._free_caches()
+                notes.append(remedy)
+                log.warning("out of memory: %s", remedy)
+            try:  # the inpainter brings the network to the device, from wherever the job before left it
+                fill = Inpainter(self._network, device, side, self._memo).fill(image, mask, used, progress)
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+            else:
+                return Outcome(fill, dataclasses.asdict(asked), notes)
+        raise MemoryError
 
-    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> np.ndarray:
+    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> Split:
         """See `server.jobs.Engine`. Out of memory, it goes to the CPU."""
-        try:
-            return texture_maps(image, progress=progress, device=self._device, **options)[0]
-        except RuntimeError as error:
-            if self._device.type == "cpu" or not _is_out_of_memory(error):
-                raise
-        self._free_caches()
-        log.warning("out of memory: the texture map is made on the CPU")
-        return texture_maps(image, progress=progress, **options)[0]  # type: ignore[arg-type]
+        used = {"lam": LAMBDA, "sigma": SIGMA, **options}
+        notes: list[str] = []
+        for device in dict.fromkeys((str(self._device), "cpu")):
+            if device != str(self._device):
+                self._free_caches()
+                notes.append("Split on the CPU.")
+                log.warning("out of memory: %s", notes[-1])
+            try:
+                return Split(texture_maps(image, progress=progress, device=device, **used)[0], used, notes)
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+        raise MemoryError
 
     def memory(self) -> dict[str, int]:
         """Bytes: `process_peak` (not on Windows) and, on CUDA, `device_used` by this process and `device_total`."""
@@ -135,10 +157,6 @@ class NetworkEngine:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """CUDA has a class for it; the CPU's and Apple's allocators say it in words."""
+    """CUDA's allocator has a class for it; its libraries, the CPU's and Apple's allocators say it in words."""
     words = str(error).lower()
-    return (
-        isinstance(error, (MemoryError, torch.OutOfMemoryError))
-        or "out of memory" in words
-        or "can't allocate memory" in words
-    )
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(said in words for said in OUT_OF_MEMORY)

@@ -15,7 +15,14 @@ from dgfnet.pictures import split_alpha, to_float
 from server import layers
 from server.colour import linear_to_srgb, srgb_to_linear
 from server.messages import Layer, Submit
-from server.options import InpaintOptions, TextureOptions, bad_option, read_inpaint_options, read_texture_options
+from server.options import (
+    RTV_OPTIONS,
+    InpaintOptions,
+    TextureOptions,
+    bad_option,
+    read_inpaint_options,
+    read_texture_options,
+)
 from server.protocol import MESSAGE_BYTES, ErrorCode, Refusal, bad_array
 
 SPACES = ("srgb", "linear")
@@ -60,6 +67,15 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Split:
+    """What an engine hands back for a texture map: float32 [H, W, C] as the picture without alpha, and as `Outcome`."""
+
+    structure: np.ndarray
+    options: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+
 class Engine(Protocol):
     """The network and what can be asked of it; used by one thread. `device` and `weights` are for people to read."""
 
@@ -80,8 +96,8 @@ class Engine(Protocol):
         Raises PictureError, Cancelled, MemoryError.
         """
 
-    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> np.ndarray:
-        """RTV structure of an sRGB picture, float32 [H, W, C] as `image` without alpha. Raises as `inpaint`."""
+    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> Split:
+        """RTV structure of an sRGB picture. Raises as `inpaint`."""
 
     def memory(self) -> dict[str, int]:
         """Bytes in use, by name."""
@@ -134,15 +150,18 @@ def run(job: Job, engine: Engine, progress: Progress) -> tuple[list[Layer], dict
         "version": dgfnet.__version__,
         "weights": {"name": engine.weights, "sha256": engine.weights_sha256},
         "device": engine.device,
+        "space": job.space,
     }
+    encoding = {"offset": job.options.offset, "depth": job.image.dtype.str[1:]}
     if isinstance(job.options, TextureOptions):
-        made = _texture(job, job.options, engine, progress)
+        made, split = _texture(job, job.options, engine, progress)
         _check_size(made)
-        return made, report | {"options": dict(job.options.rtv)}
+        rtv = {name: split.options[argument] for name, argument in RTV_OPTIONS.items()}
+        return made, report | {"options": {**rtv, "encoding": encoding}, "notes": split.notes}
     made, outcome = _inpaint(job, job.options, engine, progress)
     _check_size(made)
     return made, report | {
-        "options": {**outcome.options, "output": job.options.output},
+        "options": {**outcome.options, "output": job.options.output, "encoding": encoding},
         "scales": [float(scale) for scale in outcome.fill.scales[:MOST_SCALES]],
         "seconds": {stage: round(float(seconds), 3) for stage, seconds in outcome.fill.seconds.items()},
         "notes": outcome.notes,
@@ -176,10 +195,10 @@ def _inpaint(job: Job, options: InpaintOptions, engine: Engine, progress: Progre
     return layers.fill_layer(fill, outcome.fill.alpha, x, y, dtype), outcome
 
 
-def _texture(job: Job, options: TextureOptions, engine: Engine, progress: Progress) -> list[Layer]:
-    structure = _from_srgb(engine.structure(_to_srgb(job), options.rtv, progress), job)
+def _texture(job: Job, options: TextureOptions, engine: Engine, progress: Progress) -> tuple[list[Layer], Split]:
+    split = engine.structure(_to_srgb(job), options.rtv, progress)
     colour, alpha = split_alpha(job.image)
-    return layers.texture_pair(colour, structure, alpha, options.offset)
+    return layers.texture_pair(colour, _from_srgb(split.structure, job), alpha, options.offset), split
 
 
 def _to_srgb(job: Job) -> np.ndarray:

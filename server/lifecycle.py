@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
 import logging
 import logging.handlers
 import os
+import platform
 import secrets
 import signal
 import sys
@@ -22,6 +23,7 @@ from server.client.discovery import ServerAddress, read_address, state_folder
 from server.client.errors import InpaintError
 from server.client.launch import START_SECONDS, Launch
 from server.jobs import Engine
+from server.private import make_private_folder, write_private
 
 log = logging.getLogger("server")
 
@@ -38,7 +40,8 @@ class AlreadyRunning(Exception):
     """Another server of this user runs; `address` is its socket's, or None where it has not published it."""
 
     def __init__(self, address: str | None) -> None:
-        super().__init__(f"A server already runs at {address}." if address else "A server is already starting.")
+        running = f"A server already runs at {address}; `dgfnet stop` ends it."
+        super().__init__(running if address else "A server is already starting.")
         self.address = address
 
 
@@ -50,17 +53,20 @@ def serve(load_engine: Callable[[], Engine], folder: Path | None = None, limits:
 
     Raises:
         AlreadyRunning: this user has a server.
-        OSError: the state folder or the log cannot be written.
+        OSError: the state folder or the log cannot be written, or the folder's disk has no locks.
     """
     folder = folder or state_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(folder)
     with _only_one(folder), _logging_to(folder / LOG_FILE) as log_path:
         key, instance = secrets.token_bytes(protocol.KEY_BYTES), protocol.new_id()
         broker = Broker(load_engine, key, instance, str(log_path), limits)
         address = broker.bind()
         with _stop_on_signals(broker), _published(folder, address, key, instance, log_path):
             log.info("DGFNet Inpaint %s serves at %s, pid %d", dgfnet.__version__, address, os.getpid())
-            broker.run()
+            try:
+                broker.run()
+            except Exception:
+                log.exception("the server ends because of a fault of its own")
         ended = broker.close()
         log.info("ended")
         return ended
@@ -73,11 +79,11 @@ def start(folder: Path | None = None, wait_seconds: float = START_SECONDS) -> Se
     taken for a dead server's. Raises `InpaintError` where it does not start in time.
     """
     folder = folder or state_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(folder)
     if not (folder / LAUNCH_FILE).exists():
         command = [sys.executable, "-m", "server", "--home", str(folder.resolve())]
-        _write_private(folder / LAUNCH_FILE, {"command": command, "cwd": str(SOURCE_ROOT)})
-    stale = _published_address(folder)
+        write_private(folder / LAUNCH_FILE, {"command": command, "cwd": str(SOURCE_ROOT)})
+    stale = published_address(folder)
     deadline = time.monotonic() + wait_seconds
     launch = Launch(folder, time.monotonic(), stale)
     while time.monotonic() < deadline:
@@ -92,10 +98,22 @@ def start(folder: Path | None = None, wait_seconds: float = START_SECONDS) -> Se
     )
 
 
-def _published_address(folder: Path) -> ServerAddress | None:
+def published_address(folder: Path) -> ServerAddress | None:
+    """What the connection file says; None where there is none that can be used."""
     with contextlib.suppress(InpaintError):
         return read_address(folder)
     return None
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether no server runs; a connection file that a killed one left is deleted then."""
+    if not folder.exists():
+        return True
+    with open(folder / LOCK_FILE, "a+b") as file:
+        if not _try_lock(file):
+            return False
+        (folder / CONNECTION_FILE).unlink(missing_ok=True)
+        return True
 
 
 @contextlib.contextmanager
@@ -104,16 +122,19 @@ def _only_one(folder: Path) -> Iterator[None]:
     with open(folder / LOCK_FILE, "a+b") as file:
         began = time.monotonic()
         while not _try_lock(file):
-            waited, published = time.monotonic() - began, _published_address(folder)
+            waited, published = time.monotonic() - began, published_address(folder)
             if published is not None and waited > STARTING_SECONDS:
                 raise AlreadyRunning(f"tcp://{published.host}:{published.port}")
             if waited > ENDING_SECONDS:
                 raise AlreadyRunning(None)
             time.sleep(0.05)
+        # A dead server's file goes: while the lock is held, the file is the holder's.
+        (folder / CONNECTION_FILE).unlink(missing_ok=True)
         yield
 
 
 def _try_lock(file: IO[bytes]) -> bool:
+    """Lock the file; False where another process has it. Raises OSError where its disk has no locks."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -124,41 +145,33 @@ def _try_lock(file: IO[bytes]) -> bool:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES):
+            raise
         return False
     return True
 
 
 @contextlib.contextmanager
 def _published(folder: Path, address: str, key: bytes, instance: str, log_path: Path) -> Iterator[None]:
-    """The connection file, there exactly while the socket is; one left by a dead server is replaced."""
+    """The connection file, there exactly while the server takes jobs."""
     path = folder / CONNECTION_FILE
     content = {
         "address": address,
         "key": key.hex(),
         "pid": os.getpid(),
+        "machine": platform.node(),
         "instance": instance,
         "protocol": list(protocol.VERSIONS),
         "version": dgfnet.__version__,
         "log": str(log_path),
     }
-    _write_private(path, content)
+    write_private(path, content)
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def _write_private(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON that only this user can read; the file appears complete or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-    os.replace(temporary, path)
 
 
 @contextlib.contextmanager

@@ -69,7 +69,7 @@ def _field_of(check: Check, description: str) -> dict[str, Any]:
     return {"check": check, "description": description}
 
 
-ID = _field_of(is_id, "32 hex digits")
+ID = _field_of(is_id, "32 lower-case hex digits")
 TEXT = _field_of(is_text, "a short text")
 TEXT_OR_NONE = _field_of(is_text_or_none, "a short text")
 COUNT = _field_of(is_count, "a whole number, 0 or more")

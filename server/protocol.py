@@ -34,6 +34,8 @@ PIXELS = 100_000_000
 """Most pixels in one picture."""
 DTYPES = {code: np.dtype("<" + code) for code in ("u1", "u2", "f2", "f4")}
 
+NO_SESSION = "0" * 32
+"""The session of an ERROR about a header in which no session can be read."""
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -86,6 +88,15 @@ class Refusal(Exception):
         self.action = action
 
 
+class BadHeader(Refusal):
+    """A `Refusal` of a header; `session` is the one to answer to, or `NO_SESSION` where it names none."""
+
+    def __init__(self, message: str, session: str) -> None:
+        reason = bad_message(message)
+        super().__init__(reason.code, reason.message, reason.action)
+        self.session = session
+
+
 class Header(NamedTuple):
     """A decoded header: the keys that every message has, and the rest as `fields`."""
 
@@ -97,7 +108,7 @@ class Header(NamedTuple):
 
 
 def new_id() -> str:
-    """A random session, job or instance id: 32 hex digits."""
+    """A random session, job or instance id: 32 lower-case hex digits."""
     return secrets.token_hex(16)
 
 
@@ -131,28 +142,29 @@ def verify(key: bytes, direction: Direction, frames: Sequence[memoryview]) -> No
 
 
 def read_header(frame: Buffer) -> Header:
-    """Decode a verified header frame. Raises `Refusal` (bad_message) where it is not a map with the common keys."""
+    """Decode a verified header frame. Raises `BadHeader` where it is not a map with the common keys."""
     try:
         header = msgpack.unpackb(frame, raw=False)
     except Exception as error:  # msgpack raises many kinds; all say that this is not msgpack
-        raise bad_message(f"The header is not a msgpack map ({type(error).__name__}).") from None
-    if not isinstance(header, dict) or not all(isinstance(name, str) for name in header):
-        raise bad_message("The header is not a map with text keys.")
+        raise BadHeader(f"The header is not a msgpack map ({type(error).__name__}).", NO_SESSION) from None
+    if not isinstance(header, dict) or not is_id(header.get("session")):
+        raise BadHeader("The header is not a map whose `session` is 32 lower-case hex digits.", NO_SESSION)
+    session = header["session"]
+    if not all(isinstance(name, str) for name in header):
+        raise BadHeader("The header is not a map with text keys.", session)
     common = Header(
         header.pop("type", None),
-        header.pop("session", None),
+        header.pop("session"),
         header.pop("seq", None),
         header,
         header.pop("arrays", []),
     )
-    if not is_id(common.session):
-        raise bad_message("`session` is not 32 hex digits.")
     if type(common.seq) is not int or common.seq < 1:
-        raise bad_message("`seq` is not a positive whole number.")
+        raise BadHeader("`seq` is not a positive whole number.", session)
     if not isinstance(common.type, str):
-        raise bad_message("`type` is not a text.")
+        raise BadHeader("`type` is not a text.", session)
     if not isinstance(common.arrays, list):
-        raise bad_message("`arrays` is not a list.")
+        raise BadHeader("`arrays` is not a list.", session)
     return common
 
 

@@ -19,8 +19,12 @@ from server import messages as m
 from server import protocol
 from server.client.discovery import ServerAddress, read_address, state_folder
 from server.client.errors import InpaintError
-from server.lifecycle import start
+from server.lifecycle import has_ended, start
 from server.protocol import Direction, Dropped, Refusal, Session
+
+NEVER = 10**9
+"""Milliseconds until ZeroMQ connects again by itself: to whoever has taken a dead server's port, with a picture that
+waits to be sent. Its own value for never (-1) throws away what has come and was not read yet, such as a goodbye."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Client:
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 200)
         self._socket.setsockopt(zmq.MAXMSGSIZE, protocol.MESSAGE_BYTES)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, NEVER)
         host = f"[{address.host}]" if ":" in address.host else address.host
         self._socket.connect(f"tcp://{host}:{address.port}")
         self._heard = self._pinged = time.monotonic()
@@ -62,7 +67,11 @@ class Client:
     def connect(cls, folder: Path | None = None, start_server: bool = True, timing: Timing | None = None) -> Client:
         """Say hello to this user's server; where none answers, start one (or raise `InpaintError` no_server)."""
         folder = folder or state_folder()
-        address = read_address(folder)
+        failure = InpaintError("no_server", "No server is running.", "Start one with `dgfnet serve`.")
+        try:
+            address = read_address(folder)
+        except InpaintError as error:  # a starting server replaces a damaged file
+            address, failure = None, error
         if address is not None:
             client = cls(address, timing)
             try:
@@ -73,8 +82,14 @@ class Client:
                     raise
             else:
                 return client
+            if not start_server and not has_ended(folder):
+                raise InpaintError(
+                    "server_silent",
+                    "A server runs, but it does not answer.",
+                    "Stop it with `dgfnet stop`, then try again.",
+                )
         if not start_server:
-            raise InpaintError("no_server", "No server is running.", "Start one with `dgfnet serve`.")
+            raise failure
         client = cls(start(folder), timing)
         client.hello()
         return client
@@ -160,6 +175,8 @@ class Client:
                         raise Cancelled
                     case m.Error(job=id_) if id_ in (job, None):
                         raise InpaintError(message.code, message.message, message.action)
+                    case m.Bye():
+                        raise _ended()
         except KeyboardInterrupt:
             self.send(m.Cancel(job))
             raise
@@ -207,12 +224,18 @@ class Client:
                 return received[0]
             if isinstance(received[0], m.Error):
                 raise InpaintError(received[0].code, received[0].message, received[0].action)
+            if isinstance(received[0], m.Bye):
+                raise _ended()
         raise self._silent()
 
     def _silent(self) -> InpaintError:
         place = f"{self.address.host}:{self.address.port}"
         look = f"Look into {self.address.log}." if self.address.log else "Run `dgfnet doctor`."
         return InpaintError("server_silent", f"The server at {place} does not answer.", look)
+
+
+def _ended() -> InpaintError:
+    return InpaintError(protocol.ErrorCode.SHUTTING_DOWN.value, "The server has shut down.", "Please try again.")
 
 
 def _layer(fields: Mapping[str, Any], pixels: np.ndarray) -> m.Layer:

@@ -147,6 +147,8 @@ class Worker(threading.Thread):
             while (job := self._jobs.get()) is not None:
                 self._mailbox.post(self._outcome(job))
                 self._post_state()
+        except BaseException:  # nobody else would say what ended the thread; the broker sees that it has ended
+            log.exception("the worker has died")
         finally:
             self._mailbox.close_writer()
 

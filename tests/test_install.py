@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import errno
 import importlib.util
 import json
@@ -17,6 +18,8 @@ import types
 from pathlib import Path
 
 import pytest
+
+from server.client.discovery import read_launch_command
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALL = ROOT / "install.py"
@@ -75,8 +78,8 @@ DEAD_INDEX = {
 
 
 class TestOldPython:
-    def test_the_grammar_is_that_of_python_3_7(self) -> None:
-        ast.parse(INSTALL.read_text(encoding="utf-8"), feature_version=(3, 7))
+    def test_the_grammar_is_that_of_python_3_6(self) -> None:
+        ast.parse(INSTALL.read_text(encoding="utf-8"), feature_version=(3, 6))
 
     def test_an_old_python_says_one_sentence_and_an_action(self) -> None:
         pythons = old_pythons()
@@ -115,6 +118,36 @@ class TestBuildOfPyTorch:
     )
     def test_follows_driver_and_compute_capability(self, install, smi, platform, cpu_only, build) -> None:
         assert install.choose_build(install.parse_gpus(smi), platform, cpu_only)[0] == build
+
+    def test_a_driver_that_does_not_answer_keeps_the_build_that_is_there(self, install, monkeypatch, tmp_path) -> None:
+        """As between the driver's update and a restart."""
+        monkeypatch.setattr(install.shutil, "which", lambda _: str(tmp_path / "nvidia-smi"))
+        assert install.find_gpus() is None
+        assert install.choose_build(None, "linux", False, "cu130")[0] == "cu130"
+        assert install.choose_build(None, "linux", False)[0] == "cpu"
+        assert install.choose_build(None, "linux", True, "cu130")[0] == "cpu"
+        monkeypatch.setattr(install.shutil, "which", lambda _: None)
+        assert install.find_gpus() == []
+        assert install.choose_build([], "linux", False, "cu130")[0] == "cpu"
+
+    def test_cpu_is_remembered_until_it_is_taken_back(self, install, monkeypatch, tmp_path) -> None:
+        asked = []
+        monkeypatch.setattr(install, "VENV", tmp_path / ".venv")
+        monkeypatch.setattr(install, "find_gpus", lambda: install.parse_gpus("580.82.07, 9.0\n"))
+        monkeypatch.setattr(install, "runs", lambda _: True)
+        monkeypatch.setattr(install, "make_venv", lambda venv, _: venv.mkdir(exist_ok=True))
+        monkeypatch.setattr(install, "require_space", lambda *_: None)
+        monkeypatch.setattr(install, "install_packages", lambda venv, build, *_: asked.append(build))
+        for cpu_only in (True, None, None, False, None):
+            install.prepare(cpu_only, test=False)
+        assert asked == ["cpu", "cu130"]
+        monkeypatch.setattr(install, "find_gpus", list)
+        (tmp_path / ".venv" / install.STAMP).unlink()
+        for cpu_only in (False, True):  # the same build: nothing to install, but to remember
+            install.prepare(cpu_only, test=False)
+        monkeypatch.setattr(install, "find_gpus", lambda: install.parse_gpus("580.82.07, 9.0\n"))
+        install.prepare(None, test=False)
+        assert asked == ["cpu", "cu130", "cpu"]
 
     def test_an_error_text_of_nvidia_smi_is_no_gpu(self, install) -> None:
         text = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
@@ -184,7 +217,7 @@ class TestFailures:
     def test_a_full_disk_is_refused_before_anything_is_made(self, install, tmp_path, monkeypatch) -> None:
         monkeypatch.setattr(install.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=5e8))
         with install.Progress() as progress, pytest.raises(install.Problem, match=r"0\.5 GB free"):
-            install.set_up(tmp_path / ".venv", "cpu", False, progress)
+            install.set_up(tmp_path / ".venv", install.wanted_stamp("cpu", test=False), progress)
         assert list(tmp_path.iterdir()) == []
 
     def test_no_network_leaves_no_venv_and_exits_1(self, checkout) -> None:
@@ -206,6 +239,63 @@ class TestFailures:
             install.make_venv(venv, progress)
         assert install.runs(install.python_of(venv))
         assert not (venv / "bin/half-written").exists()
+
+    @pytest.fixture
+    def working(self, install, tmp_path, monkeypatch) -> Path:
+        """A finished .venv of the build cu130 that starts, as far as anyone looks."""
+        monkeypatch.setattr(install, "runs", lambda _: True)
+        venv = tmp_path / ".venv"
+        (venv / "lib").mkdir(parents=True)
+        install.write_stamp(venv, install.wanted_stamp("cu130", test=True))
+        return venv
+
+    @pytest.mark.parametrize("failure", [None, RuntimeError, KeyboardInterrupt])
+    def test_a_rebuild_that_fails_leaves_the_working_venv(self, install, working, monkeypatch, failure) -> None:
+        def install_packages(*_: object) -> None:
+            assert not (working / "lib/python").exists()
+            if failure:
+                raise failure
+
+        monkeypatch.setattr(install, "install_packages", install_packages)
+        (working / "lib/python").touch()
+        wanted = install.wanted_stamp("cpu", test=False)
+        with install.Progress() as progress, pytest.raises(failure) if failure else contextlib.nullcontext():
+            assert install.set_up(working, wanted, progress) == "rebuild"
+        assert (working / "lib/python").exists() == (failure is not None)
+        assert install.read_stamp(working) == (install.wanted_stamp("cu130", test=True) if failure else wanted)
+        assert [path.name for path in working.parent.iterdir()] == [".venv"]
+
+    def test_a_rebuild_cut_short_by_a_power_cut_is_undone(self, install, working) -> None:
+        stamp = install.read_stamp(working)
+        install.clear_place(working)
+        for half_made in ((), (install.BUILDING,)):
+            working.mkdir()
+            for name in half_made:
+                (working / name).touch()
+            install.settle(working)
+            assert install.read_stamp(working) == stamp
+            assert not install.set_aside(working).exists()
+            install.clear_place(working)
+        working.mkdir()
+        install.write_stamp(working, {**stamp, "build": "cpu"})  # finished, but the old one not yet deleted
+        install.settle(working)
+        assert install.read_stamp(working)["build"] == "cpu"
+        assert not install.set_aside(working).exists()
+
+    @pytest.mark.parametrize("key", ["install.target", "global.target", "install.prefix", "install.root"])
+    def test_a_pip_that_would_install_elsewhere_is_refused(self, install, key) -> None:
+        with pytest.raises(install.Problem, match=rf"another folder \({key}='/x'\)\. Take `\w+` out of it"):
+            install.refuse_other_places(f"global.index-url='https://host/simple'\n{key}='/x'\n")
+        install.refuse_other_places("global.index-url='https://host/target'\n:env:.target='/x'\n")
+
+    def test_a_pip_conf_cannot_move_the_packages(self, install, tmp_path, monkeypatch) -> None:
+        settings = tmp_path / "pip.conf"
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+        monkeypatch.setattr(install, "python_of", lambda _: Path(sys.executable))
+        settings.write_text("[install]\ntarget = /x\n")
+        with pytest.raises(install.Problem, match="another folder"):
+            install.install_packages(tmp_path, "cpu", False, None)
+        assert install.pip_environment()["PIP_USER"] == "0"
 
     def test_a_deletion_cut_short_is_known_as_ours(self, install, tmp_path, monkeypatch) -> None:
         venv = tmp_path / ".venv"
@@ -330,16 +420,40 @@ class TestEditors:
         make(tmp_path, ".config/GIMP/2.10", ".config/GIMP/3.0", ".local/share/krita")
         placed: list[Path] = []
         editors = (
-            install.Editor("GIMP", install.gimp_profiles, placed.append),
-            install.Editor("Krita", install.krita_profiles),
+            install.Editor("GIMP", install.gimp_profiles, placed.append, None, None),
+            install.Editor("Krita", install.krita_profiles, placed.append, None, None),
         )
         told = install.install_plugins(install.Host("linux", tmp_path, {}), editors)
-        assert placed == [tmp_path / ".config/GIMP/3.0"]
+        assert placed == [tmp_path / ".config/GIMP/3.0", tmp_path / ".local/share/krita"]
         assert [sentence.rsplit(": ", 1)[1] for sentence in told] == [
             "left alone, the plug-in needs GIMP 3",
             "plug-in installed; restart GIMP",
-            "found; its plug-in follows in a later version",
+            "plug-in installed; restart Krita",
         ]
+
+    def test_a_plugin_that_stays_is_told_and_the_rest_goes(self, install, tmp_path, monkeypatch, capsys) -> None:
+        make(tmp_path, ".config/GIMP/3.0", ".local/share/krita")
+
+        def tool(package: str, action: str, folder: Path, _: Path) -> subprocess.CompletedProcess[str]:
+            failed = package == "plugin_gimp"
+            said = ("", f"The plug-in was not removed: {folder}\n") if failed else (f"{folder}/it\n", "")
+            return subprocess.CompletedProcess([], int(failed), *said)
+
+        monkeypatch.setattr(install, "plugin_tool", tool)
+        (problem,) = install.remove_plugins(install.Host("linux", tmp_path, {}))
+        assert problem.sentence == f"The plug-in was not removed: {tmp_path / '.config/GIMP/3.0'}"
+        assert "uninstall" in problem.action
+        assert capsys.readouterr().out == f"removed {tmp_path / '.local/share/krita/it'}\n"
+
+    @pytest.mark.skipif(os.name != "posix", reason="Windows lets few users make links")
+    @pytest.mark.parametrize("package", ["plugin_gimp", "plugin_krita"])
+    def test_the_plugins_tool_names_what_it_could_not_do(self, install, tmp_path, package) -> None:
+        make(tmp_path, "plug-ins", "pykrita", "elsewhere")
+        for link in ("plug-ins/dgfnet-inpaint", "pykrita/dgfnet_inpaint"):
+            (tmp_path / link).symlink_to(tmp_path / "elsewhere")  # which rmtree refuses
+        done = install.plugin_tool(package, "remove", tmp_path, Path(sys.executable))
+        assert done.returncode == 1
+        assert done.stderr.startswith("The plug-in was not removed: ")
 
     def test_no_editor_is_said(self, install, tmp_path) -> None:
         (sentence,) = install.install_plugins(install.Host("linux", tmp_path, {}))
@@ -364,6 +478,16 @@ class TestState:
         launch = json.loads(path.read_text())
         assert launch == {"command": [str(install.python_of(ROOT / ".venv")), "-m", "server"], "cwd": str(ROOT)}
         assert sorted(p.name for p in path.parent.iterdir()) == ["launch.json"]
+
+    @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+    def test_clients_take_launch_json_whatever_the_umask(self, install, tmp_path) -> None:
+        before = os.umask(0o002)
+        try:
+            path = install.write_launch(install.Host("linux", tmp_path, {}))
+        finally:
+            os.umask(before)
+        assert read_launch_command(path.parent).cwd == str(ROOT)
+        assert path.parent.stat().st_mode & 0o777 == 0o700
 
     def test_an_update_ends_the_server_that_runs_the_old_code(self, install, tmp_path, monkeypatch) -> None:
         host, done = install.Host("linux", tmp_path, {}), []

@@ -16,13 +16,18 @@ _TCP = re.compile(r"tcp://(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:/\[\]]+)):(?
 
 
 class ServerAddress(NamedTuple):
-    """What the connection file says: everything needed to talk to the running server."""
+    """What the connection file says: what is needed to talk to the running server, or to end it.
+
+    `pid` is its process on the computer `machine`; 0 and empty where the file does not say.
+    """
 
     host: str
     port: int
     key: bytes
     instance: str
     log: str
+    pid: int = 0
+    machine: str = ""
 
 
 class LaunchCommand(NamedTuple):
@@ -63,8 +68,9 @@ def read_address(folder: Path) -> ServerAddress | None:
         key = b""
     if not found or not 0 < int(found["port"]) < 65536 or len(key) != 32:
         raise _unusable(path, "does not hold a TCP address and a key of 64 hex digits")
-    host = found["v6"] or found["host"]
-    return ServerAddress(host, int(found["port"]), key, str(data.get("instance", "")), str(data.get("log", "")))
+    host, pid = found["v6"] or found["host"], data.get("pid")
+    instance, log, machine = (str(data.get(name, "")) for name in ("instance", "log", "machine"))
+    return ServerAddress(host, int(found["port"]), key, instance, log, pid if type(pid) is int else 0, machine)
 
 
 def read_launch_command(folder: Path) -> LaunchCommand:

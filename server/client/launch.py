@@ -85,6 +85,12 @@ class Launch:
         if status is not None and self._exited_at is None:
             self._exited_at = now
         if self._exited_at is not None and now - self._exited_at > GRACE_SECONDS:
+            if status == 0 and address:  # ours gave way to the server that was found dead: it hangs
+                raise InpaintError(
+                    "server_silent",
+                    "A server runs, but it does not answer.",
+                    "Stop it with `dgfnet stop`, then try again.",
+                )
             raise self._failure(f"The server ended with status {status} while it was starting.")
         if now > self._deadline:
             raise self._failure(f"The server did not become ready within {START_SECONDS:.0f} seconds.")

@@ -22,6 +22,7 @@ from .zmtp import Buffer
 
 POLL_SECONDS = 0.1
 GOODBYE_SECONDS = 0.5
+ENDING_SECONDS = 5.0  # how long `shutdown` waits for the end after the server's goodbye
 RECEIVE_BYTES = 1 << 20
 
 OnProgress = Callable[[str, float], object]
@@ -140,13 +141,14 @@ class Client:
             raise
 
     def shutdown(self, on_poll: OnPoll = _keep_going) -> None:
-        """End the server; returns when it has said goodbye."""
+        """End the server; returns when it has closed the connection, or ENDING_SECONDS after its goodbye."""
         self._session.shutdown(time.monotonic())
         try:
-            self._wait_for(ev.Closed, on_poll)
-        except InpaintError as error:
-            if error.code not in ("shutting_down", "connection_lost"):
-                raise
+            error = self._wait_for(ev.Closed, on_poll).error
+            if error.code == "shutting_down":
+                self._read_to_the_end(on_poll)
+            elif error.code != "connection_lost":
+                raise error
         finally:
             self._drop()
 
@@ -207,6 +209,18 @@ class Client:
         if not data:
             return self._session.connection_lost("it ended or was ended")
         return self._session.receive_data(data, time.monotonic())
+
+    def _read_to_the_end(self, on_poll: OnPoll) -> None:
+        deadline = time.monotonic() + ENDING_SECONDS
+        self._selector.modify(self._socket, selectors.EVENT_READ)
+        while time.monotonic() < deadline and not on_poll():
+            try:
+                if self._selector.select(POLL_SECONDS) and not self._socket.recv(RECEIVE_BYTES):
+                    return
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError:
+                return
 
     def _drop(self) -> None:
         self._selector.close()

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from dgfnet import pictures
-from dgfnet.cli import main
+from dgfnet.cli import _server_checks, main
 from dgfnet.filling.trial import seam_step
 from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet, DGFNetConfig, load, save
@@ -228,6 +228,19 @@ def test_doctor_says_what_to_do_without_weights(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("DGFNET_HOME", os.fspath(tmp_path))
     assert main(["doctor", "--weights", "absent"]) == 1
     assert "problem  weights: There are no weights called 'absent'" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows locks in another way")
+def test_doctor_asks_the_server(monkeypatch, tmp_path):
+    import fcntl
+
+    monkeypatch.setenv("DGFNET_HOME", os.fspath(tmp_path))
+    (check,) = _server_checks()
+    assert (check.detail, check.fix) == ("not running; it starts when it is needed", "")
+    with open(tmp_path / "server.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (check,) = _server_checks()
+    assert (check.detail, check.fix) == ("it runs and does not answer", "Stop it with `dgfnet stop`.")
 
 
 def test_the_server_fills_as_the_command_does(tmp_path, weights, capsys, monkeypatch):

@@ -15,7 +15,7 @@ import numpy as np
 from dgfnet.errors import Progress
 from dgfnet.filling.fills import Fill, Patch
 from dgfnet.filling.holes import Box
-from server.jobs import Outcome
+from server.jobs import Outcome, Split
 from server.lifecycle import serve
 
 
@@ -53,7 +53,7 @@ class SlowEngine:
             self._told.write_text("0")
         raise RuntimeError("nobody stopped the slow job")
 
-    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> np.ndarray:
+    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> Split:
         raise NotImplementedError
 
     def memory(self) -> dict[str, int]:

@@ -15,7 +15,7 @@ from dgfnet.pictures import split_alpha
 from server import protocol
 from server.broker import Broker, Limits
 from server.client.discovery import ServerAddress
-from server.jobs import Engine, Outcome
+from server.jobs import Engine, Outcome, Split
 from server.remote import Client, Timing
 
 
@@ -34,7 +34,10 @@ class StandInFill:
 
 
 class StandInEngine:
-    """Steps until `go` is set, so that a test decides when a job ends; remembers what it was asked."""
+    """Steps until `go` is set, so that a test decides when a job ends; remembers what it was asked.
+
+    A `stubborn` one does not ask meanwhile whether it is cancelled.
+    """
 
     device, weights, weights_sha256 = "cpu", "stand-in", "0" * 64
 
@@ -43,7 +46,8 @@ class StandInEngine:
         self.go.set()
         self.started = threading.Event()
         self.order: list[int] = []
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
+        self.stubborn = False
 
     def inpaint(
         self, image: np.ndarray, mask: np.ndarray, options: Mapping[str, float], full_texture: bool, progress: Any
@@ -52,15 +56,17 @@ class StandInEngine:
         self._work(progress)
         return Outcome(StandInFill(mask), {"texture_strength": 1.0, **options})
 
-    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Any) -> np.ndarray:
+    def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Any) -> Split:
         self._work(progress)
-        return np.full((*image.shape[:2], split_alpha(image)[0].shape[2]), 0.25, np.float32)
+        structure = np.full((*image.shape[:2], split_alpha(image)[0].shape[2]), 0.25, np.float32)
+        return Split(structure, {"lam": 0.01, "sigma": 3.0, **options})
 
     def _work(self, progress: Any) -> None:
         if self.failure is not None:
             raise self.failure
         while True:
-            progress("Working", 0.5)
+            if not self.stubborn:
+                progress("Working", 0.5)
             self.started.set()
             if self.go.wait(0.02):
                 return

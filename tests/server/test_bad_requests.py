@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from server.protocol import ErrorCode
+
 SOURCE = Path(__file__).resolve().parents[2] / "benchmarks" / "bad_requests.py"
 spec = importlib.util.spec_from_file_location("bad_requests", SOURCE)
 bad_requests = importlib.util.module_from_spec(spec)
@@ -29,3 +31,9 @@ def test_answered_and_still_serving(address, case, expected):
     if expected not in (bad_requests.DROPPED, bad_requests.CLOSED):
         assert answer.text.endswith(".")
         assert "Traceback" not in answer.text
+
+
+def test_every_kind_that_a_request_alone_can_provoke_is_among_them():
+    circumstances = {"queue_full", "client_silent", "no_weights", "out_of_memory", "shutting_down", "internal"}
+    provoked = {code for _, _, code in bad_requests.CASES} - {bad_requests.DROPPED, bad_requests.CLOSED}
+    assert provoked == {code.value for code in ErrorCode} - circumstances

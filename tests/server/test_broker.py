@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
+import msgpack
 import numpy as np
 import pytest
+import zmq
 
 from dgfnet.errors import Cancelled, PictureError
 from server import messages as m
@@ -48,7 +51,11 @@ def test_a_layer_comes_back_at_its_place(client, photo, mask):
     assert (layer.pixels[0, :, 3] == 100).all()
     assert (layer.pixels[1:, :, 3] == 255).all()
     assert report["weights"] == {"name": "stand-in", "sha256": "0" * 64}
-    assert report["options"] == {"texture_strength": 1.0, "output": "layer"}
+    assert report["options"] == {
+        "texture_strength": 1.0,
+        "output": "layer",
+        "encoding": {"offset": 127.0, "depth": "u1"},
+    }
     assert report["scales"] == [1.0]
     assert ("Working", 0.5) in stages
 
@@ -245,6 +252,23 @@ def test_a_result_that_no_message_can_hold_is_told(client, photo, mask, monkeypa
     assert refused.value.code == "too_large"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "own"),
+    [({"seq": 0}, True), ({"type": 7}, True), ({"arrays": 1}, True), ({"session": "AB" * 16}, False)],
+)
+def test_a_bad_header_is_answered_to_its_session_if_it_names_one(server, client, photo, mask, wrong, own):
+    sent = {"type": "PING", "session": client.session.id, "seq": 99, **wrong}
+    header = msgpack.packb(sent)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as other:  # another connection, as of a replay
+        other.connect(f"tcp://127.0.0.1:{server.port}")
+        other.send_multipart([protocol.signature(server.key, protocol.Direction.TO_SERVER, header, []), header])
+        assert other.poll(5000)
+        answer = protocol.read_header(other.recv_multipart()[1])
+    assert (answer.type, answer.fields["code"]) == ("ERROR", "bad_message")
+    assert answer.session == (client.session.id if own else protocol.NO_SESSION)
+    assert client.submit(photo, mask).layers  # the session goes on where it was
+
+
 def test_a_fault_in_the_broker_itself_ends_one_request(client, photo, mask, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("server.broker.read_job", lambda *_: 1 // 0)
@@ -253,6 +277,38 @@ def test_a_fault_in_the_broker_itself_ends_one_request(client, photo, mask, monk
     assert refused.value.code == "internal"
     assert "/the/log" in refused.value.action
     assert client.submit(photo, mask).layers
+
+
+def test_a_result_that_cannot_be_written_ends_one_job(server, engine, photo, mask):
+    with server.client() as client, server.client() as other:
+        engine.weights_sha256 = np.float32(1)  # which the header cannot hold
+        jobs = [post(client, photo, mask) for _ in range(2)]
+        assert {word.code for word in collect(client, jobs)[0].values()} == {"internal"}
+        engine.weights_sha256 = "0" * 64
+        assert other.submit(photo, mask).layers
+
+
+def test_a_worker_that_dies_ends_the_server_and_its_jobs_are_told(server, engine, photo, mask, caplog):
+    engine.failure = SystemExit(3)
+    with server.client() as client:
+        job = post(client, photo, mask)
+        assert collect(client, [job])[0][job].code == "shutting_down"
+    server.thread.join(10)
+    assert server.ended is True
+    assert "the worker has died" in caplog.text
+
+
+def test_a_server_that_was_asleep_has_not_listened(server, engine, photo, mask, monkeypatch):
+    engine.go.clear()
+    slept = 0.0
+    monkeypatch.setattr("server.broker.time", SimpleNamespace(monotonic=lambda: time.monotonic() + slept))
+    with server.client() as client:
+        job = post(client, photo, mask)
+        engine.started.wait(10)
+        slept = 5000.0
+        time.sleep(0.2)  # some ticks
+        engine.go.set()
+        assert isinstance(collect(client, [job])[0][job], m.Result)
 
 
 def test_shutdown_says_goodbye_to_all(server, engine, photo, mask):
@@ -264,6 +320,17 @@ def test_shutdown_says_goodbye_to_all(server, engine, photo, mask):
         assert collect(client, [job])[0][job].code == "shutting_down"
     server.thread.join(10)
     assert server.ended is True
+
+
+def test_a_goodbye_ends_what_is_waited_for(server, engine, photo, mask):
+    with server.client() as client, server.client() as other:
+        server.stop()
+        with pytest.raises(InpaintError) as ended:
+            client.submit(photo, mask)
+        assert ended.value.code == "shutting_down"
+        with pytest.raises(InpaintError) as ended:
+            other.status()
+        assert ended.value.code == "shutting_down"
 
 
 def test_an_idle_server_ends(run_server, engine, photo, mask):
@@ -291,3 +358,14 @@ def test_a_dead_server_is_noticed(run_server, engine, photo, mask):
         client.submit(photo, mask)
     assert gone.value.code in ("server_silent", "shutting_down")
     client.close()
+
+
+def test_a_stranger_who_takes_the_port_gets_nothing(server, photo, mask):
+    with server.client(heartbeat=0.05, silence=1) as client:
+        server.stop()
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as stranger:
+            stranger.bind(f"tcp://127.0.0.1:{server.port}")
+            with pytest.raises(InpaintError) as gone:
+                client.submit(photo, mask)
+            assert gone.value.code in ("server_silent", "shutting_down")
+            assert not stranger.poll(300)

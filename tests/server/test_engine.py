@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +12,9 @@ import torch
 from dgfnet import inpainting, model
 from dgfnet.errors import Cancelled
 from server import engine as engine_module
+from server.client.errors import InpaintError
 from server.engine import NetworkEngine, choose_device, load_engine
+from server.options import FILL_OPTIONS, RTV_OPTIONS
 from server.worker import NoEngine
 
 
@@ -40,6 +43,28 @@ def test_a_job_through_server_and_network(run_server, real_engine, photo, mask):
     assert report["weights"] == {"name": "random", "sha256": "0" * 64}
     assert report["notes"] == []
     assert any("Filling" in stage for stage in stages)
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("inpaint", {}),
+        ("inpaint", {"output": "group", "grow": 2, "texture_strength": 0.5, "encoding": {"offset": 0.25}}),
+        ("texture", {"sigma": 2}),
+    ],
+)
+def test_a_report_sent_back_gives_the_same_layers(run_server, real_engine, photo, mask, task, options):
+    image = (photo / np.float32(255)).astype(np.float16)
+    hole = mask if task == "inpaint" else None
+    with run_server(lambda: real_engine).client() as client:
+        layers, report = client.submit(image, hole, task, options, "linear")
+        again, same = client.submit(image, hole, task, report["options"], report["space"])
+    known = {"inpaint": (*FILL_OPTIONS, "output", "encoding"), "texture": (*RTV_OPTIONS, "encoding")}
+    assert set(report["options"]) == set(known[task])
+    assert (report["options"], report["space"]) == (same["options"], "linear")
+    for one, other in zip(layers, again, strict=True):
+        assert one.fields() == other.fields()
+        np.testing.assert_array_equal(one.pixels, other.pixels)
 
 
 class OutOfMemoryInpainter:
@@ -98,6 +123,57 @@ def test_other_errors_are_not_taken_for_memory(real_engine, photo, mask, monkeyp
         real_engine.inpaint(photo, mask, {}, False, lambda stage, fraction: None)
 
 
+class CrowdedNetwork(model.DGFNet):
+    """A network for which a GPU has no room."""
+
+    def to(self, *arguments, **options):
+        if "cuda" in str(arguments):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return super().to(*arguments, **options)
+
+
+@pytest.fixture
+def full_gpu(monkeypatch):
+    """A GPU that other programs fill."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "GPU")
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr("dgfnet.filling.predictor.has_bfloat16", lambda _: False)
+    config = model.DGFNetConfig(width=0.125, detail_width=0.125, recurrences=1)
+    monkeypatch.setattr(model, "load_info", lambda _: SimpleNamespace(name="random", sha256="0" * 64))
+    monkeypatch.setattr(model, "load", lambda *_: CrowdedNetwork(config).eval())
+
+
+def test_a_full_gpu_at_the_start_and_at_each_job_leaves_the_cpu(full_gpu, photo, mask):
+    engine = load_engine("auto")
+    assert engine.device == "cuda (GPU)"
+    for _ in range(2):
+        outcome = engine.inpaint(photo, mask, {}, False, lambda stage, fraction: None)
+        assert outcome.notes[-1] == "Filled on the CPU."
+        assert np.isfinite(outcome.fill.fill).all()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+        "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 123 bytes.",
+        "std::bad_alloc",
+    ],
+)
+def test_every_allocators_words_are_known_and_texture_maps_say_so(run_server, real_engine, photo, monkeypatch, words):
+    def maps(*_, **__):
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(engine_module, "texture_maps", maps)
+    with run_server(lambda: real_engine).client() as client, pytest.raises(InpaintError) as refused:
+        client.submit(photo, task="texture")
+    assert refused.value.code == "out_of_memory"
+
+
 def test_a_device_that_is_not_there():
     assert choose_device("cpu") == torch.device("cpu")
     with pytest.raises(NoEngine, match="toaster"):
@@ -133,5 +209,7 @@ def test_texture_maps_are_made_on_the_device_and_on_the_cpu_if_that_is_full(phot
         with pytest.raises(RuntimeError, match="wrong size"):
             engine.structure(photo, {}, lambda stage, fraction: None)
     else:
-        assert engine.structure(photo, {}, lambda stage, fraction: None) is photo
+        split = engine.structure(photo, {}, lambda stage, fraction: None)
+        assert split.structure is photo
+        assert split.notes == ([] if problem is None else ["Split on the CPU."])
         assert asked == (["cuda"] if problem is None else ["cuda", "cpu"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import platform
 import signal
 import stat
 import subprocess
@@ -15,12 +17,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server import lifecycle
+from server import messages as m
+from server.__main__ import main as server_main
 from server.broker import Limits
 from server.client.discovery import read_address
 from server.client.errors import InpaintError
-from server.lifecycle import AlreadyRunning, serve, start
+from server.client.transport import Client as EditorClient
+from server.lifecycle import AlreadyRunning, has_ended, serve, start
+from server.private import write_private
 from server.remote import Client, Timing
+from server.stopping import stop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,7 +76,7 @@ def start_process(folder, *more):
 def test_the_connection_file_is_whole_and_private_and_goes(serving):
     path = serving / "connection.json"
     content = json.loads(path.read_text())
-    assert set(content) == {"address", "key", "pid", "instance", "protocol", "version", "log"}
+    assert set(content) == {"address", "key", "pid", "instance", "protocol", "version", "log", "machine"}
     assert content["pid"] == os.getpid()
     assert content["log"] == str(serving / "server.log")
     if os.name == "posix":
@@ -89,7 +95,7 @@ def test_a_second_server_in_the_same_folder_says_where_the_first_is(serving):
         serve(lambda: None, serving)
     assert refused.value.address == json.loads((serving / "connection.json").read_text())["address"]
     process = start_process(serving)
-    assert process.communicate(timeout=30)[0] == f"A server already runs at {refused.value.address}.\n"
+    assert process.communicate(timeout=30)[0] == f"{refused.value}\n"
     assert process.returncode == 0
 
 
@@ -135,7 +141,7 @@ def test_a_killed_server_is_replaced_on_demand(tmp_path, processes, wait_until):
 
 
 def test_start_on_demand_and_missing_weights_in_plain_words(tmp_path, wait_until):
-    lifecycle._write_private(
+    write_private(
         tmp_path / "launch.json",
         {
             "command": [sys.executable, "-m", "server", "--home", str(tmp_path), "--weights", "none-such"],
@@ -156,7 +162,7 @@ def test_start_on_demand_and_missing_weights_in_plain_words(tmp_path, wait_until
 
 def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr("server.client.launch.GRACE_SECONDS", 0.1)
-    lifecycle._write_private(
+    write_private(
         tmp_path / "launch.json",
         {"command": [sys.executable, "-c", "import sys; sys.exit('no room left')"], "cwd": str(ROOT)},
     )
@@ -170,3 +176,107 @@ def test_idle_exit_of_a_real_process(tmp_path, processes, wait_until):
     processes.append(process)
     assert process.wait(30) == 0
     assert not (tmp_path / "connection.json").exists()
+
+
+def test_stop_returns_when_the_process_has_ended_and_says_whether_there_was_one(tmp_path, processes, wait_until):
+    assert not stop(tmp_path / "absent")
+    assert not stop(tmp_path)
+    process = start_process(tmp_path)
+    processes.append(process)
+    wait_until((tmp_path / "connection.json").exists)
+    assert stop(tmp_path)
+    assert has_ended(tmp_path)
+    process.wait(20)
+    assert not stop(tmp_path)
+
+
+def test_the_file_is_gone_before_the_goodbye_and_the_server_before_shutdown_returns(tmp_path, engine, wait_until):
+    """So that the next client neither meets the dying server nor has to wait for its lock."""
+    engine.go.clear()
+    thread = threading.Thread(target=serve, args=(lambda: engine, tmp_path, Limits(tick=0.02)))
+    thread.start()
+    wait_until((tmp_path / "connection.json").exists)
+    with Client.connect(tmp_path, start_server=False) as busy:
+        busy.send(m.Submit("ab" * 16, "inpaint"), {"image": np.zeros((8, 8), np.uint8), "mask": np.eye(8, dtype="u1")})
+        assert engine.started.wait(10)
+        engine.stubborn = True  # what a network does that is in the middle of a crop
+        threading.Timer(0.5, engine.go.set).start()
+        client = EditorClient(read_address(tmp_path), "test")
+        client.shutdown()
+        assert engine.go.is_set()
+        assert not (tmp_path / "connection.json").exists()
+        heard = []
+        while (received := busy.receive(1)) is not None:
+            assert not (tmp_path / "connection.json").exists()
+            heard.append(received[0].TYPE)
+        assert heard[-2:] == ["ERROR", "BYE"]
+    thread.join(20)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGSTOP")
+def test_a_server_that_hangs_is_told_and_ended(tmp_path, processes, wait_until, monkeypatch):
+    monkeypatch.setattr("server.stopping.FORCE_SECONDS", 0.3)
+    monkeypatch.setattr("server.client.launch.GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("server.client.session.HANDSHAKE_SECONDS", 0.5)
+    process = start_process(tmp_path)
+    processes.append(process)
+    wait_until((tmp_path / "connection.json").exists)
+    command = [sys.executable, "-m", "server", "--home", str(tmp_path)]
+    write_private(tmp_path / "launch.json", {"command": command, "cwd": str(ROOT)})
+    process.send_signal(signal.SIGSTOP)
+    for start_server in (False, True):
+        with pytest.raises(InpaintError, match="runs, but it does not answer") as silent:
+            Client.connect(tmp_path, start_server, Timing(hello=0.3))
+        assert "dgfnet stop" in silent.value.action
+    assert stop(tmp_path, Timing(hello=0.3))
+    assert process.wait(20) == -signal.SIGKILL
+    assert not (tmp_path / "connection.json").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows locks in another way")
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"pid": 1, "machine": "elsewhere"}, "runs on another computer, elsewhere"),
+        ({"machine": platform.node()}, "does not say which process it is"),
+    ],
+)
+def test_a_process_that_is_not_known_for_sure_is_not_ended(tmp_path, monkeypatch, more, says):
+    import fcntl
+
+    monkeypatch.setattr("os.kill", lambda *_: pytest.fail("a signal was sent"))
+    content = {"address": "tcp://127.0.0.1:1", "key": "00" * 32, "instance": "ab" * 16}
+    write_private(tmp_path / "connection.json", content | more)
+    with open(tmp_path / "server.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InpaintError, match=says):
+            stop(tmp_path, Timing(hello=0.2))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows locks in another way")
+def test_a_disk_without_locks_is_not_taken_for_another_server(tmp_path, monkeypatch, capsys):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert server_main(["--home", str(tmp_path)]) == 1
+    assert "No locks available. Set DGFNET_HOME to a folder on a local disk" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", "{}"])
+def test_a_damaged_connection_file_is_told_and_replaced(tmp_path, content):
+    write_private(
+        tmp_path / "launch.json",
+        {"command": [sys.executable, "-m", "server", "--home", str(tmp_path)], "cwd": str(ROOT)},
+    )
+    path = tmp_path / "connection.json"
+    path.touch(0o600)
+    path.write_text(content)
+    with pytest.raises(InpaintError, match=r"connection\.json"):
+        Client.connect(tmp_path, start_server=False)
+    with Client.connect(tmp_path):
+        pass
+    assert stop(tmp_path)
+    path.touch(0o600)
+    assert not stop(tmp_path)
+    assert not path.exists()

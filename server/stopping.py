@@ -1,0 +1,75 @@
+"""Ending this user's server for certain: it is asked first, then made to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from server.client.discovery import state_folder
+from server.client.errors import InpaintError
+from server.lifecycle import CONNECTION_FILE, ENDING_SECONDS, has_ended, published_address
+from server.remote import Client, Timing
+
+FORCE_SECONDS = 5.0
+"""How long a signal may take."""
+
+
+def stop(folder: Path | None = None, timing: Timing | None = None) -> bool:
+    """End the server and wait until it has ended; False where none ran.
+
+    One that does not answer, or is not through in time, is ended by signals. Raises `InpaintError` where none helps.
+    """
+    folder = folder or state_folder()
+    if has_ended(folder):
+        return False
+    # Without a file the server is about to start or to end.
+    _wait(lambda: has_ended(folder) or published_address(folder) is not None, ENDING_SECONDS)
+    address = published_address(folder)
+    if address is None:
+        if has_ended(folder):
+            return True
+        raise _cannot_end(f"{folder / CONNECTION_FILE} does not say which process it is")
+
+    def is_gone() -> bool:
+        now = published_address(folder)
+        return has_ended(folder) or (now is not None and now.instance != address.instance)
+
+    with contextlib.suppress(InpaintError), Client(address, timing) as client:
+        client.hello()
+        client.shutdown()
+        if _wait(is_gone, ENDING_SECONDS):
+            return True
+    if address.machine not in ("", platform.node()):
+        raise InpaintError(
+            "server_silent",
+            f"The server of {folder} runs on another computer, {address.machine}.",
+            "Stop it there, and set DGFNET_HOME to another folder on each computer.",
+        )
+    if address.pid <= 0:
+        raise _cannot_end(f"{folder / CONNECTION_FILE} does not say which process it is")
+    for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(address.pid, number)
+        if _wait(is_gone, FORCE_SECONDS):
+            return True
+    raise _cannot_end(f"it is process {address.pid}")
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _cannot_end(detail: str) -> InpaintError:
+    return InpaintError(
+        "server_silent", f"The server does not answer and cannot be ended ({detail}).", "End its process by hand."
+    )
