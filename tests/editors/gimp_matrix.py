@@ -58,7 +58,7 @@ def main() -> None:
         "# GIMP: case matrix",
         "",
         f"Made by `python tests/editors/gimp_matrix.py --suites {options.suites}` on {time.strftime('%Y-%m-%d')}.",
-        "Each case is a call of the installed plug-in in that GIMP; docs/gimp.md says what is compared.",
+        "Each case is a call of the installed plug-in in that GIMP; docs/developing.md says what is compared.",
         "",
         f"| case | {' | '.join(f'GIMP {version}' for version in columns)} |",
         f"|---|{'---|' * len(columns)}",
