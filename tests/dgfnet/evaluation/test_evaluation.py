@@ -94,7 +94,7 @@ def test_the_command_writes_tables_report_and_sheets(pictures, tmp_path, network
     model.save(network, weights)
     assert evaluate(pictures, "--kinds", "square", "--export", "--out", tmp_path / "cases") == 0
     assert len(list((tmp_path / "cases" / "masks").iterdir())) == 9
-    assert np.asarray(Image.open(tmp_path / "cases" / "pictures" / "0000-a-0.png")).shape == (64, 64, 3)
+    assert np.asarray(Image.open(tmp_path / "cases" / "pictures" / "0000-a-3.png")).shape == (64, 64, 3)
 
     out, others = tmp_path / "out", tmp_path / "cases" / "pictures"
     words = ("--kinds", "square", "--out", out, "--weights", weights, "--against", "telea", "--results", others)
