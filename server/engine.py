@@ -48,7 +48,7 @@ def choose_device(name: str = "auto") -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         if not _is_out_of_memory(error):
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].partition(". ")[0]  # PyTorch can go on for a page
             raise NoEngine(f"The device {name} cannot be used ({reason}).") from None
     return device
 

@@ -178,6 +178,10 @@ def test_a_device_that_is_not_there():
     assert choose_device("cpu") == torch.device("cpu")
     with pytest.raises(NoEngine, match="toaster"):
         choose_device("toaster")
+    if not torch.backends.mps.is_available():
+        with pytest.raises(NoEngine) as caught:
+            choose_device("mps")
+        assert len(str(caught.value)) < 200
 
 
 def test_weights_that_are_not_there():
