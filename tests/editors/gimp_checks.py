@@ -270,12 +270,17 @@ def _check_copy(
     assert not case.scene.startswith("masked") or case.select or not after["made"]["masked"], (
         "the mask still hides the fill"
     )
-    built_on = session.array(before["source"]) if _is_same_hole(case) else _with_fills(case, session, before)
+    source = session.array(before["source"])
+    has_fills = case.scene.startswith("filled") and not _is_same_hole(case)
+    built_on = _with_fills(case, session, before) if has_fills else source
     expected = fill.compose(built_on)
     x, y, width, height = fill.bounds
     changed = np.zeros(copy.shape[:2], bool)
     changed[y : y + height, x : x + width] = fill.alpha > 0
-    assert np.array_equal(copy[~changed], expected[~changed]), "the copy differs outside the selection"
+    if built_on is source:
+        assert np.array_equal(copy[~changed], expected[~changed]), "the copy differs outside the selection"
+    else:  # GIMP mixed the fills in twice, for canvas and copy, by conversions that it chooses by their speed
+        _close("copy outside the selection", copy[~changed], expected[~changed], max(tolerance(case), 1e-6))
     soft = np.zeros(copy.shape[:2], bool)
     soft[y : y + height, x : x + width] = (fill.alpha > 0) & (fill.alpha < 1)
     _close("copy", copy[changed & ~soft], expected[changed & ~soft], max(tolerance(case), 1e-6))
