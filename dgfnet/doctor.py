@@ -60,8 +60,8 @@ def checks(weights: str | None, load: Callable[[], tuple[DGFNet, str]]) -> Itera
             yield Check(package, f"cannot be imported ({fault})", _REINSTALL)
     if broken:
         return
-    from dgfnet.filling.trial import small_fill
     from dgfnet.model import WeightsError, load_info
+    from dgfnet.trial import small_fill
 
     try:
         info = load_info(weights)

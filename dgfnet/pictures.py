@@ -148,12 +148,12 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     rings beside its edges, nearly black counts as black.
     """
     colour, alpha = split_alpha(read(path).pixels)
-    if Path(path).suffix.lower() in (".jpg", ".jpeg"):
-        mask = to_float(colour).mean(axis=2)
-        return np.where(mask > _JPEG_NOISE, mask, np.float32(0))
-    if alpha is None and colour.shape[2] == 1:
+    rings = Path(path).suffix.lower() in (".jpg", ".jpeg")
+    if alpha is None and colour.shape[2] == 1 and not rings:
         return colour[..., 0]
     mask = to_float(colour).mean(axis=2)
+    if rings:
+        mask[mask <= _JPEG_NOISE] = 0
     return mask if alpha is None else mask * to_float(alpha)
 
 

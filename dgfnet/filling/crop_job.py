@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -41,7 +41,8 @@ class Stopwatch:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
-class Level(NamedTuple):
+@dataclass(frozen=True)
+class Level:
     """A crop at one scale. A pixel is known, or of the hole, or blank: transparent, and to stay so."""
 
     picture: np.ndarray  # [h, w, 3], read where it is known
@@ -49,7 +50,7 @@ class Level(NamedTuple):
     hole: np.ndarray  # bool [h, w]
     scale: float
 
-    @property
+    @cached_property
     def depth(self) -> float:
         """Greatest distance of a pixel of the hole from a known one, in pixels."""
         unknown = (~self.known).astype(np.uint8)
@@ -138,10 +139,9 @@ class CropJob:
         scale = self.crop.scale
         while True:
             level = self._level(pixels, scale)
-            depth = level.depth
-            if depth <= reach or min(level.known.shape) == 1:
+            if level.depth <= reach or min(level.known.shape) == 1:
                 return level
-            scale *= 0.95 * reach / depth
+            scale *= 0.95 * reach / level.depth
 
     def _finer_scales(self, scale: float) -> list[float]:
         """Scales at which detail is put in, the finest last: refinement takes equal steps of up to 2, as trained."""

@@ -21,6 +21,8 @@ from dgfnet.model import WeightsError, load, load_info, save
 from dgfnet.training.trainer import Trainer
 
 WHOLE, LIST, WEIGHTS = "checkpoint.pt", "checkpoint.json", "weights.safetensors"
+_NETWORKS, _OPTIMIZERS = {"network", "discriminator"}, {"optimizer", "discriminator_optimizer"}
+"""Of a state, which has no discriminator where no stage uses one."""
 
 
 def exists(folder: pathlib.Path) -> bool:
@@ -99,9 +101,9 @@ def slimmed(state: dict[str, Any]) -> dict[str, Any]:
     not to the bit.
     """
     kept = {name: value for name, value in state.items() if name != "average"}
-    for name in {"network", "discriminator"} & set(state):
+    for name in _NETWORKS & set(state):
         kept[name] = {k: v.half() if v.ndim == 4 else v for k, v in state[name].items()}
-    for name in {"optimizer", "discriminator_optimizer"} & set(state):
+    for name in _OPTIMIZERS & set(state):
         moments = {
             i: {"step": m["step"], "exp_avg_sq": m["exp_avg_sq"].bfloat16()} for i, m in state[name]["state"].items()
         }
@@ -118,9 +120,9 @@ def whole(state: dict[str, Any], average: dict[str, Tensor] | None = None) -> di
     if "average" in state:
         return state
     full = dict(state)
-    for name in {"network", "discriminator"} & set(state):
+    for name in _NETWORKS & set(state):
         full[name] = {k: v.float() if v.is_floating_point() else v for k, v in state[name].items()}
-    for name in {"optimizer", "discriminator_optimizer"} & set(state):
+    for name in _OPTIMIZERS & set(state):
         full[name] = {**state[name], "state": {i: _moments(m) for i, m in state[name]["state"].items()}}
     return {**full, "average": average or full["network"]}
 

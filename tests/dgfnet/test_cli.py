@@ -12,10 +12,10 @@ from PIL import Image
 
 from dgfnet import pictures
 from dgfnet.cli import _server_checks, main
-from dgfnet.filling.trial import seam_step
 from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet, DGFNetConfig, load, save
 from dgfnet.pictures import Picture
+from dgfnet.trial import seam_step
 
 
 @pytest.fixture(scope="module")

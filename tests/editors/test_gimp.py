@@ -85,22 +85,23 @@ class TestServer:
         assert "server" not in message, "the job ran to its end"
         assert failures["jobs after cancel"] == 0
 
-    def test_a_layer_that_was_removed_meanwhile_is_one_sentence(self, failures) -> None:
-        succeeded, message, layers = failures["layer removed"]
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ("layer removed", "The layer was removed before"),
+            ("mode changed", "mode or precision was changed"),
+        ],
+    )
+    def test_what_makes_the_answer_useless_meanwhile_is_one_sentence(self, failures, change: str, says: str) -> None:
+        succeeded, message, layers = failures[change]
         assert not succeeded
-        assert "The layer was removed before" in message
+        assert says in message
         assert len(layers) == 1
 
     def test_a_layer_that_was_moved_meanwhile_is_filled(self, failures) -> None:
         succeeded, _, layers = failures["layer moved"]
         assert succeeded
         assert len(layers) == 2
-
-    def test_a_mode_that_was_changed_meanwhile_is_one_sentence(self, failures) -> None:
-        succeeded, message, layers = failures["mode changed"]
-        assert not succeeded
-        assert "mode or precision was changed" in message
-        assert len(layers) == 1
 
     def test_a_killed_server_is_one_sentence(self, failures) -> None:
         succeeded, message = failures["killed"]
