@@ -21,7 +21,7 @@ from dgfnet.training.data import PictureBank
 from dgfnet.training.features import VGGFeatures, load_features
 from dgfnet.training.recipes import RECIPES
 from dgfnet.training.throughput import matrix_peak, operations, seconds, wait
-from dgfnet.training.trainer import Trainer
+from dgfnet.training.trainer import Trainer, fast_arithmetic
 
 _WARM_UP = 3
 
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
 
+    fast_arithmetic()
     recipe, device = RECIPES[given.recipe], torch.device(given.device)
     stage = recipe.stages[given.stage]
     stage = replace(stage, share=1.0, batch=given.batch or stage.batch, size=given.size or stage.size)

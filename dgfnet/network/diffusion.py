@@ -52,9 +52,10 @@ def _fill(values: Tensor, known: Tensor, sweeps: int) -> Tensor:
     coarse_known = (weight > 0).to(values.dtype)
     coarse = _fill(coarse, coarse_known, sweeps=min(2 * sweeps, _COARSEST_SWEEPS))
     guess = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
-    filled = torch.where(known > 0, values, guess)
+    fixed = known > 0
+    filled = torch.where(fixed, values, guess)
     for _ in range(sweeps):
-        filled = torch.where(known > 0, values, _neighbour_mean(filled))
+        filled = torch.where(fixed, values, _neighbour_mean(filled))
     return filled
 
 

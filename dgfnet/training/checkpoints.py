@@ -60,7 +60,7 @@ def _notes(trainer: Trainer) -> dict[str, str]:
     return {
         "recipe": trainer.recipe.name,
         "step": str(trainer.step),
-        "steps": str(trainer.recipe.steps),
+        **({} if trainer.recipe.hours else {"steps": str(trainer.recipe.steps)}),
         "hours": f"{trainer.seconds / 3600:.2f}",
         "device": device_name(trainer.device),
         "photographs": str(trainer.bank.photographs),

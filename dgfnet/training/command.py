@@ -26,7 +26,8 @@ from dgfnet.training.recipes import RECIPES, Recipe, Stage
 from dgfnet.training.runlog import RunLog
 from dgfnet.training.samples import Samples
 from dgfnet.training.throughput import matrix_peak, operations
-from dgfnet.training.trainer import Trainer
+from dgfnet.training.trainer import Trainer, fast_arithmetic
+from dgfnet.training.widening import widened, widest
 
 _SAVE_SECONDS = 300
 _TELL_SECONDS = 20
@@ -37,12 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pictures", nargs="+", help="folders or tar files of photographs, each PATH or PATH=WEIGHT")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/dgfnet"), help="folder of the run")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="narrow")
-    parser.add_argument("--steps", type=int, help="length of the whole run; the stages stretch with it")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, help="length of the whole run; the stages stretch with it")
+    length.add_argument("--hours", type=float, help="the same as time, for a machine that is lent; not to the bit")
     parser.add_argument("--minutes", type=float, help="stop cleanly after this time; go on later with --resume")
     parser.add_argument("--start", metavar="WEIGHTS", help="begin with these weights and their network")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--ablation", action="store_true", help="three models, one after the other: that of Table 2")
     parser.add_argument("--rate-factor", type=float, default=1.0, help="multiplies the recipe's learning rates")
+    parser.add_argument("--batch-factor", type=int, default=1, help="multiplies the recipe's batches")
     parser.add_argument("--seed", type=int)
 
     data = parser.add_argument_group("data")
@@ -74,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     folder: pathlib.Path = arguments.out
     _check(arguments, folder)
-    torch.set_float32_matmul_precision("high")  # of attention, on devices that have something between
+    fast_arithmetic()
     deadline = time.monotonic() + 60 * arguments.minutes if arguments.minutes else float("inf")
     with parallel.joined(arguments.device) as device:
         recipe = _recipe(arguments)
@@ -98,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
                 trainer, out, samples, arguments.sheet_every, part, arguments.slim_checkpoint, arguments.keep_every
             )
             session.run(deadline)
-            if trainer.step < one.steps:
+            if not trainer.over:
                 break
     return 0
 
@@ -113,6 +117,10 @@ def _check(arguments: argparse.Namespace, folder: pathlib.Path) -> None:
         raise TrainingError("--checkpoint-part-mb must be 1 or more.")
     if arguments.rate_factor <= 0:
         raise TrainingError("--rate-factor must be positive; 0.5 halves the learning rate.")
+    if arguments.batch_factor < 1:
+        raise TrainingError("--batch-factor must be 1 or more; 2 doubles the batches.")
+    if any(length is not None and length <= 0 for length in (arguments.steps, arguments.hours)):
+        raise TrainingError("--steps and --hours must be positive.")
     if arguments.ablation and (arguments.start or RECIPES[arguments.recipe].start):
         raise TrainingError("--ablation compares networks from scratch: leave --start out, and choose another recipe.")
     begun = any(checkpoints.exists(folder / name) for name in _models(arguments))
@@ -142,14 +150,16 @@ def _variant(recipe: Recipe, name: str) -> Recipe:
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
     recipe = RECIPES[arguments.recipe]
-    given = ("steps", "seed", "start")
+    given = ("steps", "hours", "seed", "start")
     changes = {name: getattr(arguments, name) for name in given if getattr(arguments, name) is not None}
-    recipe = dataclasses.replace(recipe.slower(arguments.rate_factor), **changes)
+    recipe = recipe.slower(arguments.rate_factor).larger(arguments.batch_factor)
+    recipe = dataclasses.replace(recipe, **changes)
     if not recipe.start:
         return recipe
-    network = load_info(recipe.start).config
-    most = max(network.recurrences, recipe.recurrences[1])
-    finer = network.finer or recipe.network.finer
+    before = load_info(recipe.start).config
+    network = widest(before, recipe.network) if recipe.widens else before
+    most = max(before.recurrences, recipe.recurrences[1])
+    finer = before.finer or recipe.network.finer
     return dataclasses.replace(recipe, network=dataclasses.replace(network, recurrences=most, finer=finer))
 
 
@@ -161,7 +171,10 @@ def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
     units = {"step": "steps", "hours": "hours"}
     known = [f"{info.notes[name]} {unit}" for name, unit in units.items() if name in info.notes]
     before = [f"begun with {info.notes['origin']}"] if "origin" in info.notes else []
-    return load(recipe.start), ", ".join([label(recipe.start), *known, f"sha256 {info.sha256[:16]}", *before])
+    start = load(recipe.start)
+    if recipe.network != start.config:
+        start = widened(start, recipe.network, recipe.seed)
+    return start, ", ".join([label(recipe.start), *known, f"sha256 {info.sha256[:16]}", *before])
 
 
 def _bank(sources: list[str], recipe: Recipe, device: str, folder: pathlib.Path) -> PictureBank:
@@ -207,7 +220,7 @@ class Session:
         log = RunLog(self.folder / "log.csv", trainer.step) if writes else None
         saved = time.monotonic()
         with _stoppable() as stop, self._bar() as bar:
-            for values in trainer.run(trainer.recipe.steps):
+            for values in trainer.run():
                 bar.update()
                 if log is not None:
                     self._report(log, bar, values, speed)
@@ -222,11 +235,11 @@ class Session:
                     self._write(log)
                 else:
                     print("The mean error has risen; the checkpoint is kept from before it did.", file=sys.stderr)
-            done = f"step {trainer.step} of {trainer.recipe.steps}; weights in {self.folder / checkpoints.WEIGHTS}"
-            print(done, file=sys.stderr)
+            print(f"{_place(trainer)}; weights in {self.folder / checkpoints.WEIGHTS}", file=sys.stderr)
 
     def _bar(self) -> tqdm:
-        steps, quiet = self.trainer.recipe.steps, None if parallel.rank() == 0 else True
+        recipe, quiet = self.trainer.recipe, None if parallel.rank() == 0 else True
+        steps = None if recipe.hours else recipe.steps
         return tqdm(total=steps, initial=self.trainer.step, unit="step", disable=quiet)
 
     def _report(self, log: RunLog, bar: tqdm, values: dict[str, float], speed: _Speed) -> None:
@@ -239,7 +252,7 @@ class Session:
             told = {name: f"{value:.3g}" for name, value in (shown | figures).items()}
             if bar.disable:
                 said = ", ".join(f"{name} {value}" for name, value in told.items())
-                print(f"step {trainer.step} of {trainer.recipe.steps}: {said}", file=sys.stderr, flush=True)
+                print(f"{_place(trainer)}: {said}", file=sys.stderr, flush=True)
             bar.set_postfix(told)
         if self.keep_every and trainer.step % self.keep_every == 0:
             checkpoints.keep(trainer, self.folder)
@@ -256,6 +269,13 @@ class Session:
     def _write(self, log: RunLog) -> None:
         checkpoints.write(self.trainer, self.folder, self.part_bytes, self.slim)
         log.plot(self.folder / "losses.svg")
+
+
+def _place(trainer: Trainer) -> str:
+    recipe = trainer.recipe
+    if recipe.hours:
+        return f"step {trainer.step}, {trainer.seconds / 3600:.2f} of {recipe.hours:g} hours"
+    return f"step {trainer.step} of {recipe.steps}"
 
 
 class _Speed:

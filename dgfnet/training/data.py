@@ -236,20 +236,20 @@ class PictureBank:
         picked = torch.multinomial(self._weight, batch, replacement=True, generator=generator).tolist()
         corners = torch.rand(batch, 2, generator=generator).tolist()
         flips = (torch.rand(batch, generator=generator) < 0.5).tolist()
-        colours = variation.colours(batch, generator).to(self.device)
+        colours = variation.colours(batch, generator).to(self.device, non_blocking=True)
         crops: list[Tensor] = []
         for index, (u, v), flip in zip(picked, corners, flips, strict=True):
             height, width = self.images[index].shape[-2:]
             h, w = variation.sides(size, (height, width), generator)
             y, x = int(u * (height - h + 1)), int(v * (width - w + 1))
             image, texture = (t[index][:, y : y + h, x : x + w].float() for t in (self.images, self.textures))
-            crop = torch.cat([image / 255, texture / 254])
+            crop = torch.cat([image, texture])
             if (h, w) != (size, size):
                 crop = F.interpolate(crop[None], (size, size), mode="bilinear", antialias=True)[0]
             crops.append(crop.flip(-1) if flip else crop)
         both = torch.stack(crops).unflatten(1, (2, 3))
         image, texture = torch.einsum("bij,bnjhw->nbihw", colours, both)
-        return Crops(image.clamp(0, 1), texture)
+        return Crops((image / 255).clamp(0, 1), texture / 254)
 
 
 def split_weight(source: str) -> tuple[str, float]:

@@ -21,6 +21,7 @@ KINDS: tuple[Kind, ...] = ("irregular", "square", "object")
 _SEGMENTS = 64
 _RADIUS = (5.0, 14.0)  # half stroke width in px
 _STEP = (12.0, 60.0)  # length of a stroke's segment in px
+_TOGETHER = 8  # segments drawn at once
 
 
 def random_masks(
@@ -37,10 +38,13 @@ def random_masks(
     """
     device = generator.device
     shares = torch.empty(batch, device=device).uniform_(*share, generator=generator)
-    choice = torch.randint(len(kinds), (batch,), device=device, generator=generator)
+    here = generator if device.type == "cpu" else torch.Generator().manual_seed(generator.initial_seed())
+    choice = torch.randint(
+        len(kinds), (batch,), generator=here
+    )  # known on the CPU, which waits for no device to say it
     known = torch.ones(batch, 1, size, size, device=device)
     for index, kind in enumerate(kinds):
-        picked = (choice == index).nonzero().flatten()
+        picked = (choice == index).nonzero().flatten().to(device, non_blocking=True)
         if len(picked):
             known[picked] = _MAKERS[kind](shares[picked], size, generator)
     return known
@@ -64,18 +68,21 @@ def irregular(share: Tensor, size: int, generator: torch.Generator) -> Tensor:
         position = torch.where(restart[:, i, None], origin[:, i], position)
         start[:, i] = position
         position = (position + step[:, i]) % size
-    radius = torch.where(restart, uniform(*_RADIUS), torch.zeros(()).to(device))
+    radius = uniform(*_RADIUS) * restart
     stroke = restart.long().cumsum(1) - 1
     radius = radius.new_zeros(b, _SEGMENTS).scatter_add_(1, stroke, radius).gather(1, stroke)
 
     grid = torch.arange(size, device=device) + 0.5
     order = torch.full((b, size, size), _SEGMENTS, device=device)
-    for i in reversed(range(_SEGMENTS)):
-        s, d = start[:, i, :, None, None], step[:, i, :, None, None]
-        x, y = grid.view(1, 1, -1) - s[:, 0], grid.view(1, -1, 1) - s[:, 1]
-        along = ((x * d[:, 0] + y * d[:, 1]) / (d * d).sum(1)).clamp(0, 1)
-        near = (x - along * d[:, 0]).square() + (y - along * d[:, 1]).square() < radius[:, i, None, None].square()
-        order = torch.where(near, i, order)
+    for first in reversed(range(0, _SEGMENTS, _TOGETHER)):
+        few = slice(first, first + _TOGETHER)
+        s, d = start[:, few, :, None, None], step[:, few, :, None, None]
+        x, y = grid.view(1, 1, 1, -1) - s[:, :, 0], grid.view(1, 1, -1, 1) - s[:, :, 1]
+        along = ((x * d[:, :, 0] + y * d[:, :, 1]) / (d * d).sum(2)).clamp(0, 1)
+        distance = (x - along * d[:, :, 0]).square() + (y - along * d[:, :, 1]).square()
+        near = distance < radius[:, few, None, None].square()
+        for i in reversed(range(_TOGETHER)):
+            order = torch.where(near[:, i], first + i, order)
     counts = radius.new_zeros(b, _SEGMENTS + 1)
     counts.scatter_add_(1, order.flatten(1), counts.new_ones(1, 1).expand(b, size**2))
     covered = counts[:, :_SEGMENTS].cumsum(1) / size**2
@@ -105,8 +112,12 @@ def blob(share: Tensor, size: int, generator: torch.Generator) -> Tensor:
         grid.view(1, -1, 1) - centre[:, 1:, None]
     ).square()
     height = (noise - 8 * distance).flatten(1)
-    cut = torch.stack([torch.quantile(h, 1 - s) for h, s in zip(height, share, strict=True)])
-    return (height <= cut[:, None]).float().view(b, 1, size, size)
+    place = (1 - share) * (size * size - 1)
+    below = place.long()[:, None]
+    ranked = height.sort(dim=1).values
+    low, high = ranked.gather(1, below), ranked.gather(1, below + 1)
+    cut = torch.lerp(low, high, place[:, None] - below)
+    return (height <= cut).float().view(b, 1, size, size)
 
 
 _MAKERS = {"irregular": irregular, "square": square, "object": blob}
@@ -150,6 +161,6 @@ class MaskFolder:
 
     def mix_into(self, known: Tensor, share: float, generator: torch.Generator) -> Tensor:
         """Replace each of the masks [B, 1, H, H] with probability `share` by one of these."""
-        drawn = self.sample(len(known), known.shape[-1], generator).to(known.device)
-        replaced = (torch.rand(len(known), generator=generator) < share).to(known.device)
+        drawn = self.sample(len(known), known.shape[-1], generator).to(known.device, non_blocking=True)
+        replaced = (torch.rand(len(known), generator=generator) < share).to(known.device, non_blocking=True)
         return torch.where(replaced[:, None, None, None], drawn, known)

@@ -67,6 +67,15 @@ def average(tensors: Sequence[Tensor]) -> None:
         tensor.detach().copy_(mean.view(tensor.shape))
 
 
+def agreed(number: float, device: torch.device) -> float:
+    """The mean of what the processes say."""
+    if size() == 1:
+        return number
+    sum_ = torch.tensor(number, dtype=torch.float64, device=device)
+    dist.all_reduce(sum_)
+    return float(sum_) / size()
+
+
 def anyone(says: bool, device: torch.device) -> bool:
     """Does any process say so?"""
     if size() == 1:

@@ -127,7 +127,7 @@ def model_card(
 | fusion | {config.fusion} |
 | recurrences | up to {config.recurrences} |
 | refinement of deep holes | {"trained" if config.finer else "not trained: their fill is enlarged"} |
-| training | {notes.get("step", "?")} of {notes.get("steps", "?")} steps, {notes.get("hours", "?")} hours |
+| training | {_length(notes)}, {notes.get("hours", "?")} hours |
 | begun with | {notes.get("origin", "random weights")} |
 | device | {notes.get("device", "?")} |
 | recipe | {recipe["name"]}, seed {recipe["seed"]} |
@@ -163,6 +163,12 @@ docs/training.md.
 ## Licence
 The weights are under the project's MIT licence. The photographs keep theirs.
 """
+
+
+def _length(notes: dict[str, str]) -> str:
+    """Steps made, and planned unless it was hours that were."""
+    made = notes.get("step", "?")
+    return f"{made} of {notes['steps']} steps" if "steps" in notes else f"{made} steps"
 
 
 def _losses(features: str) -> str:

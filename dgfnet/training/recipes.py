@@ -36,6 +36,9 @@ class Recipe:
 
     `recurrences` is the range that is drawn from at each step. A network that is `finer` is also trained one scale
     finer, on the picture that it made at half the size. `start` names the weights to begin with; none: random ones.
+    Those of a narrower network are widened where the recipe `widens`, else their network is the one that is trained.
+    With `hours` the run is as long as that instead of `steps`, and so are its stages: for a machine that is lent for a
+    time. Such a run is not repeatable to the bit.
     """
 
     name: str
@@ -55,16 +58,23 @@ class Recipe:
     clip: float = 1.0
     seed: int = 1
     start: str = ""
+    widens: bool = False
+    hours: float = 0.0
     deviations: tuple[str, ...] = ()
 
-    def stage_at(self, step: int) -> Stage:
-        """The stage to which step 0, 1, ... belongs."""
-        return self._place(step)[0]
+    def stage_at(self, step: int, seconds: float = 0.0) -> Stage:
+        """The stage to which step 0, 1, ... belongs, begun after so many seconds of training."""
+        return self._place(step, seconds)[0]
 
-    def rate_at(self, step: int) -> float:
-        """The learning rate of step 0, 1, ..."""
-        stage, done = self._place(step)
+    def rate_at(self, step: int, seconds: float = 0.0) -> float:
+        """The learning rate of step 0, 1, ..., begun after so many seconds of training."""
+        stage, done = self._place(step, seconds)
         return stage.rate * ((stage.final_rate or stage.rate) / stage.rate) ** done
+
+    def is_over(self, step: int, seconds: float = 0.0) -> bool:
+        """Are all steps before this one the whole run?"""
+        position, length = self._position(step, seconds)
+        return position >= length
 
     def slower(self, factor: float) -> Recipe:
         """The same with every learning rate times `factor`."""
@@ -75,13 +85,23 @@ class Recipe:
 
         return replace(self, stages=tuple(map(scaled, self.stages)))
 
-    def _place(self, step: int) -> tuple[Stage, float]:
+    def larger(self, factor: int) -> Recipe:
+        """The same with every batch times `factor`."""
+        stages = tuple(replace(stage, batch=stage.batch * factor) for stage in self.stages)
+        return replace(self, stages=stages)
+
+    def _position(self, step: int, seconds: float) -> tuple[float, float]:
+        """How far a run has come, and how far it goes: both in seconds or both in steps."""
+        return (seconds, 3600 * self.hours) if self.hours else (step, self.steps)
+
+    def _place(self, step: int, seconds: float) -> tuple[Stage, float]:
         """A step's stage, and how much of that lies behind it, 0 to 1."""
+        position, length = self._position(step, seconds)
         start = 0.0
         for stage in self.stages:
-            end = start + stage.share * self.steps
-            if step < round(end):
-                return stage, max(0.0, (step - start) / (end - start))
+            end = start + stage.share * length
+            if position < round(end):
+                return stage, max(0.0, (position - start) / (end - start))
             start = end
         return self.stages[-1], 1.0
 
@@ -199,7 +219,7 @@ FINETUNE = replace(
     deviations=(
         *_OURS,
         "training goes on from other weights",
-        "crops of 192 and 256 px, batches of 2 and 1",
+        "crops of 192 and 256 px",
         "no discriminator",
         "feature losses for the fused picture only",
         "a learning rate that falls steadily",
@@ -207,4 +227,29 @@ FINETUNE = replace(
 )
 """On one's own pictures, from the shipped weights (or `--start`); BatchNorm stays as it was."""
 
-RECIPES = {recipe.name: recipe for recipe in (PAPER, FULL, NARROW, SMALL, FINETUNE)}
+BRIEF = replace(
+    NARROW,
+    name="brief",
+    network=FULL.network,
+    start=DEFAULT,
+    widens=True,
+    stages=(
+        Stage(share=0.35, size=128, batch=64, rate=5e-4, final_rate=2e-4),
+        Stage(share=0.65, size=256, batch=16, rate=3e-4, final_rate=1e-5, frozen_norm=True),
+    ),
+    steps=8_000,
+    short_sides=FULL.short_sides,
+    scales=FULL.scales,
+    deviations=(
+        *_OURS,
+        "training goes on from the weights of a narrower network, widened",
+        "crops of 128 and 256 px, batches of 64 and 16",
+        "each picture at three scales",
+        "no discriminator",
+        "feature losses for the fused picture only",
+        "a learning rate that falls steadily",
+    ),
+)
+"""The full network in minutes of one large GPU, from the shipped weights (or `--start`)."""
+
+RECIPES = {recipe.name: recipe for recipe in (PAPER, FULL, NARROW, SMALL, FINETUNE, BRIEF)}

@@ -43,10 +43,11 @@ def operations(trainer: Trainer) -> float:
     with a batch of one picture, at the fewest and the most recurrences: operations grow evenly with both.
     """
     stage = replace(trainer.stage, share=1.0, batch=1)
+    recipe = replace(trainer.recipe, stages=(stage,))
+    other = Trainer(recipe, trainer.bank, trainer.features, trainer.device)
     counted = []
-    for recurrences in trainer.recipe.recurrences:
-        recipe = replace(trainer.recipe, stages=(stage,), recurrences=(recurrences, recurrences))
+    for recurrences in recipe.recurrences:
         with FlopCounterMode(display=False) as counter:
-            Trainer(recipe, trainer.bank, trainer.features, trainer.device).gradients(stage)
+            other.gradients(other.ahead.take(0)._replace(recurrences=recurrences))
         counted.append(counter.get_total_flops())
     return trainer.stage.batch * sum(counted) / len(counted)

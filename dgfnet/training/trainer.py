@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from dgfnet.errors import TrainingError
-from dgfnet.model import DGFNet, Output
+from dgfnet.model import DGFNet, Known, Output
 from dgfnet.network.diffusion import blank
 from dgfnet.network.discriminator import PatchDiscriminator
 from dgfnet.network.layers import composite
 from dgfnet.training import losses, parallel
+from dgfnet.training.ahead import Ahead
 from dgfnet.training.data import Crops, PictureBank
 from dgfnet.training.divergence import Watch
 from dgfnet.training.features import VGGFeatures
@@ -33,6 +34,25 @@ Module = TypeVar("Module", bound=nn.Module)
 
 _MID_GREY = 0.5
 """The feature network expects pictures from 0 to 1: a texture is shown on this."""
+
+
+class Below(NamedTuple):
+    """A picture with a hole at half its size, what the network needs of it, and how it is filled there."""
+
+    image: Tensor
+    known: Tensor
+    prepared: Known
+
+
+class Batch(NamedTuple):
+    """All that a step is given: nothing of it depends on the network's weights."""
+
+    stage: Stage
+    crops: Crops
+    known: Tensor  # [B, 1, H, H], 1 = known
+    recurrences: int
+    prepared: Known
+    below: Below | None  # for a network that is trained one scale finer too
 
 
 class Wanted(NamedTuple):
@@ -85,6 +105,7 @@ class Trainer:
         if compiled:
             self._compile()
         self.crops, self.holes = torch.Generator(), torch.Generator(self.device)
+        self.ahead = Ahead(self._draw, self.device)
         self.watch = Watch()
         self.step = 0
         self.seconds = 0.0
@@ -108,35 +129,46 @@ class Trainer:
     @property
     def stage(self) -> Stage:
         """That of the step to come."""
-        return self.recipe.stage_at(self.step)
+        return self.recipe.stage_at(self.step, self.seconds)
 
-    def run(self, steps: int) -> Iterator[dict[str, float]]:
-        """Train, one yield of this step's losses per step; each is the mean over all processes.
+    @property
+    def over(self) -> bool:
+        """Is the recipe's end reached?"""
+        return self.recipe.is_over(self.step, self.seconds)
+
+    def run(self, steps: int | None = None) -> Iterator[dict[str, float]]:
+        """Train until so many steps are made in all, or else the recipe's end.
+
+        Yields every step's losses; each is the mean over all processes.
 
         Raises:
             TrainingError: a loss or gradient is not finite (no weight was changed by that step), or losses grow.
         """
-        while self.step < steps:
+        while not self.over if steps is None else self.step < steps:
             started = time.perf_counter()
-            stage = self.stage
-            values = self._update(stage, self.gradients(stage))
-            self.watch.see(values, self.step, stage)
+            batch = self.ahead.take(self.step)
+            terms = self.gradients(batch)
+            norms, report = self._measure(batch.stage, terms)
+            self.ahead.start(self.step + 1)  # before the device is waited for
+            values = self._update(batch.stage, terms, norms, report)
+            self.watch.see(values, self.step, batch.stage)
             self.step += 1
             self.seconds += time.perf_counter() - started
+            if self.recipe.hours:  # the stage depends on them
+                self.seconds = parallel.agreed(self.seconds, self.device)
             yield values
 
-    def gradients(self, stage: Stage) -> dict[str, Tensor]:
-        """The losses of the step to come, their gradients made; no weight changes, no other process is asked."""
-        crops, known, recurrences = self._draw(stage)
+    def gradients(self, batch: Batch) -> dict[str, Tensor]:
+        """The losses of a step, their gradients made; no weight changes, no other process is asked."""
+        stage, crops, known, recurrences, prepared, below = batch
         set_mode(self.network, stage.frozen_norm)
         terms: dict[str, Tensor] = {}
         wanted = self._wanted(stage, crops)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            prepared = self.network.prepare(crops.image, known)
             outputs = [self.network(crops.image, known, recurrences, prepared)]
-            if self.recipe.network.finer:
-                below = self._from_below(crops.image, known, recurrences)
-                outputs.append(self.network.refine(crops.image, known, below, prepared))
+            if below is not None:
+                structure = self._from_below(below, recurrences)
+                outputs.append(self.network.refine(crops.image, known, structure, prepared))
         total = torch.zeros((), device=self.device)
         for role, out in zip(("", "finer "), outputs, strict=False):
             total = total + self._generator_loss(out, crops, known, wanted, terms, role)
@@ -153,9 +185,9 @@ class Trainer:
             terms["discriminator"] = self._judge(crops.image, completed.detach(), known, holes)
         return terms
 
-    def _draw(self, stage: Stage) -> tuple[Crops, Tensor, int]:
-        """This step's truths, holes and number of recurrences; the last is the same in all processes."""
-        seed = _seed(self.recipe.seed, parallel.rank(), self.step)
+    def _draw(self, step: int) -> Batch:
+        """A step's truths, holes and number of recurrences; the last is the same in all processes."""
+        stage, seed = self.recipe.stage_at(step, self.seconds), _seed(self.recipe.seed, parallel.rank(), step)
         self.crops.manual_seed(seed)
         self.holes.manual_seed(seed)
         crops = self.bank.sample(stage.batch, stage.size, self.crops, self.recipe.variation)
@@ -165,15 +197,23 @@ class Trainer:
         if self.masks is not None:
             known = self.masks.mix_into(known, 1 / (len(kinds) + 1), self.crops)
         low, high = self.recipe.recurrences
-        return crops, known, random.Random(_seed(self.recipe.seed, self.step)).randint(low, high)
+        recurrences = random.Random(_seed(self.recipe.seed, step)).randint(low, high)
+        prepared = self.network.prepare(crops.image, known)
+        below = self._halved(crops.image, known) if self.recipe.network.finer else None
+        return Batch(stage, crops, known, recurrences, prepared, below)
 
-    @torch.no_grad()
-    def _from_below(self, image: Tensor, known: Tensor, recurrences: int) -> Tensor:
-        """The picture as the network fills it at half the size, enlarged: what `DGFNet.refine` gets in use."""
+    def _halved(self, image: Tensor, known: Tensor) -> Below:
+        """A picture with a hole at half its size; nothing under the hole is read."""
         small_known = (F.avg_pool2d(known, 2) == 1).float()
         small = F.avg_pool2d(blank(image, known), 2)
-        below = composite(self.network(small, small_known, recurrences).fused, small, small_known)
-        return F.interpolate(below.float(), scale_factor=2, mode="bilinear", align_corners=False)
+        return Below(small, small_known, self.network.prepare(small, small_known))
+
+    @torch.no_grad()
+    def _from_below(self, below: Below, recurrences: int) -> Tensor:
+        """The picture as the network fills it at half the size, enlarged: what `DGFNet.refine` gets in use."""
+        out = self.network(below.image, below.known, recurrences, below.prepared)
+        filled = composite(out.fused, below.image, below.known)
+        return F.interpolate(filled.float(), scale_factor=2, mode="bilinear", align_corners=False)
 
     def _wanted(self, stage: Stage, crops: Crops) -> Wanted:
         """The features of the truths, as far as this stage's losses ask for them."""
@@ -239,23 +279,29 @@ class Trainer:
         loss.backward()
         return loss
 
-    def _update(self, stage: Stage, terms: dict[str, Tensor]) -> dict[str, float]:
-        """Both optimisers' steps and the moving average, if all is finite; one wait for the device per step."""
-        optimizers = [self.optimizer, *([self.discriminator_optimizer] if stage.adversarial else [])]
+    def _optimizers(self, stage: Stage) -> list[torch.optim.Adam]:
+        return [self.optimizer, *([self.discriminator_optimizer] if stage.adversarial else [])]
+
+    def _measure(self, stage: Stage, terms: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Norms of the gradients, averaged over the processes, and all that is to be finite before a step is made."""
         norms = []
-        for optimizer in optimizers:
+        for optimizer in self._optimizers(stage):
             gradients = [p.grad for p in optimizer.param_groups[0]["params"] if p.grad is not None]
             parallel.average(gradients)
             norms.append(nn.utils.get_total_norm(gradients))
         report = torch.stack([*(term.detach() for term in terms.values()), *norms])
         parallel.average([report])
+        return norms, report
+
+    def _update(self, stage: Stage, terms: dict[str, Tensor], norms: list[Tensor], report: Tensor) -> dict[str, float]:
+        """Both optimisers' steps and the moving average, if all is finite; one wait for the device per step."""
         values = report.tolist()
         if not all(map(math.isfinite, values)):
             raise TrainingError(f"The loss is not finite at step {self.step}; resume with --rate-factor 0.5.")
         if self.recipe.clip:
             nn.utils.clip_grads_with_norm_(self.network.parameters(), self.recipe.clip, norms[0])
-        for optimizer in optimizers:
-            optimizer.param_groups[0]["lr"] = self.recipe.rate_at(self.step)
+        for optimizer in self._optimizers(stage):
+            optimizer.param_groups[0]["lr"] = self.recipe.rate_at(self.step, self.seconds)
             optimizer.step()
         parallel.average([b for b in self.network.buffers() if b.is_floating_point()])
         self._update_average()
@@ -306,6 +352,12 @@ class Trainer:
             optimizer.load_state_dict({**saved, "param_groups": groups})
         self.watch = Watch(**state.get("watch", {}))
         self.step, self.seconds, self.origin = state["step"], state["seconds"], state.get("origin", "")
+
+
+def fast_arithmetic() -> None:
+    """For every network of this process: attention in TF32 on GPUs that have it, convolutions as measured fastest."""
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
 
 
 def set_mode(network: nn.Module, frozen_norm: bool) -> None:

@@ -30,7 +30,7 @@ with parallel.joined("cpu") as device:
     ramp = torch.arange(64).view(1, 1, 64).expand(3, 64, 64)
     bank = PictureBank([(ramp * 3).to(torch.uint8)], [torch.zeros(3, 64, 64, dtype=torch.int8)], device)
     trainer = Trainer(recipe, bank, None, device)
-    crops = trainer._draw(stage)[0]
+    crops = trainer.ahead.take(0).crops
     training.Session(trainer, folder).run()
     state = {"image": crops.image, "network": trainer.network.state_dict(), "average": trainer.average.state_dict(),
              "discriminator": trainer.discriminator.state_dict()}

@@ -124,20 +124,28 @@ def test_the_structure_from_below_reads_nothing_in_the_hole(recipe, bank, image)
     trainer.network.eval()
     known = square(torch.tensor([0.3]), 64, torch.Generator().manual_seed(0))
     poisoned = torch.where(known > 0, image, torch.full_like(image, float("nan")))
-    clean, dirty = (trainer._from_below(x, known, 2) for x in (image, poisoned))
+    clean, dirty = (trainer._from_below(trainer._halved(x, known), 2) for x in (image, poisoned))
     assert clean.shape == image.shape
     assert torch.equal(clean, dirty)
 
 
 def test_a_step_depends_on_its_number_alone(recipe, bank):
     trainer = Trainer(recipe, bank, None)
-    trainer.step = 3
-    first, again = trainer._draw(trainer.stage), trainer._draw(trainer.stage)
-    trainer.step = 2
-    other = trainer._draw(trainer.stage)
-    assert torch.equal(first[0].image, again[0].image)
-    assert torch.equal(first[1], again[1])
-    assert not torch.equal(first[1], other[1])
+    first, other, again = (trainer.ahead.take(step) for step in (3, 2, 3))
+    assert torch.equal(first.crops.image, again.crops.image)
+    assert torch.equal(first.known, again.known)
+    assert not torch.equal(first.known, other.known)
+
+
+def test_a_run_may_be_as_long_as_a_time(recipe, bank):
+    """Its stages and rates go by the seconds of training, and it ends with them."""
+    trainer = Trainer(replace(recipe, hours=1 / 3600, stages=recipe.stages), bank, None)
+    first, last = recipe.stages[0], recipe.stages[-1]
+    assert trainer.stage == first
+    trainer.seconds = 0.99
+    assert trainer.stage == last
+    assert len(list(trainer.run())) == 1
+    assert trainer.over
 
 
 def test_a_gradient_that_is_not_finite_changes_no_weight(recipe, bank):
