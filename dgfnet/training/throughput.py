@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from torch.backends import cudnn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dgfnet.training.trainer import Trainer
@@ -47,7 +48,7 @@ def operations(trainer: Trainer) -> float:
     other = Trainer(recipe, trainer.bank, trainer.features, trainer.device)
     counted = []
     for recurrences in recipe.recurrences:
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False) as counter, cudnn.flags(benchmark=False):  # once is not worth a search
             other.gradients(other.ahead.take(0)._replace(recurrences=recurrences))
         counted.append(counter.get_total_flops())
     return trainer.stage.batch * sum(counted) / len(counted)
