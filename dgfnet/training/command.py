@@ -274,7 +274,7 @@ class Session:
 def _place(trainer: Trainer) -> str:
     recipe = trainer.recipe
     if recipe.hours:
-        return f"step {trainer.step}, {trainer.seconds / 3600:.2f} of {recipe.hours:g} hours"
+        return f"step {trainer.step}, minute {trainer.seconds / 60:.1f} of {60 * recipe.hours:.1f}"
     return f"step {trainer.step} of {recipe.steps}"
 
 
