@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor
 
-Made = TypeVar("Made", bound=tuple[Any, ...])
+from dgfnet.training.replay import tensors
+
+Made = TypeVar("Made")
 
 
 class Ahead(Generic[Made]):
@@ -40,14 +41,6 @@ class Ahead(Generic[Made]):
         made, self._ready = self._ready[1], None
         here = torch.cuda.current_stream()
         here.wait_stream(self._stream)
-        for tensor in _tensors(made):
+        for tensor in tensors(made):
             tensor.record_stream(here)
         return made
-
-
-def _tensors(values: tuple[Any, ...]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, tuple):
-            yield from _tensors(value)

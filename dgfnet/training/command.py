@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     machine.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     machine.add_argument("--threads", type=int, help="CPU threads")
     machine.add_argument("--compile", action="store_true", help="through torch.compile; the first steps take minutes")
+    machine.add_argument("--no-graphs", action="store_true", help="ask a GPU for every operation by itself: slower")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -95,7 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
             out = folder / name
             out.mkdir(exist_ok=True)
             one = _variant(recipe, name)
-            trainer = Trainer(one, bank, features, device, masks, arguments.compile, start, origin)
+            graphs = not arguments.no_graphs
+            trainer = Trainer(one, bank, features, device, masks, arguments.compile, graphs, start, origin)
             if checkpoints.exists(out):
                 trainer.restore(checkpoints.read(out, trainer.device))
             session = Session(

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch.backends import cudnn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dgfnet.training.trainer import Trainer
@@ -45,10 +44,10 @@ def operations(trainer: Trainer) -> float:
     """
     stage = replace(trainer.stage, share=1.0, batch=1)
     recipe = replace(trainer.recipe, stages=(stage,))
-    other = Trainer(recipe, trainer.bank, trainer.features, trainer.device)
+    other = Trainer(recipe, trainer.bank, trainer.features, trainer.device, graphs=False)
     counted = []
     for recurrences in recipe.recurrences:
-        with FlopCounterMode(display=False) as counter, cudnn.flags(benchmark=False):  # once is not worth a search
+        with FlopCounterMode(display=False) as counter:
             other.gradients(other.ahead.take(0)._replace(recurrences=recurrences))
         counted.append(counter.get_total_flops())
     return trainer.stage.batch * sum(counted) / len(counted)

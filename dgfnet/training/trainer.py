@@ -28,6 +28,7 @@ from dgfnet.training.features import VGGFeatures
 from dgfnet.training.losses import LossWeights
 from dgfnet.training.masks import MaskFolder, random_masks
 from dgfnet.training.recipes import Recipe, Stage
+from dgfnet.training.replay import Replay
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -77,6 +78,7 @@ class Trainer:
         device: torch.device | str = "cpu",
         masks: MaskFolder | None = None,
         compiled: bool = False,
+        graphs: bool = True,
         start: DGFNet | None = None,
         origin: str = "",
     ) -> None:
@@ -85,6 +87,7 @@ class Trainer:
         Args:
             masks: joins the recipe's kinds of holes as one more.
             compiled: run the networks through torch.compile.
+            graphs: record what a GPU does in a step, and play it back.
             start: begin with this network's weights; random ones unless given.
             origin: what those weights are, in words, for the records.
         """
@@ -104,6 +107,12 @@ class Trainer:
         self.features = _place(features, self.device) if features else None
         if compiled:
             self._compile()
+        self._parameters = [*self.network.parameters(), *self.discriminator.parameters()]
+        self._averaged = _states(self.average, self.network)
+        self._make_gradients = Replay(self._gradients, self.device, graphs)
+        self._prepare, self._prepare_half = (
+            Replay(lambda given: self.network.prepare(*given), self.device, graphs, copies=True) for _ in range(2)
+        )
         self.crops, self.holes = torch.Generator(), torch.Generator(self.device)
         self.ahead = Ahead(self._draw, self.device)
         self.watch = Watch()
@@ -160,6 +169,12 @@ class Trainer:
 
     def gradients(self, batch: Batch) -> dict[str, Tensor]:
         """The losses of a step, their gradients made; no weight changes, no other process is asked."""
+        terms, gradients = self._make_gradients(batch.stage, batch.recurrences, batch)
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            parameter.grad = gradient
+        return terms
+
+    def _gradients(self, batch: Batch) -> tuple[dict[str, Tensor], list[Tensor | None]]:
         stage, crops, known, recurrences, prepared, below = batch
         set_mode(self.network, stage.frozen_norm)
         terms: dict[str, Tensor] = {}
@@ -183,7 +198,7 @@ class Trainer:
         total.backward()
         if stage.adversarial:
             terms["discriminator"] = self._judge(crops.image, completed.detach(), known, holes)
-        return terms
+        return {name: term.detach() for name, term in terms.items()}, [p.grad for p in self._parameters]
 
     def _draw(self, step: int) -> Batch:
         """A step's truths, holes and number of recurrences; the last is the same in all processes."""
@@ -198,15 +213,15 @@ class Trainer:
             known = self.masks.mix_into(known, 1 / (len(kinds) + 1), self.crops)
         low, high = self.recipe.recurrences
         recurrences = random.Random(_seed(self.recipe.seed, step)).randint(low, high)
-        prepared = self.network.prepare(crops.image, known)
-        below = self._halved(crops.image, known) if self.recipe.network.finer else None
+        prepared = self._prepare(stage, 0, (crops.image, known))
+        below = self._halved(stage, crops.image, known) if self.recipe.network.finer else None
         return Batch(stage, crops, known, recurrences, prepared, below)
 
-    def _halved(self, image: Tensor, known: Tensor) -> Below:
+    def _halved(self, stage: Stage, image: Tensor, known: Tensor) -> Below:
         """A picture with a hole at half its size; nothing under the hole is read."""
         small_known = (F.avg_pool2d(known, 2) == 1).float()
         small = F.avg_pool2d(blank(image, known), 2)
-        return Below(small, small_known, self.network.prepare(small, small_known))
+        return Below(small, small_known, self._prepare_half(stage, 0, (small, small_known)))
 
     @torch.no_grad()
     def _from_below(self, below: Below, recurrences: int) -> Tensor:
@@ -289,7 +304,7 @@ class Trainer:
             gradients = [p.grad for p in optimizer.param_groups[0]["params"] if p.grad is not None]
             parallel.average(gradients)
             norms.append(nn.utils.get_total_norm(gradients))
-        report = torch.stack([*(term.detach() for term in terms.values()), *norms])
+        report = torch.stack([*terms.values(), *norms])
         parallel.average([report])
         return norms, report
 
@@ -310,12 +325,9 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.recipe.average, self.step / (self.step + 10))
-        pairs = list(zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True))
-        means, values = zip(*((m, v) for m, v in pairs if m.is_floating_point()), strict=True)
+        means, values, counts, latest = self._averaged
         get_ema_multi_avg_fn(decay)(means, values, 0)
-        for count, value in pairs:
-            if not count.is_floating_point():
-                count.copy_(value)
+        torch._foreach_copy_(counts, latest)
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on exactly where this is."""
@@ -355,9 +367,8 @@ class Trainer:
 
 
 def fast_arithmetic() -> None:
-    """For every network of this process: attention in TF32 on GPUs that have it, convolutions as measured fastest."""
+    """For every network of this process: attention in TF32 on GPUs that have it."""
     torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.benchmark = True
 
 
 def set_mode(network: nn.Module, frozen_norm: bool) -> None:
@@ -367,6 +378,14 @@ def set_mode(network: nn.Module, frozen_norm: bool) -> None:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
+
+
+def _states(average: nn.Module, network: nn.Module) -> tuple[list[Tensor], ...]:
+    """What is averaged, of both, and what is copied, of both: BatchNorm's counts."""
+    pairs = list(zip(average.state_dict().values(), network.state_dict().values(), strict=True))
+    means, values = zip(*((m, v) for m, v in pairs if m.is_floating_point()), strict=True)
+    counts, latest = zip(*((m, v) for m, v in pairs if not m.is_floating_point()), strict=True)
+    return list(means), list(values), list(counts), list(latest)
 
 
 def _place(module: Module, device: torch.device) -> Module:

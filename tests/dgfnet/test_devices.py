@@ -98,6 +98,21 @@ def test_training_goes_from_device_to_device(small, device, tmp_path):
 
 
 @pytest.mark.parametrize("device", [GPU])
+def test_recorded_training_has_the_same_losses(small, device):
+    """Through all stages, with recordings of either number of recurrences in each, and with a checkpoint on the way."""
+    recipe, bank = small
+    recipe, features = replace(recipe, steps=36), VGGFeatures()
+    plain = losses_of(Trainer(recipe, bank, features, device, graphs=False), recipe.steps)
+    trainer = Trainer(recipe, bank, features, device)
+    recorded = losses_of(trainer, 20)
+    again = Trainer(recipe, bank, features, device)
+    again.restore(trainer.state())
+    recorded += losses_of(again, recipe.steps)
+    assert again._make_gradients._recordings
+    assert recorded == pytest.approx(plain, rel=0.1)
+
+
+@pytest.mark.parametrize("device", [GPU])
 def test_compiled_training_has_the_same_losses(small, device):
     recipe, bank = small
     features = VGGFeatures()
