@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ATTENTION_BYTES = 128 * 2**20
-"""Largest score block [B, keys, queries] kept at once; larger maps are worked through in blocks of queries."""
+"""Largest score block [B, queries, keys] kept at once; larger maps are worked through in blocks of queries."""
 
 
 def composite(prediction: Tensor, image: Tensor, known: Tensor) -> Tensor:
@@ -59,7 +59,8 @@ class PartialConv2d(nn.Module):
         The new mask is 1 wherever at least one known pixel lay under the window.
         """
         kernel = self.weight.shape[-1]
-        features = torch.cat([x * mask.to(x.dtype) for x, mask in groups], dim=1)
+        seen = [x * mask.to(x.dtype) for x, mask in groups]
+        features = torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
         window = kernel * kernel
         covered = sum(
             F.avg_pool2d(mask.float(), kernel, self.stride, kernel // 2) * (window * x.shape[1]) for x, mask in groups
@@ -76,13 +77,13 @@ class Recall(NamedTuple):
 
     keys: Tensor  # [B, C, N]
     queries: Tensor  # [B, C, N]
-    known: Tensor  # [B, 1, N], was the query known after that recurrence
+    known: Tensor  # [B, N, 1], was the query known after that recurrence
 
 
 class Memory(NamedTuple):
     """Scores carried from recurrence to recurrence: whole while they are small, else as what they are made from."""
 
-    scores: Tensor | None = None  # [B, keys, queries]
+    scores: Tensor | None = None  # [B, queries, keys]
     past: tuple[Recall, ...] = ()
 
 
@@ -115,31 +116,29 @@ class ConsistentAttention(nn.Module):
             shifted = features + 1e-7
             keys = (shifted / shifted.square().sum(1, keepdim=True).sqrt()).flatten(2)
             queries = (F.avg_pool2d(features, 3, 1, 1) * 9).flatten(2)
-            here = F.interpolate(known.float(), size=(h, w), mode="nearest").flatten(2)
+            here = F.interpolate(known.float(), size=(h, w), mode="nearest").flatten(2).transpose(1, 2)
             now = Recall(keys, queries, here)
             positions = h * w
             if b * positions * positions * features.element_size() <= ATTENTION_BYTES:
                 scores = self._scores(now, memory.past[-1].known if memory.past else None, memory.scores, slice(None))
-                rebuilt = keys @ scores
+                rebuilt = keys @ scores.transpose(1, 2)
                 memory = Memory(scores, (now,))
             else:
                 block = max(1, ATTENTION_BYTES // (b * positions * features.element_size()))
                 past = (*memory.past, now)
-                rebuilt = torch.cat(
-                    [keys @ self._replay(past, slice(i, i + block)) for i in range(0, positions, block)], dim=2
-                )
+                blocks = (slice(i, i + block) for i in range(0, positions, block))
+                rebuilt = torch.cat([keys @ self._replay(past, part).transpose(1, 2) for part in blocks], dim=2)
                 memory = Memory(None, past)
         rebuilt = rebuilt.view(b, c, h, w).to(x.dtype)
         return self.combiner(torch.cat([rebuilt, x], dim=1)), memory
 
     def _scores(self, now: Recall, known: Tensor | None, previous: Tensor | None, block: slice) -> Tensor:
-        """Scores [B, keys, queries in block], blended with those of the recurrence before."""
-        scores = torch.softmax(now.keys.transpose(1, 2) @ now.queries[:, :, block], dim=1)
+        """Scores [B, queries in block, keys], blended with those of the recurrence before."""
+        scores = torch.softmax(now.queries[:, :, block].transpose(1, 2) @ now.keys, dim=2)
         if known is None or previous is None:
             return scores
-        ratio = self.ratio.abs() + 1e-7
-        known = known[:, :, block]
-        return (previous * known + scores * ratio) / (known + ratio)
+        known = known[:, block]
+        return torch.lerp(scores, previous, known / (known + self.ratio.abs() + 1e-7))
 
     def _replay(self, past: tuple[Recall, ...], block: slice) -> Tensor:
         """Scores of the last recurrence for a block of queries, recomputed from the first on."""
