@@ -29,7 +29,6 @@ from dgfnet.training.throughput import matrix_peak, operations
 from dgfnet.training.trainer import Trainer, fast_arithmetic
 from dgfnet.training.widening import widened, widest
 
-_SAVE_SECONDS = 300
 _TELL_SECONDS = 20
 
 
@@ -59,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     output = parser.add_argument_group("checkpoints")
     output.add_argument("--checkpoint-part-mb", type=float, metavar="MB", help="split checkpoints into such files")
+    output.add_argument("--save-every", type=float, default=5, metavar="MINUTES", help="write one so often")
     output.add_argument("--keep-every", type=int, default=0, metavar="STEPS", help="keep the weights of then; 0: never")
     output.add_argument("--slim-checkpoint", action="store_true", help="a quarter of the size; not to the bit")
 
@@ -101,7 +101,14 @@ def run(arguments: argparse.Namespace) -> int:
             if checkpoints.exists(out):
                 trainer.restore(checkpoints.read(out, trainer.device))
             session = Session(
-                trainer, out, samples, arguments.sheet_every, part, arguments.slim_checkpoint, arguments.keep_every
+                trainer,
+                out,
+                samples,
+                sheet_every=arguments.sheet_every,
+                part_bytes=part,
+                slim=arguments.slim_checkpoint,
+                keep_every=arguments.keep_every,
+                save_seconds=60 * arguments.save_every,
             )
             session.run(deadline)
             if not trainer.over:
@@ -115,6 +122,8 @@ def _check(arguments: argparse.Namespace, folder: pathlib.Path) -> None:
         raise TrainingError("The paper's losses need VGG weights: give them with --features, or say --no-features.")
     if bool(arguments.masks) != bool(arguments.holes_are):
         raise TrainingError("--masks and --holes-are go together: say which colour of the masks is the hole.")
+    if arguments.save_every <= 0:
+        raise TrainingError("--save-every must be positive: minutes from one checkpoint to the next.")
     if arguments.checkpoint_part_mb is not None and arguments.checkpoint_part_mb < 1:
         raise TrainingError("--checkpoint-part-mb must be 1 or more.")
     if arguments.rate_factor <= 0:
@@ -203,9 +212,11 @@ class Session:
         part_bytes: int | None = None,
         slim: bool = False,
         keep_every: int = 0,
+        save_seconds: float = 300,
     ) -> None:
         self.trainer, self.folder, self.samples, self.sheet_every = trainer, folder, samples, sheet_every
         self.part_bytes, self.slim, self.keep_every = part_bytes, slim, keep_every
+        self.save_seconds = save_seconds
 
     def run(self, deadline: float = float("inf")) -> None:
         """Train, in all processes, until the clock `time.monotonic` shows `deadline`; the first process writes.
@@ -226,7 +237,7 @@ class Session:
                 bar.update()
                 if log is not None:
                     self._report(log, bar, values, speed)
-                    if time.monotonic() - saved > _SAVE_SECONDS and trainer.watch.sound:
+                    if time.monotonic() - saved > self.save_seconds and trainer.watch.sound:
                         self._write(log)
                         saved = time.monotonic()
                 if parallel.anyone(stop() or time.monotonic() > deadline, trainer.device):

@@ -153,8 +153,8 @@ class Trainer:
         Raises:
             TrainingError: a loss or gradient is not finite (no weight was changed by that step), or losses grow.
         """
+        clock = time.perf_counter()
         while not self.over if steps is None else self.step < steps:
-            started = time.perf_counter()
             batch = self.ahead.take(self.step)
             terms = self.gradients(batch)
             norms, report = self._measure(batch.stage, terms)
@@ -162,7 +162,8 @@ class Trainer:
             values = self._update(batch.stage, terms, norms, report)
             self.watch.see(values, self.step, batch.stage)
             self.step += 1
-            self.seconds += time.perf_counter() - started
+            before, clock = clock, time.perf_counter()
+            self.seconds += clock - before  # with what is done between two steps: sheets, checkpoints
             if self.recipe.hours:  # the stage depends on them
                 self.seconds = parallel.agreed(self.seconds, self.device)
             yield values

@@ -88,6 +88,34 @@ def test_training_goes_on_from_weights(folder, network):
     assert all(torch.allclose(trained[name], value, atol=1e-6) for name, value in begun.items())
 
 
+def test_a_recipe_may_widen_what_it_begins_with(folder, network, monkeypatch):
+    recipe = RECIPES["narrow"]
+    wide = replace(recipe, network=replace(recipe.network, width=0.25), widens=True)
+    monkeypatch.setitem(RECIPES, "narrow", wide)
+    model.save(network, folder / "begun.safetensors")
+    words = ["--no-features", "--steps", "1", "--sheet-every", "0", "--start", str(folder / "begun.safetensors")]
+    assert train(folder, *words) == 0
+    info = model.load_info(folder / "run" / "weights.safetensors")
+    assert info.config == replace(network.config, width=0.25)
+    assert info.notes["origin"].startswith("begun, sha256 ")
+
+
+def test_a_run_by_time_ends_with_it(folder, capsys):
+    assert train(folder, "--no-features", "--hours", "0.0002", "--sheet-every", "0") == 0
+    said = capsys.readouterr().err
+    info = model.load_info(folder / "run" / "weights.safetensors")
+    assert int(info.notes["step"]) > 0
+    assert "steps" not in info.notes
+    assert f"step {info.notes['step']}, minute 0.0 of 0.0; weights in" in said
+
+
+def test_checkpoints_are_written_as_often_as_asked(recipe, bank, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(checkpoints, "write", lambda trainer, *_: written.append(trainer.step))
+    training.Session(Trainer(recipe, bank, None), tmp_path, save_seconds=0).run()
+    assert written == [1, 2, 3, 4, 4]
+
+
 def test_an_ablation_is_three_runs_of_one_budget(folder):
     words = ["--no-features", "--sheet-every", "0", "--ablation"]
     assert train(folder, *words, "--steps", "3", "--minutes", "0.0001") == 0
@@ -103,7 +131,7 @@ def test_options_reach_the_run(folder):
     (folder / "masks").mkdir()
     Image.new("L", (40, 30), 255).save(folder / "masks" / "all.png")
     words = ["--no-features", "--steps", "2", "--sheet-every", "2", "--rate-factor", "0.5", "--checkpoint-part-mb", "1"]
-    words += ["--keep-every", "1"]
+    words += ["--keep-every", "1", "--batch-factor", "3"]
     words += ["--masks", str(folder / "masks"), "--holes-are", "white", "--validation", str(folder / "pictures")]
     parser = argparse.ArgumentParser()
     training.add_arguments(parser)
@@ -113,7 +141,9 @@ def test_options_reach_the_run(folder):
     assert not (folder / "run" / checkpoints.WHOLE).exists()
     kept = sorted((folder / "run" / "kept").iterdir())
     assert [model.load_info(file).notes["step"] for file in kept] == ["1", "2"]
-    assert '"rate": 0.0005' in (folder / "run" / "recipe.json").read_text()
+    kept_recipe = (folder / "run" / "recipe.json").read_text()
+    assert '"rate": 0.0005' in kept_recipe
+    assert '"batch": 6' in kept_recipe
 
 
 @pytest.mark.parametrize(
@@ -124,6 +154,10 @@ def test_options_reach_the_run(folder):
         (["--no-features", "--masks", "x"], "--holes-are go together"),
         (["--no-features", "--checkpoint-part-mb", "0"], "1 or more"),
         (["--no-features", "--rate-factor", "0"], "positive"),
+        (["--no-features", "--batch-factor", "0"], "1 or more"),
+        (["--no-features", "--steps", "0"], "positive"),
+        (["--no-features", "--hours", "-1"], "positive"),
+        (["--no-features", "--save-every", "0"], "positive"),
         (["--no-features", "--ablation", "--start", "x"], "from scratch"),
         (["--no-features", "--ablation", "--recipe", "finetune"], "from scratch"),
     ],
