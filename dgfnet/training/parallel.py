@@ -30,13 +30,15 @@ def size() -> int:
 
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[str]:
-    """Meet the other processes where torchrun started this one; yields this process's device."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
+    """Meet the other processes where torchrun started this one; yields this process's device, now the current one."""
+    together = "TORCHELASTIC_RUN_ID" in os.environ
+    if together and device == "cuda":
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    if device.startswith("cuda:"):
+        torch.cuda.set_device(device)
+    if not together:
         yield device
         return
-    if device == "cuda":
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
-        torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=_PATIENCE)
     try:
         yield device
