@@ -53,10 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
     if target.exists() and not arguments.overwrite:
         raise DataError(f"'{target}' exists; add --overwrite, or choose another --out or --name.")
     out.mkdir(parents=True, exist_ok=True)
-    model.save(model.load(source), out / "weights.partial", info.notes, arguments.storage)
-    shipped = model.load_info(out / "weights.partial")
-    table = _table(arguments.evaluation, [info, shipped]) if arguments.evaluation else ""
-    (out / "weights.partial").replace(target)
+    partial = out / "weights.partial"
+    try:
+        model.save(model.load(source), partial, info.notes, arguments.storage)
+        shipped = model.load_info(partial)
+        table = _table(arguments.evaluation, [info, shipped]) if arguments.evaluation else ""
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
     card = model_card(
         shipped._replace(name=arguments.name),
         json.loads(recipe),

@@ -75,16 +75,6 @@ def reorder(data: Buffer, dtype: str, source: str, target: str) -> Buffer:
     return rearrange(data, dtype, len(source), _RECIPES[source, target])
 
 
-def add_alpha(data: Buffer, dtype: str, channels: int) -> bytearray:
-    """Append an opaque alpha channel to pixels of `channels` colours."""
-    return rearrange(data, dtype, channels, (*range(channels), OPAQUE))
-
-
-def strip_alpha(data: Buffer, dtype: str, channels: int) -> bytearray:
-    """Remove the last of `channels` channels."""
-    return rearrange(data, dtype, channels, range(channels - 1))
-
-
 def crop(data: Buffer, pixel_bytes: int, bounds: Bounds, part: Bounds) -> bytes:
     """The pixels of `part` out of a picture that covers `bounds`. Raises ValueError where `part` is not inside."""
     view = memoryview(data).cast("B")
@@ -94,15 +84,6 @@ def crop(data: Buffer, pixel_bytes: int, bounds: Bounds, part: Bounds) -> bytes:
     start, length = inner.x * pixel_bytes, inner.width * pixel_bytes
     rows = range(inner.y, inner.bottom)
     return b"".join(view[row * stride + start : row * stride + start + length] for row in rows)
-
-
-def grain_merge_encoding(dtype: str) -> dict[str, object]:
-    """The `encoding` option by which coarse and texture layer add up exactly in a document of this depth.
-
-    Half floats have no exact encoding of their own; their layers are made in full floats.
-    """
-    depth = DEPTHS["f4" if dtype == "f2" else dtype]
-    return {"offset": float(depth.grain_merge_offset), "depth": depth.dtype}
 
 
 def mask_bounds(mask: Buffer, bounds: Bounds) -> Bounds:
@@ -125,12 +106,6 @@ def mask_bounds(mask: Buffer, bounds: Bounds) -> Bounds:
         if right:
             left = min(left, width - len(values.lstrip(b"\0")))
     return Bounds.between(left, top, right, bottom).from_relative(bounds)
-
-
-def threshold(mask: Buffer, lowest: int) -> bytes:
-    """An 8-bit mask made hard: 255 where the value is at least `lowest` (1 to 255), else 0."""
-    table = bytes(lowest) + b"\xff" * (256 - lowest)
-    return bytes(mask).translate(table)
 
 
 def is_blank(mask: Buffer) -> bool:

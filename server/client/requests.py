@@ -13,9 +13,9 @@ class InpaintRequest:
     """Fill `mask` (0 keep, full fill, between: soft edge) in `image`; both have the same rows and columns.
 
     `space` is the image's encoding: ``srgb`` (display-referred) or ``linear``. `output` is ``layer`` or ``group``
-    (coarse and texture layers, with `encoding` from `pixels.grain_merge_encoding`). `context` is the margin as a
-    multiple of the hole's size, `grow` and `feather` are pixels, `texture_strength` and `patches` are 0 to 1,
-    `variation` is the number of another fill of the same hole; 0 is not sent, since older servers do not know it.
+    (coarse and texture layers; `encoding` is the texture's ``offset`` and ``depth``, see `pixels.DEPTHS`). `context` is
+    the margin as a multiple of the hole's size, `grow` and `feather` are pixels, `texture_strength` and `patches` are 0
+    to 1, `variation` is the number of another fill of the same hole; 0 is not sent, since older servers do not know it.
     """
 
     image: Array

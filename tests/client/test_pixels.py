@@ -23,10 +23,10 @@ def test_bgra_and_rgba(dtype: str) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_alpha_is_full_when_added_and_gone_when_stripped(dtype: str, channels: int) -> None:
     plain = np.arange(6, dtype=DTYPES[dtype]).reshape(-1, channels)
-    added = pixels.add_alpha(plain.tobytes(), dtype, channels)
+    added = pixels.rearrange(plain.tobytes(), dtype, channels, (*range(channels), pixels.OPAQUE))
     values = np.frombuffer(added, DTYPES[dtype]).reshape(-1, channels + 1)
     assert (values[:, -1] == pixels.DEPTHS[dtype].full).all()
-    assert pixels.strip_alpha(added, dtype, channels + 1) == plain.tobytes()
+    assert pixels.rearrange(added, dtype, channels + 1, range(channels)) == plain.tobytes()
 
 
 def test_grey_becomes_rgba() -> None:
@@ -36,7 +36,7 @@ def test_grey_becomes_rgba() -> None:
 
 def test_half_a_pixel_is_refused() -> None:
     with pytest.raises(ValueError, match="whole pixels"):
-        pixels.add_alpha(bytes(5), "u2", 3)
+        pixels.rearrange(bytes(5), "u2", 3, (0, 1, 2))
 
 
 def test_crop_takes_the_rows_of_the_part() -> None:
@@ -50,9 +50,12 @@ def test_crop_takes_the_rows_of_the_part() -> None:
 
 
 def test_grain_merge_offsets_are_those_proven_in_the_editors() -> None:
-    assert pixels.grain_merge_encoding("u1") == {"offset": 127.0, "depth": "u1"}
-    assert pixels.grain_merge_encoding("u2") == {"offset": 32767.0, "depth": "u2"}
-    assert pixels.grain_merge_encoding("f2") == pixels.grain_merge_encoding("f4") == {"offset": 0.5, "depth": "f4"}
+    assert {name: depth.grain_merge_offset for name, depth in pixels.DEPTHS.items()} == {
+        "u1": 127,
+        "u2": 32767,
+        "f2": 0.5,
+        "f4": 0.5,
+    }
 
 
 def test_mask_bounds() -> None:
@@ -68,8 +71,3 @@ def test_mask_bounds() -> None:
     assert pixels.mask_bounds(mask.tobytes(), bounds) == bounds
     with pytest.raises(ValueError, match="does not cover"):
         pixels.mask_bounds(bytes(5), bounds)
-
-
-def test_threshold_includes_its_level() -> None:
-    assert pixels.threshold(bytes([0, 1, 127, 128, 255]), 128) == bytes([0, 0, 0, 255, 255])
-    assert pixels.threshold(bytes([0, 1, 255]), 1) == bytes([0, 255, 255])

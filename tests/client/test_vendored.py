@@ -38,7 +38,7 @@ frames = wire.encode(key, b"<", "WELCOME", client._id, 1, fields, [])
 data = b"".join(bytes(c) for i, f in enumerate(frames) for c in zmtp.frame(f, int(i == 0)))
 (welcome,) = client.receive_data(data, 0.1)
 assert isinstance(welcome, events.Welcome), welcome
-image = wire.Array("", "u2", (2, 3, 3), pixels.strip_alpha(pixels.reorder(bytes(48), "u2", "BGRA", "RGBA"), "u2", 4))
+image = wire.Array("", "u2", (2, 3, 4), pixels.reorder(bytes(48), "u2", "BGRA", "RGBA"))
 client.submit(InpaintRequest(image, wire.Array("", "u1", (2, 3), bytes(6)), context=1.5), 0.2)
 client.tick(0.3)
 print("fine", sys.version_info[1])

@@ -70,6 +70,7 @@ def test_nothing_is_said_that_the_records_do_not_bear_out(finished, network, cap
     (finished / "settings.json").write_text(json.dumps({"weights": "others (sha256 0123456789abcdef)"}))
     assert publish(finished, "--evaluation", str(finished)) == 1
     assert "judges other weights" in capsys.readouterr().err
+    assert not list((finished / "out").iterdir())
     assert not (finished / "out" / "MODEL_CARD.md").exists()
     notes = model.load_info(run / "weights.safetensors").notes
     model.save(network, run / "weights.safetensors", {**notes, "features": "none", "photographs": "3"})
