@@ -1,6 +1,7 @@
 """Training steps per second, and their share of the device's measured matrix peak.
 
     python benchmarks/training_speed.py [--recipe full] [--stage 1] [--features VGG] [--batch N] [--steps N] [--compile]
+        [--no-graphs]
 
 Trains on noise, so that nothing but the step itself is measured. Prints a Markdown table and a profile: the operators
 that take the most time of their own. Operations are counted by torch's flop counter on one step of its own
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--recurrences", type=int, help="the most that the network has unless given")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--no-graphs", action="store_true", help="ask a GPU for every operation by itself")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
 
@@ -54,7 +56,8 @@ def main() -> None:
     recurrences = given.recurrences or recipe.network.recurrences
     recipe = replace(recipe, stages=(stage,), recurrences=(recurrences, recurrences))
     features = load_features(given.features) if given.features else VGGFeatures()
-    trainer = Trainer(recipe, noise(stage.size, device), features, device, compiled=given.compile)
+    bank, graphs = noise(stage.size, device), not given.no_graphs
+    trainer = Trainer(recipe, bank, features, device, compiled=given.compile, graphs=graphs)
 
     steps = trainer.run(10**9)
     work = operations(trainer)

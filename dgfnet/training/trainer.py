@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
-import random
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
@@ -16,17 +14,17 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from dgfnet.errors import TrainingError
-from dgfnet.model import DGFNet, Known, Output
-from dgfnet.network.diffusion import blank
+from dgfnet.model import DGFNet, Output
 from dgfnet.network.discriminator import PatchDiscriminator
 from dgfnet.network.layers import composite
 from dgfnet.training import losses, parallel
 from dgfnet.training.ahead import Ahead
+from dgfnet.training.batches import Batch, Batches, Below
 from dgfnet.training.data import Crops, PictureBank
 from dgfnet.training.divergence import Watch
 from dgfnet.training.features import VGGFeatures
 from dgfnet.training.losses import LossWeights
-from dgfnet.training.masks import MaskFolder, random_masks
+from dgfnet.training.masks import MaskFolder
 from dgfnet.training.recipes import Recipe, Stage
 from dgfnet.training.replay import Replay
 
@@ -35,25 +33,6 @@ Module = TypeVar("Module", bound=nn.Module)
 
 _MID_GREY = 0.5
 """The feature network expects pictures from 0 to 1: a texture is shown on this."""
-
-
-class Below(NamedTuple):
-    """A picture with a hole at half its size, what the network needs of it, and how it is filled there."""
-
-    image: Tensor
-    known: Tensor
-    prepared: Known
-
-
-class Batch(NamedTuple):
-    """All that a step is given: nothing of it depends on the network's weights."""
-
-    stage: Stage
-    crops: Crops
-    known: Tensor  # [B, 1, H, H], 1 = known
-    recurrences: int
-    prepared: Known
-    below: Below | None  # for a network that is trained one scale finer too
 
 
 class Wanted(NamedTuple):
@@ -66,8 +45,7 @@ class Wanted(NamedTuple):
 class Trainer:
     """Everything that a run changes: networks, optimisers, moving average, step count.
 
-    What is random in a step depends on the recipe's seed, the step and the process's rank only: a resumed run needs no
-    generator's state.
+    What is random in a step depends on its number (`Batches`): a resumed run needs no generator's state.
     """
 
     def __init__(
@@ -91,7 +69,7 @@ class Trainer:
             start: begin with this network's weights; random ones unless given.
             origin: what those weights are, in words, for the records.
         """
-        self.recipe, self.bank, self.masks = recipe, bank, masks
+        self.recipe, self.bank = recipe, bank
         self.device = torch.device(device)
         torch.manual_seed(recipe.seed)
         self.network = _place(DGFNet(recipe.network), self.device)
@@ -110,11 +88,8 @@ class Trainer:
         self._parameters = [*self.network.parameters(), *self.discriminator.parameters()]
         self._averaged = _states(self.average, self.network)
         self._make_gradients = Replay(self._gradients, self.device, graphs)
-        self._prepare, self._prepare_half = (
-            Replay(lambda given: self.network.prepare(*given), self.device, graphs, copies=True) for _ in range(2)
-        )
-        self.crops, self.holes = torch.Generator(), torch.Generator(self.device)
-        self.ahead = Ahead(self._draw, self.device)
+        self.batches = Batches(recipe, bank, masks, self.network, self.device, graphs)
+        self.ahead = Ahead(self._batch, self.device)
         self.watch = Watch()
         self.step = 0
         self.seconds = 0.0
@@ -168,6 +143,9 @@ class Trainer:
                 self.seconds = parallel.agreed(self.seconds, self.device)
             yield values
 
+    def _batch(self, step: int) -> Batch:
+        return self.batches.draw(self.recipe.stage_at(step, self.seconds), step)
+
     def gradients(self, batch: Batch) -> dict[str, Tensor]:
         """The losses of a step, their gradients made; no weight changes, no other process is asked."""
         terms, gradients = self._make_gradients(batch.stage, batch.recurrences, batch)
@@ -200,29 +178,6 @@ class Trainer:
         if stage.adversarial:
             terms["discriminator"] = self._judge(crops.image, completed.detach(), known, holes)
         return {name: term.detach() for name, term in terms.items()}, [p.grad for p in self._parameters]
-
-    def _draw(self, step: int) -> Batch:
-        """A step's truths, holes and number of recurrences; the last is the same in all processes."""
-        stage, seed = self.recipe.stage_at(step, self.seconds), _seed(self.recipe.seed, parallel.rank(), step)
-        self.crops.manual_seed(seed)
-        self.holes.manual_seed(seed)
-        crops = self.bank.sample(stage.batch, stage.size, self.crops, self.recipe.variation)
-        crops = Crops(crops.image.to(self.device), crops.texture.to(self.device))
-        kinds, share = self.recipe.mask_kinds, self.recipe.hole_share
-        known = random_masks(kinds, share, stage.batch, stage.size, self.holes)
-        if self.masks is not None:
-            known = self.masks.mix_into(known, 1 / (len(kinds) + 1), self.crops)
-        low, high = self.recipe.recurrences
-        recurrences = random.Random(_seed(self.recipe.seed, step)).randint(low, high)
-        prepared = self._prepare(stage, 0, (crops.image, known))
-        below = self._halved(stage, crops.image, known) if self.recipe.network.finer else None
-        return Batch(stage, crops, known, recurrences, prepared, below)
-
-    def _halved(self, stage: Stage, image: Tensor, known: Tensor) -> Below:
-        """A picture with a hole at half its size; nothing under the hole is read."""
-        small_known = (F.avg_pool2d(known, 2) == 1).float()
-        small = F.avg_pool2d(blank(image, known), 2)
-        return Below(small, small_known, self._prepare_half(stage, 0, (small, small_known)))
 
     @torch.no_grad()
     def _from_below(self, below: Below, recurrences: int) -> Tensor:
@@ -392,8 +347,3 @@ def _states(average: nn.Module, network: nn.Module) -> tuple[list[Tensor], ...]:
 def _place(module: Module, device: torch.device) -> Module:
     """On the device, in the memory format in which bfloat16 convolutions are fastest."""
     return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _seed(*numbers: int) -> int:
-    """One seed of several numbers, far from that of their neighbours."""
-    return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:7], "big")
