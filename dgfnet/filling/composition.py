@@ -17,6 +17,8 @@ KNOWN_SHARE = 0.5
 """A reduced pixel is known where at least this share of its area is; its value comes from that share alone."""
 _NEAR = 16
 """Pixels around a hole from which its seam takes colour."""
+_TOUCHING = 0.25
+"""How much the known pixels that touch a hole's outermost pixel say of its colour; a membrane says the rest."""
 
 
 def selection(mask: np.ndarray, box: Box, grow: int, feather: float) -> np.ndarray:
@@ -77,8 +79,9 @@ def enlarged(values: np.ndarray, width: int, height: int, smooth: bool = True) -
 def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Colour that, added to the prediction, makes it meet the picture at the hole's border.
 
-    A membrane over the hole says what the surroundings would be at its outermost pixels; the prediction's difference
-    from it there is continued over the hole by a second membrane, under which fine detail fades within a few pixels.
+    A membrane over the hole, and the known pixels right beside them, say what its outermost pixels would be like; the
+    prediction's difference from that is continued over the hole by a second membrane, under which fine detail fades
+    within a few pixels.
     The comparison is inside the hole because a network copies what it knows: outside, there is nothing to correct.
 
     Args:
@@ -100,8 +103,18 @@ def seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray, 
 
 def _seam_offset(picture: np.ndarray, prediction: np.ndarray, known: np.ndarray) -> np.ndarray:
     rim = ~known & (cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
-    surroundings = _membrane(picture, known.astype(np.float32))
+    weight = known.astype(np.float32)
+    surroundings = (1 - _TOUCHING) * _membrane(picture, weight) + _TOUCHING * _touching(picture, weight)
     return _membrane(surroundings - prediction, rim.astype(np.float32))
+
+
+def _touching(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Mean of the known pixels among the nine around each; zero where there is none."""
+
+    def summed(array: np.ndarray) -> np.ndarray:
+        return cv2.boxFilter(array, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+
+    return summed(np.where(known[..., None] > 0, values, np.float32(0))) / np.maximum(summed(known), 1)[..., None]
 
 
 def _membrane(values: np.ndarray, known: np.ndarray) -> np.ndarray:

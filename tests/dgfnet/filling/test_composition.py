@@ -69,6 +69,16 @@ def test_seam_offset_is_the_missing_colour_and_detail_fades():
     assert of_texture[24:40, 24:40].max() < 0.01  # and gone four pixels further in
 
 
+def test_a_line_that_meets_the_hole_is_met_in_its_own_colour():
+    """A membrane alone would answer with the mean of the line and of what is beside it."""
+    known = np.ones((64, 64), bool)
+    known[20:44, 20:44] = False
+    picture = np.zeros((64, 64, 3), np.float32)
+    picture[:, 30:33] = 1
+    flat = np.where(known[..., None], picture, np.float32(0))
+    assert (seam_offset(picture, flat, known, ~known)[20, 31] > 0.7).all()
+
+
 def test_seam_offset_leaves_a_continued_gradient_alone():
     known = np.ones((64, 64), bool)
     known[20:44, 20:44] = False
