@@ -134,5 +134,5 @@ def _solve(wx: Tensor, wy: Tensor, rhs: Tensor, x: Tensor, iterations: int) -> T
         x.addcmul_(alpha, direction)
         residual.addcmul_(alpha, q, value=-1)
         rho, previous = dot(residual, residual), rho
-        direction = torch.addcmul(residual, direction, rho / previous.clamp_min(tiny), out=direction)
+        torch.addcmul(residual, direction, rho / previous.clamp_min(tiny), out=direction)
     return x * scale

@@ -70,15 +70,15 @@ class Batches:
             known = self.masks.mix_into(known, 1 / (len(kinds) + 1), self._crops)
         low, high = self.recipe.recurrences
         recurrences = random.Random(_seed(self.recipe.seed, step)).randint(low, high)
-        prepared = self._prepare(stage, 0, (crops.image, known))
-        below = self.halved(stage, crops.image, known) if self.recipe.network.finer else None
+        prepared = self._prepare(crops.image.shape, 0, (crops.image, known))
+        below = self.halved(crops.image, known) if self.recipe.network.finer else None
         return Batch(stage, crops, known, recurrences, prepared, below)
 
-    def halved(self, stage: Stage, image: Tensor, known: Tensor) -> Below:
+    def halved(self, image: Tensor, known: Tensor) -> Below:
         """A picture with a hole at half its size; nothing under the hole is read."""
         small_known = (F.avg_pool2d(known, 2) == 1).float()
         small = F.avg_pool2d(blank(image, known), 2)
-        return Below(small, small_known, self._prepare_half(stage, 0, (small, small_known)))
+        return Below(small, small_known, self._prepare_half(small.shape, 0, (small, small_known)))
 
 
 def _seed(*numbers: int) -> int:

@@ -29,6 +29,7 @@ from dgfnet.training.throughput import matrix_peak, operations
 from dgfnet.training.trainer import Trainer, fast_arithmetic
 from dgfnet.training.widening import widened, widest
 
+_SAVE_SECONDS = 300
 _TELL_SECONDS = 20
 
 
@@ -58,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     output = parser.add_argument_group("checkpoints")
     output.add_argument("--checkpoint-part-mb", type=float, metavar="MB", help="split checkpoints into such files")
-    output.add_argument("--save-every", type=float, default=5, metavar="MINUTES", help="write one so often")
+    output.add_argument(
+        "--save-every", type=float, default=_SAVE_SECONDS / 60, metavar="MINUTES", help="write one so often"
+    )
     output.add_argument("--keep-every", type=int, default=0, metavar="STEPS", help="keep the weights of then; 0: never")
     output.add_argument("--slim-checkpoint", action="store_true", help="a quarter of the size; not to the bit")
 
@@ -183,7 +186,7 @@ def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
     known = [f"{info.notes[name]} {unit}" for name, unit in units.items() if name in info.notes]
     before = [f"begun with {info.notes['origin']}"] if "origin" in info.notes else []
     start = load(recipe.start)
-    if recipe.network != start.config:
+    if recipe.widens:
         start = widened(start, recipe.network, recipe.seed)
     return start, ", ".join([label(recipe.start), *known, f"sha256 {info.sha256[:16]}", *before])
 
@@ -212,7 +215,7 @@ class Session:
         part_bytes: int | None = None,
         slim: bool = False,
         keep_every: int = 0,
-        save_seconds: float = 300,
+        save_seconds: float = _SAVE_SECONDS,
     ) -> None:
         self.trainer, self.folder, self.samples, self.sheet_every = trainer, folder, samples, sheet_every
         self.part_bytes, self.slim, self.keep_every = part_bytes, slim, keep_every

@@ -73,9 +73,9 @@ def agreed(number: float, device: torch.device) -> float:
     """The mean of what the processes say."""
     if size() == 1:
         return number
-    sum_ = torch.tensor(number, dtype=torch.float64, device=device)
-    dist.all_reduce(sum_)
-    return float(sum_) / size()
+    mean = torch.tensor(number, dtype=torch.float64, device=device)
+    average([mean])
+    return float(mean)
 
 
 def anyone(says: bool, device: torch.device) -> bool:

@@ -243,7 +243,7 @@ BRIEF = replace(
     deviations=(
         *_OURS,
         "training goes on from the weights of a narrower network, widened",
-        "crops of 128 and 256 px, batches of 64 and 16",
+        "crops of 128 and 256 px, larger batches",
         "each picture at three scales",
         "no discriminator",
         "feature losses for the fused picture only",

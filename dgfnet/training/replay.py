@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -75,7 +75,7 @@ def mapped(function: Callable[[Tensor], Tensor], value: Any) -> Any:
     return value
 
 
-def tensors(value: Any) -> Iterator[Tensor]:
+def tensors(value: Any) -> list[Tensor]:
     """Every tensor in tuples, lists and dictionaries, in order."""
     found: list[Tensor] = []
 
@@ -84,4 +84,4 @@ def tensors(value: Any) -> Iterator[Tensor]:
         return tensor
 
     mapped(take, value)
-    return iter(found)
+    return found

@@ -41,17 +41,17 @@ def widened(network: DGFNet, config: DGFNetConfig, seed: int = 0) -> DGFNet:
         if value.ndim == 4:
             layer = name.removesuffix(".weight")
             outputs, inputs = (1, 0) if _is_transposed(wide, layer) else (0, 1)
-            olds = _outputs(before, layer, source.shape[outputs]), before.get(layer, [source.shape[inputs]])
-            news = _outputs(after, layer, value.shape[outputs]), after.get(layer, [value.shape[inputs]])
+            olds = _outputs(layer, source.shape[outputs]), before.get(layer, [source.shape[inputs]])
+            news = _outputs(layer, value.shape[outputs]), after.get(layer, [value.shape[inputs]])
             rows, columns = (_places(o, n) for o, n in zip(olds, news, strict=True))
             kernel, trained = (t.movedim((outputs, inputs), (0, 1)) for t in (value, source))
             kernel[rows] = 0
             kernel[rows[:, None], columns] = trained
-        elif value.ndim == 1 and value.shape != source.shape:
+        elif value.ndim == 1:
             if name == _BEFORE_ATTENTION:
                 value.fill_(_FAINT)
             layer = name.rpartition(".")[0]
-            value[_places(_outputs(before, layer, len(source)), _outputs(after, layer, len(value)))] = source
+            value[_places(_outputs(layer, len(source)), _outputs(layer, len(value)))] = source
         else:
             value.copy_(source)
     return wide
@@ -67,7 +67,7 @@ def _places(old: Sequence[int], new: Sequence[int]) -> Tensor:
     return torch.cat([torch.arange(start, start + size) for start, size in zip(starts, old, strict=False)])
 
 
-def _outputs(groups: dict[str, list[int]], layer: str, channels: int) -> list[int]:
+def _outputs(layer: str, channels: int) -> list[int]:
     """Groups of what a layer puts out: two halves where it makes the gates of both streams, else one."""
     return [channels // 2] * 2 if ".gates." in layer else [channels]
 

@@ -124,7 +124,7 @@ def test_the_structure_from_below_reads_nothing_in_the_hole(recipe, bank, image)
     trainer.network.eval()
     known = square(torch.tensor([0.3]), 64, torch.Generator().manual_seed(0))
     poisoned = torch.where(known > 0, image, torch.full_like(image, float("nan")))
-    clean, dirty = (trainer._from_below(trainer.batches.halved(trainer.stage, x, known), 2) for x in (image, poisoned))
+    clean, dirty = (trainer._from_below(trainer.batches.halved(x, known), 2) for x in (image, poisoned))
     assert clean.shape == image.shape
     assert torch.equal(clean, dirty)
 
