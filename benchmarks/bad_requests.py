@@ -7,6 +7,7 @@ tests/server/test_bad_requests.py runs the same cases.
 
 from __future__ import annotations
 
+import argparse
 import socket
 import struct
 import subprocess
@@ -309,6 +310,7 @@ def real_server(folder: Path) -> Iterator[ServerAddress]:
 
 def main() -> int:
     """Run all cases and print the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     failures = 0
     with tempfile.TemporaryDirectory() as folder, real_server(Path(folder)) as address:
         print("| request | got | sentence and action | still serving |\n|---|---|---|---|")

@@ -1,11 +1,11 @@
 """The README's picture: photographs that scikit-image ships, filled with the shipped weights.
 
-python benchmarks/before_after.py [OUT.png]
+python benchmarks/before_after.py [--out OUT.png]
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from dgfnet import model
 from dgfnet.inpainting import Inpainter
 from dgfnet.sheets import contact_sheet
 
+PICTURE = Path(__file__).resolve().parent.parent / "docs/pictures/before-after.png"
 SCRATCHES = (
     [(60, 30), (140, 90), (110, 180), (200, 260)],
     [(300, 20), (380, 120), (330, 230)],
@@ -26,8 +27,11 @@ ROUND_BADGE = (118, 336, 216, 434)  # its stitched edge and shadow with it
 NAME_BADGE = [(272, 330), (335, 338), (333, 380), (312, 384), (275, 382)]
 
 
-def main(out: Path) -> None:
+def main() -> None:
     """Take a rocket, scratches and two badges out of three photographs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=PICTURE, help="default: the README's")
+    out = parser.parse_args().out
     inpainter = Inpainter(model.load())
     rows = []
     cases = (skimage.data.rocket(), _rocket), (skimage.data.chelsea(), _scratches), (skimage.data.astronaut(), _badges)
@@ -56,4 +60,4 @@ def _badges(draw: ImageDraw.ImageDraw) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures/before-after.png"))
+    main()

@@ -29,9 +29,10 @@ def main() -> None:
     if not has_bfloat16(torch.device(given.device)):
         print("This device has no fast bfloat16: fills are computed in float32.")
         return
-    inpainters = [Inpainter(model.load(), given.device) for _ in range(2)]
+    networks = [model.load() for _ in range(2)]
+    inpainters = [Inpainter(network, given.device) for network in networks]
     inpainters[1].bfloat16 = False
-    inpainters[1].network.to(memory_format=torch.contiguous_format)
+    networks[1].to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     picture = data.astronaut()
     print("| hole | bfloat16 | float32 | float32 / bfloat16 | mean difference | largest |\n|---|---|---|---|---|---|")
     for side in (40, 100, 200):

@@ -15,6 +15,7 @@ import pathlib
 import statistics
 import time
 
+import numpy as np
 import torch
 
 from dgfnet import model
@@ -52,7 +53,8 @@ def main() -> None:
     for case in cases:
         if int(case.photograph.split("-")[0]) not in chosen:
             continue
-        filled, seconds = {}, {}
+        filled: dict[str, np.ndarray] = {}
+        seconds: dict[str, float] = {}
         for name, fill in columns.items():
             start = time.perf_counter()
             filled[name] = fill(case.name, case.given, case.hole)

@@ -1,6 +1,6 @@
 """The command `dgfnet`. Heavy modules are imported inside the commands, so that `--help` answers at once.
 
-This is the composition root: the one place in `dgfnet` that knows the server.
+This is the composition root: beside `demo`, the one place in `dgfnet` that knows the server.
 """
 
 from __future__ import annotations
@@ -279,7 +279,7 @@ def _weights(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from server.__main__ import main as serve
 
-    return serve(options.rest)
+    return serve(options.rest, "dgfnet serve")
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -13,9 +13,9 @@ from server.jobs import Engine
 from server.lifecycle import AlreadyRunning, serve
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to end; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m server", description="Keep the network in memory for the editors.")
+def main(arguments: Sequence[str] | None = None, program: str = "python -m server") -> int:
+    """Run until told to end; the exit status. `program` is what the user typed."""
+    parser = argparse.ArgumentParser(prog=program, description="Keep the network in memory for the editors.")
     parser.add_argument("--idle-minutes", type=float, default=30, help="exit after so long without work; 0: never")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--weights", help="a weights file, or the name of shipped weights")
