@@ -14,7 +14,8 @@ from server.installation.doctor import doctor
 from server.installation.editors import install_plugins, remove_plugins
 from server.installation.environment import ROOT, VENV
 from server.installation.machine import Host
-from server.installation.problems import RUN_AGAIN, Problem, explain_os_error
+from server.installation.problems import REMOVE_AGAIN, RUN_AGAIN, Problem, explain_os_error, together
+from server.locking import CONNECTION_FILE, LOCK_FILE, has_ended
 from server.private import write_private
 
 
@@ -51,18 +52,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def install(cpu_only: bool | None, editors: bool) -> None:
-    """The whole road: packages, launch.json, plug-ins, proof. A server of before would go on with the old code."""
-    end_server(machine.this_host())
+    """The whole road: packages, launch.json, plug-ins, proof."""
+    host = machine.this_host()
+    end_server(host)  # one that runs from this .venv holds its files
     building.prepare(cpu_only, test=False)
-    print(f"Editors start the server as {write_launch(machine.this_host())} says")
-    if editors:
-        for sentence in install_plugins(machine.this_host()):
-            print(f"  {sentence}")
+    print(f"Editors start the server as {write_launch(host)} says")
+    if not end_server(host):  # one of another folder, or one that was started meanwhile; it would prove the wrong code
+        raise server_is_left(host, RUN_AGAIN)
+    problems = install_plugins(host) if editors else []
     print("Proof: a real photograph through the server", flush=True)
     if environment.in_venv("dgfnet.demo"):
-        raise Problem(
-            "The installation is in place, but its proof failed (see above).", "Run `python3 install.py doctor`."
-        )
+        sentence = "The installation is in place, but its proof failed (see above)."
+        problems.append(Problem(sentence, "Run `python3 install.py doctor`."))
+    if problems:
+        raise together(problems)
 
 
 def run_tests(cpu_only: bool | None) -> None:
@@ -82,9 +85,11 @@ def uninstall() -> None:
     host = machine.this_host()
     if not environment.is_ours(VENV):
         raise Problem(f"{VENV} was not made by install.py.", "Remove it yourself if it is not needed.")
-    end_server(host)
+    ended = end_server(host)
     problems = remove_plugins(host)
-    for path in leftovers(host):
+    if not ended:
+        problems.append(server_is_left(host, REMOVE_AGAIN))
+    for path in leftovers(host, ended):
         if path in (VENV, environment.set_aside(VENV)):
             environment.remove_venv(path)
         elif path.is_dir():
@@ -96,26 +101,42 @@ def uninstall() -> None:
         machine.state_folder(host).rmdir()  # only when nothing else is in it
     print(f"Your pictures, and {ROOT} itself, were not touched.")
     if problems:
-        raise Problem(" ".join(problem.sentence for problem in problems), problems[0].action)
+        raise together(problems)
 
 
-def leftovers(host: Host) -> list[Path]:
-    """What install.py and the server made outside the editors, as far as it exists. Pictures are never among it."""
+def leftovers(host: Host, ended: bool) -> list[Path]:
+    """What install.py and the server made outside the editors, as far as it exists. Pictures are never among it.
+
+    While a server runs, its files are not left over.
+    """
     state = machine.state_folder(host)
-    patterns = ("launch.json*", "connection.json*", "server.lock", "*.log*")  # with the halves of interrupted writes
+    patterns = ["launch.json*"]  # with the halves of interrupted writes
+    if ended:
+        patterns += [f"{CONNECTION_FILE}*", LOCK_FILE, "*.log*"]
     named = [path for pattern in patterns for path in sorted(state.glob(pattern))]
     venvs = [VENV, *([environment.set_aside(VENV)] if environment.is_ours(environment.set_aside(VENV)) else [])]
     return [path for path in [*venvs, *named, *sorted(ROOT.glob("*.egg-info"))] if path.exists()]
 
 
-def end_server(host: Host) -> None:
-    """End the server that runs, if one was started from here."""
-    if (
-        (machine.state_folder(host) / "connection.json").exists()
-        and environment.is_ours(VENV)
-        and environment.runs(environment.python_of(VENV))
-    ):
-        environment.dgfnet("stop")
+def end_server(host: Host) -> bool:
+    """End this user's server, as far as `.venv` can; whether none is left."""
+    if is_serving(host) and environment.read_stamp(VENV) and environment.runs(environment.python_of(VENV)):
+        environment.in_venv("dgfnet.cli", "stop")
+    return not is_serving(host)
+
+
+def is_serving(host: Host) -> bool:
+    """Whether this user has a server, whichever folder it runs from."""
+    try:
+        return not has_ended(machine.state_folder(host))
+    except OSError:  # a disk without locks, where no server can run
+        return False
+
+
+def server_is_left(host: Host, again: str) -> Problem:
+    """For a server that `end_server` could not end."""
+    number = f"the number of its process is in {machine.state_folder(host) / CONNECTION_FILE}"
+    return Problem("A server still runs and could not be ended.", f"End it ({number}), and {again}.")
 
 
 def write_launch(host: Host) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from server.installation import environment, machine
-from server.installation.editors import EDITORS, NO_PROFILE, Editor
+from server.installation.editors import EDITORS, NO_PROFILE, Editor, profiles_of
 from server.installation.environment import ROOT, VENV
 from server.installation.machine import Host
 from server.installation.problems import Problem, last_line
@@ -32,7 +32,7 @@ def doctor() -> None:
         if check.fix:
             print(f"{'':8} -> {check.fix}")
     if environment.runs(environment.python_of(VENV)):
-        problems += environment.dgfnet("doctor") != 0
+        problems += environment.in_venv("dgfnet.cli", "doctor") != 0
     if problems:
         raise Problem("The doctor found a problem.", "The lines marked `problem` say the fix.")
 
@@ -81,15 +81,14 @@ def doctor_checks(host: Host) -> Iterator[Check]:
 
 def editor_checks(host: Host, editors: tuple[Editor, ...] = EDITORS) -> Iterator[Check]:
     """One line for each profile of each editor."""
-    found = [(editor, profile) for editor in editors for profile in editor.find(host)]
+    found = profiles_of(host, editors)
     for editor, profile in found:
-        where = f"{profile.name} in {profile.folder}"
         if profile.refusal:
-            yield Check("editor", f"{where}: left alone, {profile.refusal}")
+            yield Check("editor", f"{profile.where}: left alone, {profile.refusal}")
         else:
             problems = editor.check(profile.folder)
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             detail = f"{problems[0]}{more}" if problems else "plug-in installed"
-            yield Check("editor", f"{where}: {detail}", "Run `python3 install.py`." if problems else "")
+            yield Check("editor", f"{profile.where}: {detail}", "Run `python3 install.py`." if problems else "")
     if not found:
         yield Check("editor", NO_PROFILE)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from server.installation import environment
 from server.installation.environment import ROOT, VENV
 from server.installation.machine import Host
-from server.installation.problems import RUN_AGAIN, Problem, last_line
+from server.installation.problems import REMOVE_AGAIN, RUN_AGAIN, Problem, last_line
 
 NO_PROFILE = f"no GIMP or Krita profile found; start the editor once, then {RUN_AGAIN}"
 
@@ -24,6 +24,11 @@ class Profile(NamedTuple):
     name: str
     folder: Path
     refusal: str = ""
+
+    @property
+    def where(self) -> str:
+        """The profile as a message names it."""
+        return f"{self.name} in {self.folder}"
 
 
 def gimp_profiles(host: Host) -> list[Profile]:
@@ -90,7 +95,7 @@ def remove_plugin(package: str, folder: Path) -> list[Path]:
     """Take a plug-in out of a profile; what was removed. Works without the environment."""
     done = plugin_tool(package, "remove", folder, Path(sys.executable))
     if done.returncode:
-        raise Problem(last_line(done), "Correct it, and run `python3 install.py uninstall` again.")
+        raise Problem(last_line(done), f"Correct it, and {REMOVE_AGAIN}.")
     return [Path(line) for line in done.stdout.splitlines() if line]
 
 
@@ -110,27 +115,37 @@ def plugin_row(name: str, find: Callable[[Host], list[Profile]], package: str) -
 EDITORS = (plugin_row("GIMP", gimp_profiles, "plugin_gimp"), plugin_row("Krita", krita_profiles, "plugin_krita"))
 
 
-def install_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[str]:
-    """Install each editor's plug-in into each of its profiles; return one sentence for each."""
-    told = []
-    for editor in editors:
-        for profile in editor.find(host):
-            if profile.refusal:
-                told.append(f"{profile.name} in {profile.folder}: left alone, {profile.refusal}")
-            else:
+def profiles_of(host: Host, editors: tuple[Editor, ...]) -> list[tuple[Editor, Profile]]:
+    """Every profile of every editor."""
+    return [(editor, profile) for editor in editors for profile in editor.find(host)]
+
+
+def install_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[Problem]:
+    """Install each editor's plug-in into each of its profiles, with a line for each; what could not be installed."""
+    found, problems = profiles_of(host, editors), []
+    for editor, profile in found:
+        if profile.refusal:
+            told = f"left alone, {profile.refusal}"
+        else:
+            try:
                 editor.install(profile.folder)
-                told.append(f"{profile.name} in {profile.folder}: plug-in installed; restart {editor.name}")
-    return told or [NO_PROFILE]
+                told = f"plug-in installed; restart {editor.name}"
+            except Problem as problem:
+                problems.append(problem)
+                told = problem.sentence
+        print(f"  {profile.where}: {told}")
+    if not found:
+        print(f"  {NO_PROFILE}")
+    return problems
 
 
 def remove_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[Problem]:
     """Take each editor's plug-in out of each of its profiles, naming each piece; what could not be removed."""
     problems = []
-    for editor in editors:
-        for profile in editor.find(host):
-            try:
-                for path in editor.remove(profile.folder):
-                    print(f"removed {path}")
-            except Problem as problem:
-                problems.append(problem)
+    for editor, profile in profiles_of(host, editors):
+        try:
+            for path in editor.remove(profile.folder):
+                print(f"removed {path}")
+        except Problem as problem:
+            problems.append(problem)
     return problems

@@ -32,8 +32,13 @@ def runs(python: Path) -> bool:
 
 
 def in_venv(module: str, *arguments: str) -> int:
-    """Run a module with the environment's Python; its output goes to the user."""
-    return call(str(python_of(VENV)), "-m", module, *arguments)
+    """Run a module with the environment's Python in the checkout; return its exit code. Its output goes to the user.
+
+    The scripts beside that Python are of no use here: they hold the path of the folder that `.venv` was made in.
+    """
+    sys.stdout.flush()
+    command = [str(python_of(VENV)), "-m", module, *arguments]
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
 
 
 def digest(*files: Path) -> str:
@@ -119,14 +124,3 @@ def settle(venv: Path) -> None:
         old.rename(venv)
     elif is_ours(old):
         remove_venv(old)
-
-
-def dgfnet(*arguments: str) -> int:
-    """Run the installed command `dgfnet`."""
-    return call(str(python_of(VENV).parent / "dgfnet"), *arguments)
-
-
-def call(*command: str) -> int:
-    """Run a program in the checkout; return its exit code."""
-    sys.stdout.flush()
-    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode

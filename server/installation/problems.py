@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 
 from server.installation import machine
 
-RUN_AGAIN = "run install.py again"
+RUN_AGAIN, REMOVE_AGAIN = "run install.py again", "run `python3 install.py uninstall` again"
 
 
 class Problem(Exception):
@@ -16,6 +17,12 @@ class Problem(Exception):
     def __init__(self, sentence: str, action: str) -> None:
         super().__init__(f"{sentence} {action}")
         self.sentence, self.action = sentence, action
+
+
+def together(problems: Sequence[Problem]) -> Problem:
+    """One problem that says what each of several says, and every action once."""
+    actions = dict.fromkeys(problem.action for problem in problems)
+    return Problem(" ".join(problem.sentence for problem in problems), " ".join(actions))
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:

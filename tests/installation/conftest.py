@@ -1,4 +1,4 @@
-"""A checkout of install.py's own, and a `.venv` that looks finished."""
+"""A checkout of install.py's own, a `.venv` that looks finished, and a server's lock."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from server.installation import environment
+from server.locking import CONNECTION_FILE, LOCK_FILE, try_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,3 +47,18 @@ def working(tmp_path, monkeypatch) -> Path:
     (venv / "lib").mkdir(parents=True)
     environment.write_stamp(venv, environment.wanted_stamp("cu130", test=True))
     return venv
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Path], Callable[[], None]]]:
+    """Holds the lock of a state folder as a server does that runs from some folder, until what it returns is called."""
+    with ExitStack() as stack:
+
+        def hold(state: Path) -> Callable[[], None]:
+            state.mkdir(parents=True, exist_ok=True)
+            (state / CONNECTION_FILE).touch()
+            lock = stack.enter_context(open(state / LOCK_FILE, "a+b"))
+            assert try_lock(lock)
+            return lock.close
+
+        yield hold

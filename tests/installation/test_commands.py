@@ -15,6 +15,7 @@ import pytest
 from server.client.discovery import read_launch_command
 from server.installation import building, commands, environment, machine
 from server.installation.machine import Host
+from server.installation.problems import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 DEAD_INDEX = {
@@ -80,18 +81,92 @@ def test_clients_take_launch_json_whatever_the_umask(tmp_path) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_an_update_ends_the_server_that_runs_the_old_code(tmp_path, monkeypatch) -> None:
+@pytest.fixture
+def steps(tmp_path, monkeypatch) -> list[str]:
+    """The steps of `commands.install` in their order, without their work, on a machine that has no `.venv` yet."""
     host, done = Host("linux", tmp_path, {}), []
+
+    def prepare(*_: object, **__: object) -> None:
+        done.append("prepare")
+        monkeypatch.setattr(environment, "read_stamp", lambda _: {"build": "cpu"})
+
     monkeypatch.setattr(machine, "this_host", lambda: host)
-    monkeypatch.setattr(environment, "dgfnet", lambda *words: done.append(" ".join(words)))
-    monkeypatch.setattr(building, "prepare", lambda *_, **__: done.append("prepare"))
-    monkeypatch.setattr(environment, "in_venv", lambda *_: 0)
-    for name in ("is_ours", "runs"):
-        monkeypatch.setattr(environment, name, lambda _: True)
+    monkeypatch.setattr(environment, "runs", lambda _: True)
+    monkeypatch.setattr(environment, "read_stamp", lambda _: None)
+    monkeypatch.setattr(building, "prepare", prepare)
+    monkeypatch.setattr(environment, "in_venv", lambda *words: done.append(" ".join(words)))
+    return done
+
+
+def test_nothing_is_ended_where_no_server_runs(steps) -> None:
     commands.install(cpu_only=True, editors=False)
-    (machine.state_folder(host) / "connection.json").touch()
+    assert steps == ["prepare", "dgfnet.demo"]
+
+
+@pytest.mark.parametrize("is_update", [True, False])
+def test_a_server_of_any_folder_is_ended_as_soon_as_it_can_be(steps, serve, monkeypatch, is_update) -> None:
+    end = serve(machine.state_folder(machine.this_host()))
+
+    def in_venv(*words: str) -> int:
+        steps.append(" ".join(words))
+        if words == ("dgfnet.cli", "stop"):
+            end()
+        return 0
+
+    monkeypatch.setattr(environment, "in_venv", in_venv)
+    if is_update:
+        monkeypatch.setattr(environment, "read_stamp", lambda _: {"build": "cpu"})
     commands.install(cpu_only=True, editors=False)
-    assert done == ["prepare", "stop", "prepare"]
+    before = ["dgfnet.cli stop", "prepare"] if is_update else ["prepare", "dgfnet.cli stop"]
+    assert steps == [*before, "dgfnet.demo"]
+
+
+def test_a_server_that_cannot_be_ended_is_told_and_proves_nothing(steps, serve) -> None:
+    serve(machine.state_folder(machine.this_host()))
+    with pytest.raises(
+        Problem, match=r"still runs and could not be ended\. End it .*connection\.json.* run install\.py"
+    ):
+        commands.install(cpu_only=True, editors=False)
+    assert steps == ["prepare", "dgfnet.cli stop"]
+
+
+def test_an_editor_that_refuses_its_plugin_does_not_stop_the_proof(steps, monkeypatch) -> None:
+    refusal = Problem("The plug-in was not installed.", "Correct it.")
+    monkeypatch.setattr(commands, "install_plugins", lambda _: [refusal, refusal])
+    with pytest.raises(Problem) as told:
+        commands.install(cpu_only=True, editors=True)
+    assert str(told.value) == "The plug-in was not installed. The plug-in was not installed. Correct it."
+    assert steps == ["prepare", "dgfnet.demo"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in for Python is a shell script")
+@pytest.mark.parametrize(("command", "asked"), [("doctor", "doctor"), ("uninstall", "stop")])
+def test_a_moved_folder_has_scripts_that_do_not_start(checkout, run_install, serve, command, asked) -> None:
+    programs = checkout / ".venv/bin"
+    programs.mkdir(parents=True)
+    (checkout / ".venv/dgfnet-install.json").write_text('{"root": "/the/old/place"}')
+    python = f'#!/bin/sh\necho "$@" >>"{checkout}/asked"\n'
+    for name, content in (("python", python), ("dgfnet", "#!/the/old/place/.venv/bin/python\n")):
+        (programs / name).write_text(content)
+        (programs / name).chmod(0o755)
+    serve(checkout / "state")
+    done = run_install(command)
+    assert "could not be written" not in done.stderr
+    assert f"-m dgfnet.cli {asked}" in (checkout / "asked").read_text().splitlines()
+
+
+def test_uninstall_leaves_the_files_of_a_server_that_it_cannot_end(checkout, run_install, serve) -> None:
+    end = serve(checkout / "state")
+    (checkout / "state/launch.json").touch()
+    files = [checkout / "state" / name for name in ("connection.json", "server.lock")]
+    done = run_install("uninstall")
+    assert done.returncode == 1
+    assert "A server still runs and could not be ended." in done.stderr
+    assert not (checkout / "state/launch.json").exists()
+    assert all(path.exists() for path in files)
+    end()
+    assert run_install("uninstall").returncode == 0
+    assert not any(path.exists() for path in files)
 
 
 def test_uninstall_names_what_it_removes_and_keeps_the_rest(checkout, run_install) -> None:

@@ -12,6 +12,7 @@ import pytest
 from server.installation import editors
 from server.installation.editors import Editor
 from server.installation.machine import Host
+from server.installation.problems import Problem
 
 
 def make(home: Path, *folders: str) -> None:
@@ -65,17 +66,25 @@ def test_macos(tmp_path) -> None:
     assert len(editors.krita_profiles(host)) == 1
 
 
-def test_a_plugin_goes_into_every_profile_that_can_take_it(tmp_path) -> None:
-    make(tmp_path, ".config/GIMP/2.10", ".config/GIMP/3.0", ".local/share/krita")
+def test_a_plugin_goes_into_every_profile_that_can_take_it(tmp_path, capsys) -> None:
+    make(tmp_path, ".config/GIMP/2.10", ".config/GIMP/3.0", ".config/GIMP/3.2", ".local/share/krita")
     placed: list[Path] = []
+
+    def place(folder: Path) -> None:
+        if folder.name == "3.0":
+            raise Problem("The folder is another user's.", "Correct it.")
+        placed.append(folder)
+
     table = (
-        Editor("GIMP", editors.gimp_profiles, placed.append, None, None),
-        Editor("Krita", editors.krita_profiles, placed.append, None, None),
+        Editor("GIMP", editors.gimp_profiles, place, None, None),
+        Editor("Krita", editors.krita_profiles, place, None, None),
     )
-    told = editors.install_plugins(Host("linux", tmp_path, {}), table)
-    assert placed == [tmp_path / ".config/GIMP/3.0", tmp_path / ".local/share/krita"]
-    assert [sentence.rsplit(": ", 1)[1] for sentence in told] == [
+    (problem,) = editors.install_plugins(Host("linux", tmp_path, {}), table)
+    assert problem.sentence == "The folder is another user's."
+    assert placed == [tmp_path / ".config/GIMP/3.2", tmp_path / ".local/share/krita"]
+    assert [line.rsplit(": ", 1)[1] for line in capsys.readouterr().out.splitlines()] == [
         "left alone, the plug-in needs GIMP 3",
+        "The folder is another user's.",
         "plug-in installed; restart GIMP",
         "plug-in installed; restart Krita",
     ]
@@ -107,6 +116,6 @@ def test_the_plugins_tool_names_what_it_could_not_do(tmp_path, package) -> None:
     assert done.stderr.startswith("The plug-in was not removed: ")
 
 
-def test_no_editor_is_said(tmp_path) -> None:
-    (sentence,) = editors.install_plugins(Host("linux", tmp_path, {}))
-    assert sentence.startswith("no GIMP or Krita profile found")
+def test_no_editor_is_said(tmp_path, capsys) -> None:
+    assert editors.install_plugins(Host("linux", tmp_path, {})) == []
+    assert capsys.readouterr().out.startswith("  no GIMP or Krita profile found")
