@@ -309,7 +309,7 @@ def _server_checks() -> Iterator[Check]:
     from dgfnet.doctor import Check
     from server.client.discovery import state_folder
     from server.client.errors import InpaintError
-    from server.lifecycle import has_ended
+    from server.locking import has_ended
     from server.remote import Client
 
     if has_ended(state_folder()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import logging.handlers
 import os
@@ -14,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import dgfnet
 from server import protocol
@@ -23,11 +22,12 @@ from server.client.discovery import ServerAddress, read_address, state_folder
 from server.client.errors import InpaintError
 from server.client.launch import START_SECONDS, Launch
 from server.jobs import Engine
+from server.locking import CONNECTION_FILE, LOCK_FILE, try_lock
 from server.private import make_private_folder, write_private
 
 log = logging.getLogger("server")
 
-CONNECTION_FILE, LOCK_FILE, LAUNCH_FILE, LOG_FILE = "connection.json", "server.lock", "launch.json", "server.log"
+LAUNCH_FILE, LOG_FILE = "launch.json", "server.log"
 ENDING_SECONDS = 15.0
 """How long a starting server waits for one that holds the lock but has no connection file: it is about to end."""
 STARTING_SECONDS = 1.0
@@ -105,23 +105,12 @@ def published_address(folder: Path) -> ServerAddress | None:
     return None
 
 
-def has_ended(folder: Path) -> bool:
-    """Whether no server runs; a connection file that a killed one left is deleted then."""
-    if not folder.exists():
-        return True
-    with open(folder / LOCK_FILE, "a+b") as file:
-        if not _try_lock(file):
-            return False
-        (folder / CONNECTION_FILE).unlink(missing_ok=True)
-        return True
-
-
 @contextlib.contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
     """Hold the lock file. The system gives it back however the process ends, so a dead server leaves nothing held."""
     with open(folder / LOCK_FILE, "a+b") as file:
         began = time.monotonic()
-        while not _try_lock(file):
+        while not try_lock(file):
             waited, published = time.monotonic() - began, published_address(folder)
             if published is not None and waited > STARTING_SECONDS:
                 raise AlreadyRunning(f"tcp://{published.host}:{published.port}")
@@ -131,25 +120,6 @@ def _only_one(folder: Path) -> Iterator[None]:
         # A dead server's file goes: while the lock is held, the file is the holder's.
         (folder / CONNECTION_FILE).unlink(missing_ok=True)
         yield
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    """Lock the file; False where another process has it. Raises OSError where its disk has no locks."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES):
-            raise
-        return False
-    return True
 
 
 @contextlib.contextmanager

@@ -19,7 +19,8 @@ from server import messages as m
 from server import protocol
 from server.client.discovery import ServerAddress, read_address, state_folder
 from server.client.errors import InpaintError
-from server.lifecycle import has_ended, start
+from server.lifecycle import start
+from server.locking import has_ended
 from server.protocol import Direction, Dropped, Refusal, Session
 
 NEVER = 10**9

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from server.client.discovery import state_folder
 from server.client.errors import InpaintError
-from server.lifecycle import CONNECTION_FILE, ENDING_SECONDS, has_ended, published_address
+from server.lifecycle import ENDING_SECONDS, published_address
+from server.locking import CONNECTION_FILE, has_ended
 from server.remote import Client, Timing
 
 FORCE_SECONDS = 5.0

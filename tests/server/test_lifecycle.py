@@ -23,7 +23,8 @@ from server.broker import Limits
 from server.client.discovery import read_address
 from server.client.errors import InpaintError
 from server.client.transport import Client as EditorClient
-from server.lifecycle import AlreadyRunning, has_ended, serve, start
+from server.lifecycle import AlreadyRunning, serve, start
+from server.locking import has_ended
 from server.private import write_private
 from server.remote import Client, Timing
 from server.stopping import stop
@@ -181,6 +182,7 @@ def test_idle_exit_of_a_real_process(tmp_path, processes, wait_until):
 def test_stop_returns_when_the_process_has_ended_and_says_whether_there_was_one(tmp_path, processes, wait_until):
     assert not stop(tmp_path / "absent")
     assert not stop(tmp_path)
+    assert not list(tmp_path.iterdir())
     process = start_process(tmp_path)
     processes.append(process)
     wait_until((tmp_path / "connection.json").exists)

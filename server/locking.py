@@ -1,0 +1,43 @@
+"""The lock that allows one server per user. Standard library only: install.py asks before there is a `.venv`."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from typing import IO
+
+CONNECTION_FILE, LOCK_FILE = "connection.json", "server.lock"
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether no server runs; a connection file that a killed one left is deleted then.
+
+    Raises OSError where the folder's disk has no locks or the lock file is another user's.
+    """
+    if not (folder / LOCK_FILE).exists():
+        return True
+    with open(folder / LOCK_FILE, "a+b") as file:
+        if not try_lock(file):
+            return False
+        (folder / CONNECTION_FILE).unlink(missing_ok=True)
+        return True
+
+
+def try_lock(file: IO[bytes]) -> bool:
+    """Lock the file; False where another process has it. Raises OSError where its disk has no locks."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return False
+    return True

@@ -1,0 +1,10 @@
+"""What `install.py doctor` sees from outside the environment."""
+
+from __future__ import annotations
+
+
+def test_doctor_without_an_installation_says_the_fix(checkout, run_install) -> None:
+    done = run_install("doctor")
+    assert done.returncode == 1
+    assert "problem  .venv" in done.stdout
+    assert "-> Run `python3 install.py`." in done.stdout
