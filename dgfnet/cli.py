@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgfnet import __version__
-from dgfnet.errors import speaks_to_the_user
+from dgfnet.errors import UsageError, speaks_to_the_user
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,10 +33,6 @@ _DELEGATED = {  # command: module with add_arguments and run, what it does
     "evaluate": ("evaluation.command", "measure the network beside other fillers on photographs"),
     "publish": ("training.publishing", "make a training run's weights ready to ship, with their model card"),
 }
-
-
-class UsageError(Exception):
-    """One sentence about the command line itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -187,13 +183,12 @@ def _device(options: argparse.Namespace) -> str:
     """The device that the options ask for, once it has answered."""
     import torch
 
+    from dgfnet.devices import check_device
+
     if options.threads:
         torch.set_num_threads(max(options.threads, 1))
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as fault:
-        raise UsageError(f"There is no device `{device}` here; leave --device out to use what there is.") from fault
+    check_device(device)
     return device
 
 

@@ -27,6 +27,10 @@ class Cancelled(Exception):
     """Raised by a progress callback to stop the work; nothing has been changed."""
 
 
+class UsageError(Exception):
+    """One sentence about the command line itself."""
+
+
 class TrainingError(RuntimeError):
     """Training cannot start or go on; the text says why and what to do."""
 

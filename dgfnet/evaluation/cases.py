@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+import torch.nn.functional as F
+from PIL import Image
 
 from dgfnet.training.data import DataError, Entry, decode, find_pictures
 from dgfnet.training.masks import KINDS, Colour, Kind, hole_of, random_masks
 
 SHARES = ((0.2, 0.3), (0.3, 0.4), (0.4, 0.5))
 SMALLEST = 32
+_STROKES = 256
+"""Side in px at which irregular holes are drawn, since their strokes have a fixed width; they are scaled from there."""
 
 
 class Case(NamedTuple):
@@ -49,17 +52,13 @@ class MaskFiles:
     holes: Colour
 
     @cached_property
-    def files(self) -> list[pathlib.Path]:
+    def files(self) -> list[Entry]:
         """Sorted by path.
 
         Raises:
             DataError: there is none.
         """
-        suffixes = Image.registered_extensions()
-        files = sorted(file for file in self.folder.rglob("*") if file.suffix.lower() in suffixes)
-        if not files:
-            raise DataError(f"'{self.folder}' holds no masks.")
-        return files
+        return find_pictures([str(self.folder)])
 
     def hole(self, number: int, size: int, seed: int) -> np.ndarray:
         """The hole for a picture: bool [size, size].
@@ -67,14 +66,10 @@ class MaskFiles:
         Raises:
             DataError: the mask drawn cannot be read, or has nothing to fill or to go by.
         """
-        file = self.files[int(np.random.default_rng((seed, number)).integers(len(self.files)))]
-        try:
-            with Image.open(file) as picture:
-                hole = hole_of(picture.resize((size, size), Image.Resampling.NEAREST), self.holes)
-        except (OSError, UnidentifiedImageError) as error:
-            raise DataError(f"The mask '{file}' cannot be read.") from error
+        name, data = self.files[int(np.random.default_rng((seed, number)).integers(len(self.files)))]
+        hole = hole_of(decode(name, data()).resize((size, size), Image.Resampling.NEAREST), self.holes)
         if hole.all() or not hole.any():
-            raise DataError(f"The mask '{file}' is {'all' if hole.all() else 'no'} hole when holes are {self.holes}.")
+            raise DataError(f"The mask '{name}' is {'all' if hole.all() else 'no'} hole when holes are {self.holes}.")
         return hole
 
 
@@ -128,7 +123,8 @@ class CaseSet:
             if kind not in self.kinds:
                 continue
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number * 101 + index)
-            hole = random_masks((kind,), share, 1, self.size, generator)[0, 0].numpy() == 0
+            drawn = random_masks((kind,), share, 1, _STROKES if kind == "irregular" else self.size, generator)
+            hole = F.interpolate(drawn, (self.size, self.size), mode="nearest-exact")[0, 0].numpy() == 0
             yield index, kind, f"{kind} {share[0]:.0%} to {share[1]:.0%}", hole
         if self.masks:
             hole = self.masks.hole(number, self.size, self.seed)

@@ -10,6 +10,7 @@ import torch
 from tqdm import tqdm
 
 from dgfnet import model
+from dgfnet.devices import check_device
 from dgfnet.evaluation import fillers
 from dgfnet.evaluation.cases import CaseSet, MaskFiles, export
 from dgfnet.evaluation.inception import load_inception
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     """`dgfnet evaluate`: tables as Markdown and CSV, report.html, a sheet of the worst cases per cell.
 
     Raises:
-        DataError, WeightsError, FeaturesError: each is one sentence for the user.
+        UsageError, DataError, WeightsError, FeaturesError: each is one sentence for the user.
     """
     out: pathlib.Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         export(cases, out)
         print(f"{len(cases)} pictures and masks (white = hole) in {out}", file=sys.stderr)
         return 0
-    _check_device(arguments.device)
+    check_device(arguments.device)
     arguments.ablation = _ablation(arguments.ablation)
     perceptions = _perceptions(arguments)
     columns, reference = _columns(arguments)
@@ -137,13 +138,6 @@ def _columns(arguments: argparse.Namespace) -> tuple[dict[str, fillers.Filler], 
     if len(columns) < len(found):
         raise DataError(f"Two columns have the same name ({', '.join(name for name, _ in found)}); rename a folder.")
     return columns, reference
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise DataError(f"There is no device '{device}' here; leave --device out to use what there is.") from error
 
 
 def _identity(weights: str | None) -> str:

@@ -62,7 +62,6 @@ class _Mixed(nn.Module):
         """`pooled`: width of the convolution after the pool branch; 0 for none."""
         super().__init__()
         self.chains, self.forks, self.pool, self.pooled = chains, forks or {}, pool, pooled
-        self.outputs = pooled or inputs
         for chain in chains:
             width = inputs
             for conv in chain:
@@ -71,7 +70,6 @@ class _Mixed(nn.Module):
             ends = self.forks.get(chain[-1].name, ())
             for conv in ends:
                 self.add_module(conv.name, _Unit(width, conv.width, conv.kernel))
-            self.outputs += sum(conv.width for conv in ends) or width
         if pooled:
             self.branch_pool = _Unit(inputs, pooled, (1, 1))
 
@@ -196,12 +194,10 @@ def load_inception(file: str | pathlib.Path) -> Inception:
     state = read_state(pathlib.Path(file))
     network = Inception()
     classifier = [state.pop(key, None) for key in ("fc.weight", "fc.bias")]
+    if classifier[0] is None or len(classifier[0]) != _CLASSES:
+        raise FeaturesError(f"'{file}' is not the Inception of FID: it has no {_CLASSES} classes.")
     try:
-        if classifier[0] is None or len(classifier[0]) != _CLASSES:
-            raise FeaturesError(f"'{file}' is not the Inception of FID: it has no {_CLASSES} classes.")
         network.load_state_dict(state)
     except RuntimeError as error:
-        if isinstance(error, FeaturesError):
-            raise
         raise FeaturesError(f"'{file}' is not the Inception of FID.") from error
     return network

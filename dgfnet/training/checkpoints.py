@@ -6,6 +6,7 @@ is written last: a crash at any moment leaves the checkpoint before whole.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from dgfnet.errors import TrainingError
 from dgfnet.model import WeightsError, load, load_info, save
+from dgfnet.training.files import write_whole
 from dgfnet.training.trainer import Trainer
 
 WHOLE, LIST, WEIGHTS = "checkpoint.pt", "checkpoint.json", "weights.safetensors"
@@ -36,24 +38,25 @@ def write(trainer: Trainer, folder: pathlib.Path, part_bytes: int | None = None,
     Args:
         part_bytes: write the checkpoint in files of at most this size.
         slim: leave out what training finds again by itself, see `slimmed`.
+
+    Raises:
+        TrainingError: it cannot be written, as where the disk is full; the checkpoint before is left.
     """
     state = slimmed(trainer.state()) if slim else trainer.state()
     if part_bytes is None:
-        torch.save(state, folder / "checkpoint.partial")
-        (folder / "checkpoint.partial").replace(folder / WHOLE)
+        write_whole(folder / WHOLE, lambda file: torch.save(state, file))
+        (folder / LIST).unlink(missing_ok=True)  # before its parts: `read` prefers it
         _remove_parts(folder, keep=[])
-        (folder / LIST).unlink(missing_ok=True)
     else:
         _write_parts(state, folder, part_bytes)
         (folder / WHOLE).unlink(missing_ok=True)
-    save(trainer.average, folder / "weights.partial", _notes(trainer))
-    (folder / "weights.partial").replace(folder / WEIGHTS)
+    write_whole(folder / WEIGHTS, lambda file: save(trainer.average, file, _notes(trainer)))
 
 
 def keep(trainer: Trainer, folder: pathlib.Path) -> None:
     """The averaged weights as they are now, beside those to come: what a learning curve is measured on."""
-    (folder / "kept").mkdir(exist_ok=True)
-    save(trainer.average, folder / "kept" / f"step-{trainer.step:07d}.safetensors", _notes(trainer), "float16")
+    kept = folder / "kept" / f"step-{trainer.step:07d}.safetensors"
+    write_whole(kept, lambda file: save(trainer.average, file, _notes(trainer), "float16"))
 
 
 def _notes(trainer: Trainer) -> dict[str, str]:
@@ -80,7 +83,7 @@ def read(folder: pathlib.Path, device: torch.device | str) -> dict[str, Any]:
     source = _join(folder) if (folder / LIST).is_file() else folder / WHOLE
     try:
         state = torch.load(source, map_location=device, weights_only=True)
-        return whole(state, _average_beside(folder, state["step"], device))
+        return state if "average" in state else whole(state, _average_beside(folder, state["step"], device))
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise TrainingError(f"The checkpoint in '{folder}' is damaged ({type(error).__name__}).") from error
 
@@ -112,13 +115,11 @@ def slimmed(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def whole(state: dict[str, Any], average: dict[str, Tensor] | None = None) -> dict[str, Any]:
-    """What `slimmed` left out, put back as well as may be; other states are returned as they are.
+    """What `slimmed` left out, put back as well as may be.
 
     Args:
         average: where it is known; the network as it is stands in.
     """
-    if "average" in state:
-        return state
     full = dict(state)
     for name in _NETWORKS & set(state):
         full[name] = {k: v.float() if v.is_floating_point() else v for k, v in state[name].items()}
@@ -136,14 +137,19 @@ def _write_parts(state: dict[str, Any], folder: pathlib.Path, part_bytes: int) -
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data, parts = buffer.getbuffer(), []
-    for number, start in enumerate(range(0, len(data), part_bytes)):
-        part = data[start : start + part_bytes]
-        digest = hashlib.sha256(part).hexdigest()
-        name = f"checkpoint-{number:03d}-{digest[:8]}.part"  # never that of another content: no part is overwritten
-        (folder / name).write_bytes(part)
-        parts.append({"file": name, "sha256": digest})
-    (folder / "checkpoint.partial").write_text(json.dumps({"step": state["step"], "parts": parts}, indent=1) + "\n")
-    (folder / "checkpoint.partial").replace(folder / LIST)
+    before = [file.name for file in folder.glob("checkpoint-*.part")]
+    try:
+        for number, start in enumerate(range(0, len(data), part_bytes)):
+            part = data[start : start + part_bytes]
+            digest = hashlib.sha256(part).hexdigest()
+            name = f"checkpoint-{number:03d}-{digest[:8]}.part"  # never that of another content
+            write_whole(folder / name, functools.partial(pathlib.Path.write_bytes, data=part))
+            parts.append({"file": name, "sha256": digest})
+        listed = json.dumps({"step": state["step"], "parts": parts}, indent=1) + "\n"
+        write_whole(folder / LIST, lambda file: file.write_text(listed))
+    except TrainingError:
+        _remove_parts(folder, keep=before)
+        raise
     _remove_parts(folder, keep=[part["file"] for part in parts])
 
 
@@ -165,7 +171,7 @@ def _join(folder: pathlib.Path) -> io.BytesIO:
 
 
 def _remove_parts(folder: pathlib.Path, keep: list[str]) -> None:
-    for file in folder.glob("checkpoint-*.part"):
+    for file in folder.glob("checkpoint-*.part*"):  # those that a killed process left half written, too
         if file.name not in keep:
             file.unlink()
 

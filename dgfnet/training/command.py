@@ -20,9 +20,9 @@ from dgfnet.errors import TrainingError
 from dgfnet.model import ABLATION, DGFNet, label, load, load_info
 from dgfnet.training import checkpoints, parallel
 from dgfnet.training.data import PictureBank
-from dgfnet.training.features import VGGFeatures, load_features
+from dgfnet.training.features import load_features
 from dgfnet.training.masks import MaskFolder
-from dgfnet.training.recipes import RECIPES, Recipe, Stage
+from dgfnet.training.recipes import NARROW, RECIPES, Recipe, Stage, restored
 from dgfnet.training.runlog import RunLog
 from dgfnet.training.samples import Samples
 from dgfnet.training.throughput import matrix_peak, operations
@@ -37,16 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dgfnet train`."""
     parser.add_argument("pictures", nargs="+", help="folders or tar files of photographs, each PATH or PATH=WEIGHT")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/dgfnet"), help="folder of the run")
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="narrow")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), help=f"{NARROW.name} unless given")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="length of the whole run; the stages stretch with it")
     length.add_argument("--hours", type=float, help="the same as time, for a machine that is lent; not to the bit")
     parser.add_argument("--minutes", type=float, help="stop cleanly after this time; go on later with --resume")
     parser.add_argument("--start", metavar="WEIGHTS", help="begin with these weights and their network")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, by its recipe")
     parser.add_argument("--ablation", action="store_true", help="three models, one after the other: that of Table 2")
-    parser.add_argument("--rate-factor", type=float, default=1.0, help="multiplies the recipe's learning rates")
-    parser.add_argument("--batch-factor", type=int, default=1, help="multiplies the recipe's batches")
+    parser.add_argument("--rate-factor", type=float, help="multiplies the recipe's learning rates")
+    parser.add_argument("--batch-factor", type=float, help="multiplies the recipe's batches; 0.5 halves them")
     parser.add_argument("--seed", type=int)
 
     data = parser.add_argument_group("data")
@@ -76,66 +76,88 @@ def run(arguments: argparse.Namespace) -> int:
     """`dgfnet train`.
 
     Raises:
-        TrainingError, DataError, FeaturesError, WeightsError: each is one sentence for the user.
+        UsageError, TrainingError, DataError, FeaturesError, WeightsError: each is one sentence for the user.
     """
-    if arguments.threads:
+    _check(arguments)
+    if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    folder: pathlib.Path = arguments.out
-    _check(arguments, folder)
     fast_arithmetic()
-    deadline = time.monotonic() + 60 * arguments.minutes if arguments.minutes else float("inf")
     with parallel.joined(arguments.device) as device:
-        recipe = _recipe(arguments)
-        start, origin = _start(recipe)
-        folder.mkdir(parents=True, exist_ok=True)
-        with parallel.first_here():
-            bank = _bank(arguments.pictures, recipe, device, folder)
-            shown = _bank(arguments.validation, recipe, device, folder) if arguments.validation else bank
+        recipe = _resumed(arguments) if arguments.resume else _recipe(arguments)
+        try:
+            return _train(arguments, recipe, device)
+        except torch.OutOfMemoryError as error:
+            half = f"--batch-factor {recipe.batch_factor / 2:g}"
+            raise TrainingError(f"The GPU's memory is full; `{half}` halves the batches.") from error
+
+
+def _train(arguments: argparse.Namespace, recipe: Recipe, device: str) -> int:
+    """All of `run` that the recipe decides."""
+    folder: pathlib.Path = arguments.out
+    deadline = time.monotonic() + 60 * arguments.minutes if arguments.minutes is not None else float("inf")
+    start, origin = (None, "") if arguments.resume else _start(recipe)
+    with parallel.first_here():
         masks = MaskFolder(arguments.masks, arguments.holes_are) if arguments.masks else None
-        features = _features(arguments, bank)
-        samples = Samples(shown, recipe) if arguments.sheet_every and parallel.rank() == 0 else None
-        part = int(arguments.checkpoint_part_mb * 1e6) if arguments.checkpoint_part_mb else None
-        for name in _models(arguments):
-            out = folder / name
-            out.mkdir(exist_ok=True)
-            one = _variant(recipe, name)
-            graphs = not arguments.no_graphs
-            trainer = Trainer(one, bank, features, device, masks, arguments.compile, graphs, start, origin)
-            if checkpoints.exists(out):
-                trainer.restore(checkpoints.read(out, trainer.device))
-            session = Session(
-                trainer,
-                out,
-                samples,
-                sheet_every=arguments.sheet_every,
-                part_bytes=part,
-                slim=arguments.slim_checkpoint,
-                keep_every=arguments.keep_every,
-                save_seconds=60 * arguments.save_every,
-            )
-            session.run(deadline)
-            if not trainer.over:
-                break
+        features = None if arguments.no_features else load_features(arguments.features)
+        folder.mkdir(parents=True, exist_ok=True)
+        bank = _bank(arguments.pictures, recipe, device, folder)
+        shown = _bank(arguments.validation, recipe, device, folder) if arguments.validation else bank
+    if features is not None:
+        features.calibrate(bank.sample(32, 128, torch.Generator().manual_seed(0)).image.cpu())
+    samples = Samples(shown, recipe) if arguments.sheet_every and parallel.rank() == 0 else None
+    part = int(arguments.checkpoint_part_mb * 1e6) if arguments.checkpoint_part_mb else None
+    for name in _models(arguments):
+        out = folder / name
+        out.mkdir(exist_ok=True)
+        one = _variant(recipe, name)
+        graphs = not arguments.no_graphs
+        trainer = Trainer(one, bank, features, device, masks, arguments.compile, graphs, start, origin)
+        if checkpoints.exists(out):
+            trainer.restore(checkpoints.read(out, trainer.device))
+        session = Session(
+            trainer,
+            out,
+            samples,
+            sheet_every=arguments.sheet_every,
+            part_bytes=part,
+            slim=arguments.slim_checkpoint,
+            keep_every=arguments.keep_every,
+            save_seconds=60 * arguments.save_every,
+        )
+        session.run(deadline)
+        if not trainer.over:
+            break
     return 0
 
 
-def _check(arguments: argparse.Namespace, folder: pathlib.Path) -> None:
+_POSITIVE = {
+    "save_every": "it is the minutes from one checkpoint to the next",
+    "rate_factor": "0.5 halves the learning rates",
+    "batch_factor": "0.5 halves the batches",
+    "steps": "it is the length of the run",
+    "hours": "it is the length of the run",
+    "minutes": "leave it out to train to the end",
+    "threads": "leave it out to use all that are here",
+}
+"""Options that are numbers above zero, and what to say of them where they are not."""
+
+
+def _check(arguments: argparse.Namespace) -> None:
     """Refuse what can be refused before anything is decoded."""
+    folder: pathlib.Path = arguments.out
     if not arguments.features and not arguments.no_features:
         raise TrainingError("The paper's losses need VGG weights: give them with --features, or say --no-features.")
     if bool(arguments.masks) != bool(arguments.holes_are):
         raise TrainingError("--masks and --holes-are go together: say which colour of the masks is the hole.")
-    if arguments.save_every <= 0:
-        raise TrainingError("--save-every must be positive: minutes from one checkpoint to the next.")
+    for name, hint in _POSITIVE.items():
+        value = getattr(arguments, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise TrainingError(f"--{name.replace('_', '-')} must be a positive number; {hint}.")
+    if arguments.seed is not None and not 0 <= arguments.seed < 2**32:
+        raise TrainingError(f"--seed must be a number from 0 to {2**32 - 1}.")
     if arguments.checkpoint_part_mb is not None and arguments.checkpoint_part_mb < 1:
         raise TrainingError("--checkpoint-part-mb must be 1 or more.")
-    if arguments.rate_factor <= 0:
-        raise TrainingError("--rate-factor must be positive; 0.5 halves the learning rate.")
-    if arguments.batch_factor < 1:
-        raise TrainingError("--batch-factor must be 1 or more; 2 doubles the batches.")
-    if any(length is not None and length <= 0 for length in (arguments.steps, arguments.hours)):
-        raise TrainingError("--steps and --hours must be positive.")
-    if arguments.ablation and (arguments.start or RECIPES[arguments.recipe].start):
+    if arguments.ablation and (arguments.start or RECIPES[arguments.recipe or NARROW.name].start):
         raise TrainingError("--ablation compares networks from scratch: leave --start out, and choose another recipe.")
     begun = any(checkpoints.exists(folder / name) for name in _models(arguments))
     if begun and not arguments.resume:
@@ -162,12 +184,49 @@ def _variant(recipe: Recipe, name: str) -> Recipe:
     return dataclasses.replace(recipe, network=network, coarse=coarse)
 
 
+def _altered(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
+    """The recipe with what the command line says of length, seed, learning rates and batches."""
+    given = {name: value for name in ("steps", "hours", "seed") if (value := getattr(arguments, name)) is not None}
+    if "steps" in given:
+        given["hours"] = 0.0
+    recipe = dataclasses.replace(recipe, **given)
+    if arguments.rate_factor is not None:
+        recipe = recipe.slower(arguments.rate_factor)
+    return recipe if arguments.batch_factor is None else recipe.larger(arguments.batch_factor)
+
+
+_TOLD: dict[str, Callable[[Recipe], str]] = {
+    "Length": lambda recipe: f"{recipe.hours:g} hours" if recipe.hours else f"{recipe.steps} steps",
+    "Seed": lambda recipe: str(recipe.seed),
+    "Learning rates": lambda recipe: ", ".join(f"{stage.rate:g}" for stage in recipe.stages),
+    "Batches": lambda recipe: ", ".join(str(stage.batch) for stage in recipe.stages),
+}
+"""What a resumed run may change."""
+
+
+def _resumed(arguments: argparse.Namespace) -> Recipe:
+    """The checkpoint's recipe, altered by what the command line says; each difference is told in a line."""
+    begun = next(at for name in _models(arguments) if checkpoints.exists(at := arguments.out / name))
+    kept = restored(checkpoints.read(begun, "cpu")["recipe"])
+    if arguments.recipe and RECIPES[arguments.recipe].name != kept.name:
+        raise TrainingError(
+            f"'{begun}' is a run of the recipe '{kept.name}'; leave --recipe out, or choose another --out."
+        )
+    recipe = _altered(kept, arguments)
+    if parallel.rank() == 0:
+        for what, said in _TOLD.items():
+            before, now = said(kept), said(recipe)
+            if before != now:
+                print(f"{what}: {before} in the checkpoint, {now} from here on.", file=sys.stderr)
+        if arguments.start and arguments.start != kept.start:
+            print(f"'{arguments.start}' is not used: the run goes on from its checkpoint.", file=sys.stderr)
+    return recipe
+
+
 def _recipe(arguments: argparse.Namespace) -> Recipe:
-    recipe = RECIPES[arguments.recipe]
-    given = ("steps", "hours", "seed", "start")
-    changes = {name: getattr(arguments, name) for name in given if getattr(arguments, name) is not None}
-    recipe = recipe.slower(arguments.rate_factor).larger(arguments.batch_factor)
-    recipe = dataclasses.replace(recipe, **changes)
+    """What a new run follows: a named recipe, altered, with the network of the weights that it begins with."""
+    recipe = _altered(RECIPES[arguments.recipe or NARROW.name], arguments)
+    recipe = dataclasses.replace(recipe, start=arguments.start or recipe.start)
     if not recipe.start:
         return recipe
     before = load_info(recipe.start).config
@@ -193,14 +252,6 @@ def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
 
 def _bank(sources: list[str], recipe: Recipe, device: str, folder: pathlib.Path) -> PictureBank:
     return PictureBank.build(sources, recipe.short_sides, recipe.scales, recipe.seed, device, folder / "cache")
-
-
-def _features(arguments: argparse.Namespace, bank: PictureBank) -> VGGFeatures | None:
-    if arguments.no_features:
-        return None
-    features = load_features(arguments.features)
-    features.calibrate(bank.sample(32, 128, torch.Generator().manual_seed(0)).image.cpu())
-    return features
 
 
 class Session:

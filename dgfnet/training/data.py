@@ -6,6 +6,7 @@ import collections
 import hashlib
 import os
 import pathlib
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,8 +22,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dgfnet import pictures
-from dgfnet.errors import PictureError
+from dgfnet.errors import PictureError, TrainingError
 from dgfnet.network.rtv import rtv
+from dgfnet.training.files import write_whole
 
 _SHORT_SIDES = 8
 """Sizes that pictures are brought to, evenly spaced: so few that many are equal, and are split by RTV together."""
@@ -193,7 +195,8 @@ class PictureBank:
         Args:
             sources: folders and tar files, each as PATH or PATH=WEIGHT; the weight (1 unless given) multiplies the
                 chance of each of the source's pictures.
-            cache: folder for the result, so that the next run with the same sources and settings starts at once.
+            cache: folder for the result, so that the next run with the same sources and settings starts at once; where
+                it has no room, a line on stderr says so.
 
         Raises:
             DataError: a source is neither folder nor tar file, holds no picture, or has no positive weight.
@@ -221,9 +224,11 @@ class PictureBank:
         weights = torch.tensor([share for _, share in entries for _ in range(scales)])
         textures = _textures(images, device)
         if file:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"images": images, "textures": textures, "weights": weights}, file.with_suffix(".partial"))
-            file.with_suffix(".partial").replace(file)
+            kept = {"images": images, "textures": textures, "weights": weights}
+            try:
+                write_whole(file, lambda partial: torch.save(kept, partial))
+            except TrainingError as error:
+                print(f"{error} This run goes on without; the next one decodes the pictures anew.", file=sys.stderr)
         return cls(images, textures, device, weights, scales)
 
     def sample(self, batch: int, size: int, generator: torch.Generator, variation: Variation = NONE) -> Crops:

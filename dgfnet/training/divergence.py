@@ -8,6 +8,7 @@ from dgfnet.errors import TrainingError
 from dgfnet.training.recipes import Stage
 
 _MEMORY = 0.98  # of the running mean: about 50 steps
+SLOWER = "resume with half the --rate-factor (0.5 if none was given)"
 _SOUND, _LOST = 1.5, 4.0  # running mean over the lowest one: worth a checkpoint, beyond repair
 
 
@@ -40,7 +41,7 @@ class Watch:
         if self.error > _LOST * self.lowest:
             raise TrainingError(
                 f"Training diverges: the mean error rose to {self.error:.3f} from {self.lowest:.3f} by step {step}. "
-                "The last good checkpoint is kept; resume with --rate-factor 0.5."
+                f"The last good checkpoint is kept; {SLOWER}."
             )
 
     @property

@@ -14,6 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from dgfnet.devices import check_device
+
 _PATIENCE = datetime.timedelta(hours=6)
 """How long processes wait for each other: the first one of a machine decodes all pictures before the others begin."""
 
@@ -30,10 +32,15 @@ def size() -> int:
 
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[str]:
-    """Meet the other processes where torchrun started this one; yields this process's device, now the current one."""
+    """Meet the other processes where torchrun started this one; yields this process's device, now the current one.
+
+    Raises:
+        UsageError: there is no such device.
+    """
     together = "TORCHELASTIC_RUN_ID" in os.environ
     if together and device == "cuda":
         device = f"cuda:{os.environ['LOCAL_RANK']}"
+    check_device(device)
     if device.startswith("cuda:"):
         torch.cuda.set_device(device)
     if not together:

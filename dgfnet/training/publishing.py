@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import csv
+import io
 import json
 import pathlib
 import sys
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--interim", action="store_true", help="say that better weights will follow")
     parser.add_argument("--out", type=pathlib.Path, help="folder to write to; else RUN/published")
-    parser.add_argument("--overwrite", action="store_true", help="replace weights and card that are there")
+    parser.add_argument("--overwrite", action="store_true", help="replace weights, card and credits that are there")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,36 +44,41 @@ def run(arguments: argparse.Namespace) -> int:
     """
     source = arguments.folder / "weights.safetensors"
     info = model.load_info(source)
-    recipe = _read(arguments.folder / "recipe.json")
-    rows = list(csv.DictReader(_read(arguments.credits).splitlines(), delimiter="\t"))
+    recipe = _json(arguments.folder / "recipe.json")
+    rows = _credits(arguments.credits)
     if len(rows) < max(int(info.notes.get("photographs", 1)), 1):
         photographs = info.notes.get("photographs", "more")
         raise DataError(f"'{arguments.credits}' credits {len(rows)} photographs, the run saw {photographs}.")
     out: pathlib.Path = arguments.out or arguments.folder / "published"
-    target = out / f"{arguments.name}.safetensors"
-    if target.exists() and not arguments.overwrite:
-        raise DataError(f"'{target}' exists; add --overwrite, or choose another --out or --name.")
+    targets = out / f"{arguments.name}.safetensors", out / "MODEL_CARD.md", out / "CREDITS.tsv"
+    there = [f"'{target}'" for target in targets if target.exists()]
+    if there and not arguments.overwrite:
+        raise DataError(f"There is {' and '.join(there)} already; add --overwrite, or choose another --out.")
+    target, card, credits = targets
     out.mkdir(parents=True, exist_ok=True)
     partial = out / "weights.partial"
     try:
         model.save(model.load(source), partial, info.notes, arguments.storage)
         shipped = model.load_info(partial)
         table = _table(arguments.evaluation, [info, shipped]) if arguments.evaluation else ""
+        try:
+            text = model_card(
+                shipped._replace(name=arguments.name),
+                recipe,
+                rows,
+                features="none" if info.notes.get("features") == "none" else arguments.features,
+                table=table,
+                pictures=arguments.pictures,
+                failures=arguments.failure,
+                interim=arguments.interim,
+            )
+        except (LookupError, TypeError, ValueError) as error:
+            raise DataError(f"'{arguments.folder / 'recipe.json'}' is not a run's recipe; copy that there.") from error
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-    card = model_card(
-        shipped._replace(name=arguments.name),
-        json.loads(recipe),
-        rows,
-        features="none" if info.notes.get("features") == "none" else arguments.features,
-        table=table,
-        pictures=arguments.pictures,
-        failures=arguments.failure,
-        interim=arguments.interim,
-    )
-    (out / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-    with open(out / "CREDITS.tsv", "w", newline="", encoding="utf-8") as file:
+    card.write_text(text, encoding="utf-8")
+    with open(credits, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, _CREDIT_COLUMNS, delimiter="\t", extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -80,9 +86,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _credits(file: pathlib.Path) -> list[dict[str, str]]:
+    """The table of the photographs, a row each."""
+    table = csv.DictReader(io.StringIO(_read(file)), delimiter="\t")
+    missing = [column for column in _CREDIT_COLUMNS if column not in (table.fieldnames or ())]
+    if missing:
+        raise DataError(f"'{file}' has no column {' and '.join(missing)}; it needs {', '.join(_CREDIT_COLUMNS)}.")
+    return list(table)
+
+
 def _table(folder: pathlib.Path, judged: list[model.WeightsInfo]) -> str:
     """The table of an evaluation of one of these weights."""
-    weights = json.loads(_read(folder / SETTINGS))["weights"]
+    weights = _json(folder / SETTINGS).get("weights", "")
     if not any(info.sha256[:16] in weights for info in judged):
         raise DataError(f"'{folder}' judges other weights, {weights}; evaluate these.")
     return _read(folder / TABLE)
@@ -190,8 +205,17 @@ def _span(limits: list[float]) -> str:
     return f"{limits[0]:g} to {limits[1]:g}"
 
 
+def _json(file: pathlib.Path) -> dict[str, Any]:
+    text = _read(file)
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"'{file}' is damaged; copy it again.") from error
+
+
 def _read(file: pathlib.Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"'{file}' cannot be read ({error.strerror}).") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", "not UTF-8")
+        raise DataError(f"'{file}' cannot be read ({reason}).") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
+from dgfnet.errors import TrainingError
 from dgfnet.model import DEFAULT, DGFNetConfig
 from dgfnet.training.data import NONE, Variation
 from dgfnet.training.losses import LossWeights
@@ -38,7 +40,8 @@ class Recipe:
     finer, on the picture that it made at half the size. `start` names the weights to begin with; none: random ones.
     Those of a narrower network are widened where the recipe `widens`, else their network is the one that is trained.
     With `hours` the run is as long as that instead of `steps`, and so are its stages: for a machine that is lent for a
-    time. Such a run is not repeatable to the bit.
+    time. Such a run is not repeatable to the bit. The factors say by what `slower` and `larger` have multiplied the
+    stages that the recipe began with.
     """
 
     name: str
@@ -60,6 +63,8 @@ class Recipe:
     start: str = ""
     widens: bool = False
     hours: float = 0.0
+    rate_factor: float = 1.0
+    batch_factor: float = 1.0
     deviations: tuple[str, ...] = ()
 
     def stage_at(self, step: int, seconds: float = 0.0) -> Stage:
@@ -77,18 +82,20 @@ class Recipe:
         return position >= length
 
     def slower(self, factor: float) -> Recipe:
-        """The same with every learning rate times `factor`."""
+        """The same with `factor` times the learning rates that it began with."""
+        change = factor / self.rate_factor
 
         def scaled(stage: Stage) -> Stage:
-            final = None if stage.final_rate is None else stage.final_rate * factor
-            return replace(stage, rate=stage.rate * factor, final_rate=final)
+            final = None if stage.final_rate is None else stage.final_rate * change
+            return replace(stage, rate=stage.rate * change, final_rate=final)
 
-        return replace(self, stages=tuple(map(scaled, self.stages)))
+        return replace(self, stages=tuple(map(scaled, self.stages)), rate_factor=factor)
 
-    def larger(self, factor: int) -> Recipe:
-        """The same with every batch times `factor`."""
-        stages = tuple(replace(stage, batch=stage.batch * factor) for stage in self.stages)
-        return replace(self, stages=stages)
+    def larger(self, factor: float) -> Recipe:
+        """The same with `factor` times the batches that it began with, rounded, 1 or more."""
+        change = factor / self.batch_factor
+        stages = tuple(replace(stage, batch=max(1, round(stage.batch * change))) for stage in self.stages)
+        return replace(self, stages=stages, batch_factor=factor)
 
     def _position(self, step: int, seconds: float) -> tuple[float, float]:
         """How far a run has come, and how far it goes: both in seconds or both in steps."""
@@ -104,6 +111,27 @@ class Recipe:
                 return stage, max(0.0, (position - start) / (end - start))
             start = end
         return self.stages[-1], 1.0
+
+
+def restored(settings: dict[str, Any]) -> Recipe:
+    """The recipe of which `dataclasses.asdict` made these settings; those that came later have their defaults.
+
+    Raises:
+        TrainingError: they are of another version of the program.
+    """
+    try:
+        parts = {
+            "network": DGFNetConfig(**settings["network"]),
+            "stages": tuple(Stage(**stage) for stage in settings["stages"]),
+            "variation": Variation(**settings["variation"]),
+            **{branch: LossWeights(**settings[branch]) for branch in ("coarse", "texture", "fused")},
+        }
+        return Recipe(**{**settings, **parts})
+    except (KeyError, TypeError) as error:
+        raise TrainingError(
+            "The checkpoint is of another version of this program; start a new folder with --out, and --start from "
+            "the weights beside the checkpoint."
+        ) from error
 
 
 PAPER = Recipe(
@@ -153,6 +181,7 @@ FULL = replace(
     variation=_VARIED,
     average=0.999,
     clip=1.0,
+    widens=True,
     deviations=(
         *_OURS,
         "crops of 128 px first",
@@ -177,6 +206,7 @@ NARROW = replace(
     short_sides=(224, 448),
     scales=1,
     average=0.998,
+    widens=False,
     deviations=(
         *_OURS,
         "half the channels",

@@ -21,7 +21,7 @@ from dgfnet.training import losses, parallel
 from dgfnet.training.ahead import Ahead
 from dgfnet.training.batches import Batch, Batches, Below
 from dgfnet.training.data import Crops, PictureBank
-from dgfnet.training.divergence import Watch
+from dgfnet.training.divergence import SLOWER, Watch
 from dgfnet.training.features import VGGFeatures
 from dgfnet.training.losses import LossWeights
 from dgfnet.training.masks import MaskFolder
@@ -268,7 +268,7 @@ class Trainer:
         """Both optimisers' steps and the moving average, if all is finite; one wait for the device per step."""
         values = report.tolist()
         if not all(map(math.isfinite, values)):
-            raise TrainingError(f"The loss is not finite at step {self.step}; resume with --rate-factor 0.5.")
+            raise TrainingError(f"The loss is not finite at step {self.step}; {SLOWER}.")
         if self.recipe.clip:
             nn.utils.clip_grads_with_norm_(self.network.parameters(), self.recipe.clip, norms[0])
         for optimizer in self._optimizers(stage):

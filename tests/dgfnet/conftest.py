@@ -1,6 +1,8 @@
 """Fixtures of the method's tests: small pictures, a small network, the reference material if it is there."""
 
+import contextlib
 import pathlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -76,3 +78,20 @@ def bank(image: torch.Tensor) -> PictureBank:
     """One picture of 64 px to train on."""
     texture = ((image - rtv(image)) * 254).round().to(torch.int8)
     return PictureBank([(image[0] * 255).to(torch.uint8)], [texture[0]])
+
+
+@pytest.fixture
+def room() -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """`with room(n):` no file can grow beyond n bytes, as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+
+    @contextlib.contextmanager
+    def limited(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

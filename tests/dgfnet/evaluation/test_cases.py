@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from dgfnet.evaluation.cases import CaseSet, MaskFiles, spread
+from dgfnet.evaluation.cases import SHARES, CaseSet, MaskFiles, spread
 from dgfnet.training.data import DataError
+from dgfnet.training.masks import MaskFolder, random_masks
 
 
 @pytest.fixture
@@ -47,6 +49,21 @@ def test_a_hole_does_not_depend_on_what_else_is_asked_for(pictures):
         assert all(np.array_equal(c.hole, everything[c.name].hole) and c.kind == kind for c in cases)
 
 
+@pytest.mark.parametrize("size", [64, 256, 512])
+def test_irregular_holes_have_the_share_of_their_cell_at_every_size(pictures, size):
+    for case in CaseSet([pictures], ("irregular",), size):
+        low, high = (float(part.strip("%")) for part in case.cell.removeprefix("irregular ").split(" to "))
+        assert low - 2 < 100 * case.share < high + 2
+
+
+def test_irregular_holes_of_256_px_are_those_drawn(pictures):
+    cases = iter(CaseSet([pictures], ("irregular",), 256))
+    for index, share in enumerate(SHARES):
+        generator = torch.Generator().manual_seed(1_000_003 + index)
+        drawn = random_masks(("irregular",), share, 1, 256, generator)[0, 0].numpy() == 0
+        assert np.array_equal(next(cases).hole, drawn)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 284])
 def test_a_limit_takes_pictures_from_all_of_the_list(count):
     assert spread(count, None) == list(range(count))
@@ -76,14 +93,25 @@ def test_made_holes_and_masks_side_by_side(pictures, masks):
 def test_masks_that_cannot_be_used_get_a_sentence(pictures, tmp_path):
     folder = tmp_path / "odd"
     folder.mkdir()
-    with pytest.raises(DataError, match="holds no masks"):
+    with pytest.raises(DataError, match="odd' holds no pictures"):
         list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "white")))
     Image.new("L", (8, 8), 255).save(folder / "white.png")
     with pytest.raises(DataError, match="no hole when holes are black"):
         list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "black")))
     (folder / "white.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"white\.png' cannot be read"):
+    with pytest.raises(DataError, match=r"white\.png is not a picture"):
         list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "white")))
+
+
+def test_a_deep_mask_is_the_same_hole_in_training_and_evaluation(tmp_path):
+    """8 % grey is black, whatever the depth."""
+    deep = np.zeros((40, 40), np.uint16)
+    deep[:, :20] = 20 * 257
+    deep[:10] = 65535
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    judged = MaskFiles(tmp_path, "white").hole(0, 40, 1)
+    assert np.array_equal(judged, deep == 65535)
+    assert np.array_equal(judged, ~MaskFolder(tmp_path, "white").masks[0].numpy())
 
 
 @pytest.mark.parametrize("wrong", [{"size": 16}, {"limit": 0}])

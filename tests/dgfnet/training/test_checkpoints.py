@@ -1,4 +1,6 @@
+import errno
 import json
+import pathlib
 from dataclasses import replace
 
 import pytest
@@ -56,6 +58,59 @@ def test_only_the_newest_form_stays(trainer, tmp_path):
     assert not first & second
     checkpoints.write(trainer, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "weights.safetensors"]
+
+
+def test_a_crash_between_two_forms_leaves_one_that_is_read(trainer, tmp_path, monkeypatch):
+    """From parts to a whole checkpoint, killed before or after the parts are gone."""
+    for after in (False, True):
+        checkpoints.write(trainer, tmp_path, part_bytes=1_000_000)
+        remove = checkpoints._remove_parts
+
+        def killed(*arguments, after=after, remove=remove, **named):
+            if after:
+                remove(*arguments, **named)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(checkpoints, "_remove_parts", killed)
+            with pytest.raises(KeyboardInterrupt):
+                checkpoints.write(trainer, tmp_path)
+        assert same(checkpoints.read(tmp_path, "cpu"), trainer.state())
+
+
+@pytest.mark.parametrize("part_bytes", [None, 700_000])
+def test_a_full_disk_leaves_the_checkpoint_before(trainer, tmp_path, room, part_bytes):
+    checkpoints.write(trainer, tmp_path, part_bytes)
+    before, state = sorted(tmp_path.iterdir()), checkpoints.read(tmp_path, "cpu")
+    list(trainer.run(2))
+    with room(600_000), pytest.raises(TrainingError, match=r"cannot be written \(.*\); make room"):
+        checkpoints.write(trainer, tmp_path, part_bytes)
+    assert sorted(tmp_path.iterdir()) == before
+    assert same(checkpoints.read(tmp_path, "cpu"), state)
+
+
+def test_parts_already_written_go_when_the_disk_gets_full(trainer, tmp_path, monkeypatch):
+    checkpoints.write(trainer, tmp_path, part_bytes=1_000_000)
+    before = sorted(tmp_path.iterdir())
+    list(trainer.run(2))
+    write_bytes, written = pathlib.Path.write_bytes, []
+
+    def full_at_the_third(file, data):
+        written.append(file)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(file, data)
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full_at_the_third)
+    with pytest.raises(TrainingError, match="No space left on device"):
+        checkpoints.write(trainer, tmp_path, part_bytes=1_000_000)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_whole_checkpoints_are_read_without_the_weights_beside(trainer, tmp_path, monkeypatch):
+    checkpoints.write(trainer, tmp_path)
+    monkeypatch.setattr(checkpoints, "load_info", lambda file: pytest.fail("the weights were read"))
+    assert same(checkpoints.read(tmp_path, "cpu"), trainer.state())
 
 
 def test_missing_and_damaged_files_get_a_sentence(trainer, tmp_path):

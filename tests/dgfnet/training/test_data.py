@@ -90,6 +90,14 @@ def test_the_cache_is_used_while_the_pictures_are_the_same(folder, tmp_path, pho
     assert len(build(folder, cache=tmp_path / "cache")) == len(first) + 2
 
 
+def test_a_cache_that_finds_no_room_costs_a_line(folder, tmp_path, room, capsys):
+    with room(20_000):
+        bank = build(folder, cache=tmp_path / "cache")
+    assert len(bank) == 4
+    assert "cannot be written" in capsys.readouterr().err
+    assert not list((tmp_path / "cache").iterdir())
+
+
 def test_pictures_are_read_as_they_are_filled(tmp_path, photograph):
     """Upright, deep ones at their own brightness, transparent ones without alpha."""
     exif = Image.Exif()

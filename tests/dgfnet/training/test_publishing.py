@@ -71,7 +71,6 @@ def test_nothing_is_said_that_the_records_do_not_bear_out(finished, network, cap
     assert publish(finished, "--evaluation", str(finished)) == 1
     assert "judges other weights" in capsys.readouterr().err
     assert not list((finished / "out").iterdir())
-    assert not (finished / "out" / "MODEL_CARD.md").exists()
     notes = model.load_info(run / "weights.safetensors").notes
     model.save(network, run / "weights.safetensors", {**notes, "features": "none", "photographs": "3"})
     assert publish(finished) == 1
@@ -92,6 +91,38 @@ def test_nothing_is_replaced_unasked_and_equal_runs_give_equal_bytes(finished, c
     assert "add --overwrite" in capsys.readouterr().err
     assert main([*given, "--overwrite"]) == 0
     assert file.read_bytes() == first
+
+
+@pytest.mark.parametrize("there", ["other.safetensors", "MODEL_CARD.md", "CREDITS.tsv"])
+def test_each_file_is_protected(finished, there, capsys):
+    (finished / "out").mkdir()
+    (finished / "out" / there).write_text("mine")
+    assert publish(finished, "--name", "other") == 1
+    assert f"{there}' already; add --overwrite" in capsys.readouterr().err
+    assert [(file.name, file.read_text()) for file in (finished / "out").iterdir()] == [(there, "mine")]
+    assert publish(finished, "--name", "other", "--overwrite") == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "sentence"),
+    [
+        ("credits.tsv", "file\tlicense\tcredit\turl\n" + "a\tCC0\tx\ty\n" * 2, "no column licence"),
+        ("credits.tsv", "", "no column file and licence and credit and url"),
+        ("run/recipe.json", "{", "damaged"),
+        ("run/recipe.json", "[1]", "damaged"),
+        ("run/recipe.json", '{"stages": []}', "not a run's recipe"),
+    ],
+)
+def test_bad_records_get_a_sentence_before_anything_is_replaced(finished, file, text, sentence, capsys):
+    assert publish(finished) == 0
+    before = {file: file.read_bytes() for file in (finished / "out").iterdir()}
+    (finished / file).write_text(text)
+    capsys.readouterr()
+    assert publish(finished, "--storage", "int8", "--overwrite") == 1
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+    assert {file: file.read_bytes() for file in (finished / "out").iterdir()} == before
 
 
 def test_a_run_without_records_gets_a_sentence(finished, capsys):

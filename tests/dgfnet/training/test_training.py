@@ -1,19 +1,23 @@
 import argparse
+import contextlib
 import csv
+import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 from PIL import Image
 
 from dgfnet import model
-from dgfnet.errors import TrainingError
+from dgfnet.errors import TrainingError, UsageError
 from dgfnet.model import DGFNetConfig
 from dgfnet.training import checkpoints
 from dgfnet.training import command as training
+from dgfnet.training.data import DataError
+from dgfnet.training.features import FeaturesError
 from dgfnet.training.losses import LossWeights
-from dgfnet.training.recipes import FULL, PAPER, RECIPES
+from dgfnet.training.recipes import FULL, PAPER, RECIPES, restored
 from dgfnet.training.trainer import Trainer
 
 
@@ -71,6 +75,101 @@ def test_a_rate_falls_within_its_stage(recipe):
     falling = replace(recipe, stages=(stage, recipe.stages[1]), steps=20)
     assert [falling.rate_at(step) for step in (0, 5, 10, 19)] == pytest.approx([1e-2, 1e-3, 1e-4, 1e-4])
     assert [falling.slower(0.5).rate_at(step) for step in (0, 5, 10)] == pytest.approx([5e-3, 5e-4, 5e-5])
+
+
+def test_factors_multiply_what_the_recipe_began_with(recipe):
+    assert [stage.batch for stage in recipe.larger(1.6).stages] == [3, 3]
+    assert [stage.batch for stage in recipe.larger(0.1).stages] == [1, 1]
+    assert recipe.slower(0.5).larger(2).slower(0.5).larger(2) == recipe.slower(0.5).larger(2)
+    assert recipe.slower(0.5).slower(0.25) == recipe.slower(0.25)
+    assert recipe.slower(0.5).slower(1) == recipe
+
+
+def test_a_recipe_comes_back_from_its_settings():
+    for recipe in RECIPES.values():
+        assert restored(asdict(recipe)) == recipe
+    with pytest.raises(TrainingError, match="another version"):
+        restored({**asdict(FULL), "of_another_time": 1})
+
+
+def test_a_run_goes_on_by_its_own_recipe(folder, network, monkeypatch, recipe, capsys):
+    """What is not said again is as it was; the weights that it began with need not be there any more."""
+    other = replace(recipe, name="finetune", short_sides=(64, 80), steps=3, start=str(folder / "begun.safetensors"))
+    monkeypatch.setitem(RECIPES, "finetune", other)
+    model.save(network, folder / "begun.safetensors")
+    words = ["--no-features", "--sheet-every", "0"]
+    begun = ["--recipe", "finetune", "--rate-factor", "0.5", "--batch-factor", "2", "--seed", "7", "--minutes", "1e-9"]
+    assert train(folder, *words, *begun) == 0
+    first = json.loads((folder / "run" / "recipe.json").read_text())
+    origin = model.load_info(folder / "run" / "weights.safetensors").notes["origin"]
+    (folder / "begun.safetensors").unlink()
+    capsys.readouterr()
+    assert train(folder, *words, "--minutes", "1e-9", "--resume") == 0
+    assert json.loads((folder / "run" / "recipe.json").read_text()) == first
+    assert "in the checkpoint" not in capsys.readouterr().err
+    with pytest.raises(TrainingError, match="of the recipe 'finetune'; leave --recipe out"):
+        train(folder, *words, "--resume", "--recipe", "narrow")
+    changed = ["--steps", "4", "--rate-factor", "0.25", "--batch-factor", "2", "--start", "others"]
+    assert train(folder, *words, *changed, "--recipe", "finetune", "--resume") == 0
+    said = capsys.readouterr().err
+    assert "Length: 3 steps in the checkpoint, 4 steps from here on.\n" in said
+    assert "Learning rates: 0.0005, 5e-05 in the checkpoint, 0.00025, 2.5e-05 from here on.\n" in said
+    assert "'others' is not used" in said
+    assert "Batches" not in said
+    info = model.load_info(folder / "run" / "weights.safetensors")
+    assert (info.notes["step"], info.notes["recipe"], info.notes["origin"]) == ("4", "finetune", origin)
+
+
+def test_full_and_brief_widen_what_they_begin_with(network, tmp_path):
+    """The others train the network that they begin with."""
+    model.save(network, tmp_path / "begun.safetensors")
+    parser = argparse.ArgumentParser()
+    training.add_arguments(parser)
+    for name, widens in {"full": True, "brief": True, "narrow": False, "finetune": False, "small": False}.items():
+        words = ["x", "--no-features", "--recipe", name, "--start", str(tmp_path / "begun.safetensors")]
+        found = training._recipe(parser.parse_args(words)).network
+        assert found.width == found.detail_width == (1.0 if widens else network.config.width), name
+
+
+def test_mistakes_are_found_before_pictures_are_decoded(folder, monkeypatch):
+    monkeypatch.setattr(training, "_bank", lambda *_: pytest.fail("pictures were decoded"))
+    with pytest.raises(FeaturesError):
+        train(folder, "--features", str(folder / "absent"))
+    (folder / "masks").mkdir()
+    with pytest.raises(DataError, match="holds no pictures"):
+        train(folder, "--no-features", "--masks", str(folder / "masks"), "--holes-are", "white")
+    with pytest.raises(UsageError, match="no device 'toaster'"):
+        train(folder, "--no-features", "--device", "toaster")
+    assert not (folder / "run").exists()
+
+
+def test_one_process_per_machine_downloads_features(folder, monkeypatch):
+    alone = False
+
+    @contextlib.contextmanager
+    def first_here():
+        nonlocal alone
+        alone = True
+        yield
+        alone = False
+
+    def load_features(source):
+        raise FeaturesError(f"{source}, {'the others wait' if alone else 'as all do'}")
+
+    monkeypatch.setattr(training.parallel, "first_here", first_here)
+    monkeypatch.setattr(training, "load_features", load_features)
+    with pytest.raises(FeaturesError, match="download, the others wait"):
+        train(folder, "--features", "download")
+
+
+def test_a_gpu_that_is_full_gets_a_sentence(folder, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(Trainer, "gradients", full)
+    for given, half in (([], "0.5"), (["--batch-factor", "3"], "1.5")):
+        with pytest.raises(TrainingError, match=f"memory is full; `--batch-factor {half}` halves the batches"):
+            train(folder, "--no-features", "--sheet-every", "0", *given)
 
 
 def test_training_goes_on_from_weights(folder, network):
@@ -154,7 +253,12 @@ def test_options_reach_the_run(folder):
         (["--no-features", "--masks", "x"], "--holes-are go together"),
         (["--no-features", "--checkpoint-part-mb", "0"], "1 or more"),
         (["--no-features", "--rate-factor", "0"], "positive"),
-        (["--no-features", "--batch-factor", "0"], "1 or more"),
+        (["--no-features", "--batch-factor", "0"], "positive"),
+        (["--no-features", "--batch-factor", "nan"], "positive"),
+        (["--no-features", "--minutes", "0"], "positive number; leave it out"),
+        (["--no-features", "--minutes", "-1"], "positive"),
+        (["--no-features", "--threads", "-1"], "positive"),
+        (["--no-features", "--seed", "-1"], "--seed must be a number from 0"),
         (["--no-features", "--steps", "0"], "positive"),
         (["--no-features", "--hours", "-1"], "positive"),
         (["--no-features", "--save-every", "0"], "positive"),

@@ -1,0 +1,26 @@
+"""Large files that are whole or not there at all."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+from dgfnet.errors import TrainingError
+
+
+def write_whole(file: pathlib.Path, write: Callable[[pathlib.Path], object]) -> None:
+    """Have `write` write to a path beside `file`, which becomes `file` when all of it is written; makes its folder.
+
+    Raises:
+        TrainingError: it cannot be written; what was there before is left as it was, and nothing beside it.
+    """
+    partial = file.with_suffix(".partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        partial.replace(file)
+    except (OSError, RuntimeError) as error:  # torch.save raises the latter where the disk is full
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise TrainingError(f"'{file}' cannot be written ({reason}); make room on its disk.") from error
+    finally:
+        partial.unlink(missing_ok=True)
