@@ -22,9 +22,14 @@ _CREDIT_COLUMNS = ("file", "licence", "credit", "url")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dgfnet publish`."""
     parser.add_argument("folder", type=pathlib.Path, metavar="RUN", help="folder of a training run")
-    parser.add_argument("--name", default=model.DEFAULT, help="name of the weights")
+    parser.add_argument("--name", default=model.DEFAULT, help="name of the weights (default: %(default)s)")
     parser.add_argument("--storage", choices=("float16", "int8"), default="float16", help="of the kernels")
-    parser.add_argument("--credits", type=pathlib.Path, required=True, help="table of the photographs, tab separated")
+    parser.add_argument(
+        "--credits",
+        type=pathlib.Path,
+        required=True,
+        help=f"table of the photographs; its columns, tab separated: {', '.join(_CREDIT_COLUMNS)}",
+    )
     parser.add_argument("--features", default="none", help="where the feature network's weights came from, in words")
     parser.add_argument("--evaluation", type=pathlib.Path, help="folder that `dgfnet evaluate` wrote")
     parser.add_argument("--pictures", default="", help="the evaluation's photographs, in words")
@@ -117,6 +122,8 @@ def model_card(
     notes, config = info.notes, info.config
     licences = collections.Counter(row["licence"] for row in credits).most_common()
     shares = ", ".join(f"{count} under {licence}" for licence, count in licences)
+    photographs = notes.get("photographs", str(len(credits)))
+    seen = "" if photographs == str(len(credits)) else f" This run saw {photographs} of them."
     state = "**Interim weights**: trained briefly, to be replaced by better ones.\n\n" if interim else ""
     stages = "\n".join(
         f"| {stage['share']:.0%} | {stage['size']} px | {stage['batch']} | {_rate(stage)} "
@@ -153,7 +160,7 @@ def model_card(
 | sha256 | `{info.sha256}` |
 
 ## Data
-{len(credits)} photographs: {shares}. Every one is credited in CREDITS.tsv.
+{len(credits)} photographs: {shares}. Every one is credited in CREDITS.tsv.{seen}
 Crops come from each picture at {recipe["scales"]} scale(s) with a short side of {_span(recipe["short_sides"])} px;
 holes are {", ".join(recipe["mask_kinds"])} over {_span(recipe["hole_share"])} of a crop.
 

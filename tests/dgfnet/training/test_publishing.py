@@ -82,6 +82,15 @@ def test_nothing_is_said_that_the_records_do_not_bear_out(finished, network, cap
     assert "somewhere" not in card
 
 
+def test_a_table_of_earlier_runs_too_says_what_this_one_saw(finished, network):
+    weights = finished / "run" / "weights.safetensors"
+    model.save(network, weights, {**model.load_info(weights).notes, "photographs": "1"})
+    assert publish(finished) == 0
+    card = (finished / "out" / "MODEL_CARD.md").read_text()
+    assert "2 photographs" in card
+    assert "This run saw 1 of them." in card
+
+
 def test_nothing_is_replaced_unasked_and_equal_runs_give_equal_bytes(finished, capsys):
     given = ["publish", str(finished / "run"), "--credits", str(finished / "credits.tsv")]
     assert main(given) == 0
