@@ -15,6 +15,7 @@ from dgfnet.errors import Cancelled, PictureError
 from server import messages as m
 from server import protocol
 from server.client.errors import InpaintError
+from server.jobs import read_job
 from server.worker import NoEngine
 
 ID = "ab" * 16
@@ -358,6 +359,20 @@ def test_a_dead_server_is_noticed(run_server, engine, photo, mask):
         client.submit(photo, mask)
     assert gone.value.code in ("server_silent", "shutting_down")
     client.close()
+
+
+def test_what_a_client_did_between_two_jobs_is_not_the_servers_silence(server, client, photo, mask, monkeypatch):
+    away = 0.0
+    monkeypatch.setattr("server.remote.time", SimpleNamespace(monotonic=lambda: time.monotonic() + away))
+    assert client.submit(photo, mask).layers
+    away = 5000.0  # it writes the fill and reads the next picture
+
+    def slowly(*arguments):
+        time.sleep(3 * client.timing.tick)
+        return read_job(*arguments)
+
+    monkeypatch.setattr("server.broker.read_job", slowly)
+    assert client.submit(photo, mask).layers
 
 
 def test_a_stranger_who_takes_the_port_gets_nothing(server, photo, mask):
