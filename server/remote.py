@@ -93,7 +93,7 @@ class Client:
                 )
         if not start_server:
             raise failure
-        client = cls(start(folder), timing)
+        client = cls(start(folder, address), timing)
         client.hello()
         return client
 
