@@ -146,6 +146,7 @@ class Worker(threading.Thread):
                 self._load()
             while (job := self._jobs.get()) is not None:
                 self._mailbox.post(self._outcome(job))
+                del job  # with its picture, which would stay in memory until the next one comes
                 self._post_state()
         except BaseException:  # nobody else would say what ended the thread; the broker sees that it has ended
             log.exception("the worker has died")
@@ -201,7 +202,7 @@ class Worker(threading.Thread):
             known = error.code in set(ErrorCode)
             reason = Refusal(ErrorCode(error.code) if known else ErrorCode.INTERNAL, error.message, error.action)
         except Refusal as refusal:
-            reason = refusal
+            reason = refusal.with_traceback(None)  # which would keep this frame, and with it the job's picture
         except MemoryError:
             reason = Refusal(
                 ErrorCode.OUT_OF_MEMORY,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
 import msgpack
@@ -242,6 +244,21 @@ def test_a_failing_job_leaves_a_working_server(server, engine, photo, mask, fail
         assert refused.value.code == code
         engine.failure = None
         assert client.submit(photo, mask).layers
+
+
+@pytest.mark.parametrize("result_bytes", [1 << 30, 100])
+def test_a_picture_is_not_kept_after_its_job(client, engine, photo, mask, monkeypatch, wait_until, result_bytes):
+    monkeypatch.setattr("server.jobs.MESSAGE_BYTES", result_bytes)
+    pictures, inpaint = [], engine.inpaint
+
+    def watched(image, *rest):
+        pictures.append(weakref.ref(image))
+        return inpaint(image, *rest)
+
+    monkeypatch.setattr(engine, "inpaint", watched)
+    with contextlib.suppress(InpaintError):  # the second one: its result is too large
+        client.submit(photo, mask)
+    wait_until(lambda: pictures[0]() is None)
 
 
 def test_a_result_that_no_message_can_hold_is_told(client, photo, mask, monkeypatch):
