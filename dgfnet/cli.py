@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgfnet import __version__
-from dgfnet.errors import speaks_to_the_user
+from dgfnet.errors import is_out_of_memory, said_to_the_user
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,9 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return FAILED
     except Exception as fault:
-        if not speaks_to_the_user(fault):
+        sentence = said_to_the_user(fault)
+        if sentence is None:
             raise
-        return _complain(str(fault), FAILED)
+        return _complain(sentence, FAILED)
 
 
 def _complain(sentence: str, code: int) -> int:
@@ -193,6 +194,8 @@ def _device(options: argparse.Namespace) -> str:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as fault:
+        if is_out_of_memory(fault):
+            raise
         raise UsageError(f"There is no device `{device}` here; leave --device out to use what there is.") from fault
     return device
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from dgfnet import model
-from dgfnet.errors import Progress
+from dgfnet.errors import Progress, is_out_of_memory
 from dgfnet.filling.memo import Memo
 from dgfnet.filling.predictor import MAX_SIDE
 from dgfnet.inpainting import FillOptions, Inpainter, texture_maps
@@ -24,14 +24,6 @@ log = logging.getLogger("server")
 
 SMALLER_SIDES = (384, 256)
 """Longest sides of a crop in network pixels that are tried when the usual one takes too much memory."""
-OUT_OF_MEMORY = (
-    "out of memory",
-    "can't allocate memory",  # the CPU on Linux and macOS
-    "not enough memory",  # the CPU on Windows
-    "bad_alloc",
-    "alloc_failed",  # cuBLAS, cuDNN
-    "allocation_failed",  # cuDNN: ..._HOST_ALLOCATION_FAILED
-)
 REMEMBERED = 128 * 2**20
 """Bytes of the network's latest predictions: another fill of a hole, or one with other options, needs no network."""
 
@@ -47,7 +39,7 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             reason = str(error).splitlines()[0].partition(". ")[0]  # PyTorch can go on for a page
             raise NoEngine(f"The device {name} cannot be used ({reason}).") from None
     return device
@@ -78,7 +70,7 @@ class NetworkEngine:
         try:
             network.to(device)
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             log.warning("%s has no room for the network now; each job tries again, then takes the CPU", self.device)
             network.to("cpu")
@@ -102,8 +94,8 @@ class NetworkEngine:
                 log.warning("out of memory: %s", remedy)
             try:  # the inpainter brings the network to the device, from wherever the job before left it
                 fill = Inpainter(self._network, device, side, self._memo).fill(image, mask, used, progress)
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+            except Exception as fault:
+                if not is_out_of_memory(fault):
                     raise
             else:
                 return Outcome(fill, dataclasses.asdict(asked), notes)
@@ -120,8 +112,8 @@ class NetworkEngine:
                 log.warning("out of memory: %s", notes[-1])
             try:
                 return Split(texture_maps(image, progress=progress, device=device, **used)[0], used, notes)
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+            except Exception as fault:
+                if not is_out_of_memory(fault):
                     raise
         raise MemoryError
 
@@ -154,9 +146,3 @@ class NetworkEngine:
             torch.cuda.empty_cache()
         elif self._device.type == "mps":
             torch.mps.empty_cache()
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """CUDA's allocator has a class for it; its libraries, the CPU's and Apple's allocators say it in words."""
-    words = str(error).lower()
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(said in words for said in OUT_OF_MEMORY)
