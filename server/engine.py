@@ -17,7 +17,7 @@ from dgfnet.filling.memo import Memo
 from dgfnet.filling.predictor import MAX_SIDE
 from dgfnet.inpainting import FillOptions, Inpainter, texture_maps
 from dgfnet.network.rtv import LAMBDA, SIGMA
-from server.jobs import Outcome, Split
+from server.jobs import DeviceLost, Outcome, Split
 from server.worker import NoEngine
 
 log = logging.getLogger("server")
@@ -95,7 +95,7 @@ class NetworkEngine:
             try:  # the inpainter brings the network to the device, from wherever the job before left it
                 fill = Inpainter(self._network, device, side, self._memo).fill(image, mask, used, progress)
             except Exception as fault:
-                if not is_out_of_memory(fault):
+                if not self._lacks_memory(fault):
                     raise
             else:
                 return Outcome(fill, dataclasses.asdict(asked), notes)
@@ -113,7 +113,7 @@ class NetworkEngine:
             try:
                 return Split(texture_maps(image, progress=progress, device=device, **used)[0], used, notes)
             except Exception as fault:
-                if not is_out_of_memory(fault):
+                if not self._lacks_memory(fault):
                     raise
         raise MemoryError
 
@@ -139,6 +139,15 @@ class NetworkEngine:
         if self._device.type != "cpu":
             yield torch.device("cpu"), MAX_SIDE, "Filled on the CPU."
 
+    def _lacks_memory(self, fault: Exception) -> bool:
+        """Whether smaller steps may help a failed job. Raises `DeviceLost` where its fault took the device along."""
+        if is_out_of_memory(fault):
+            return True
+        if isinstance(fault, RuntimeError) and not _answers(self._device):
+            reason = str(fault).partition("\n")[0]
+            raise DeviceLost(f"{self.device} does not answer any more ({reason}).") from fault
+        return False
+
     def _free_caches(self) -> None:
         self._memo.clear()
         gc.collect()
@@ -146,3 +155,12 @@ class NetworkEngine:
             torch.cuda.empty_cache()
         elif self._device.type == "mps":
             torch.mps.empty_cache()
+
+
+def _answers(device: torch.device) -> bool:
+    """Whether anything can still be computed on a device. After some faults of CUDA no call succeeds in the process."""
+    try:
+        torch.ones(1, device=device).item()
+    except RuntimeError as fault:
+        return is_out_of_memory(fault)
+    return True

@@ -189,6 +189,43 @@ def test_every_allocators_words_are_known_and_texture_maps_say_so(run_server, re
     assert refused.value.code == "out_of_memory"
 
 
+class LosingInpainter(OutOfMemoryInpainter):
+    """Finds that a kernel has failed."""
+
+    def fill(self, *arguments):
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure\nSearch for `cudaErrorLaunchFailure'.")
+
+
+@pytest.fixture
+def losing_engine(monkeypatch):
+    """An engine whose device fails for good within a job: of the device `meta`, too, no value ever comes back."""
+    monkeypatch.setattr(engine_module, "Inpainter", LosingInpainter)
+    engine = NetworkEngine(model.DGFNet(model.DGFNetConfig(0.125, 0.125)), torch.device("cpu"), "random", "0" * 64)
+    engine._device = torch.device("meta")
+    return engine
+
+
+def test_a_lost_device_ends_the_server_and_its_jobs_are_told_to_try_again(run_server, losing_engine, photo, mask):
+    server = run_server(lambda: losing_engine)
+    with server.client() as client, server.client() as other:
+        with pytest.raises(InpaintError) as lost:
+            client.submit(photo, mask)
+        assert lost.value.code == "device_lost"
+        assert "(CUDA error: unspecified launch failure)." in lost.value.message
+        assert lost.value.action.startswith("Try again")
+        with pytest.raises(InpaintError) as ended:
+            other.submit(photo, mask)
+        assert ended.value.code == "shutting_down"
+    server.thread.join(10)
+    assert server.ended is True
+
+
+def test_a_device_that_still_answers_is_not_lost(losing_engine, photo, mask):
+    losing_engine._device = torch.device("cpu")
+    with pytest.raises(torch.AcceleratorError):
+        losing_engine.inpaint(photo, mask, {}, False, lambda stage, fraction: None)
+
+
 def test_a_device_that_is_not_there():
     assert choose_device("cpu") == torch.device("cpu")
     with pytest.raises(NoEngine, match="toaster"):
@@ -224,6 +261,7 @@ def test_texture_maps_are_made_on_the_device_and_on_the_cpu_if_that_is_full(phot
     engine = NetworkEngine(model.DGFNet(model.DGFNetConfig(0.125, 0.125)), torch.device("cpu"), "random", "0" * 64)
     engine._device = torch.device("cuda")
     monkeypatch.setattr(engine_module, "texture_maps", maps)
+    monkeypatch.setattr(engine_module, "_answers", lambda device: True)
     if str(problem) == "wrong size":
         with pytest.raises(RuntimeError, match="wrong size"):
             engine.structure(photo, {}, lambda stage, fraction: None)
