@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dgfnet import pictures
-from dgfnet.errors import PictureError, Progress, speaks_to_the_user
+from dgfnet.errors import PictureError, Progress, said_to_the_user
 
 Filler = Callable[[np.ndarray, np.ndarray, Progress], np.ndarray]
 """Picture, mask, progress -> filled picture of the same dtype and shape."""
@@ -87,11 +87,12 @@ def fill_files(jobs: list[Job], fill: Filler) -> int:
             try:
                 _fill_file(job, fill, _advance(bar, index, job.photo.name))
             except Exception as fault:
-                if not speaks_to_the_user(fault):
+                sentence = said_to_the_user(fault)
+                if sentence is None:
                     raise
                 failures += 1
-                named = any(str(path) in str(fault) for path in job if path)
-                tqdm.write(f"dgfnet: {fault}" if named else f"dgfnet: {job.photo}: {fault}", file=sys.stderr)
+                named = any(str(path) in sentence for path in job if path)
+                tqdm.write(f"dgfnet: {sentence}" if named else f"dgfnet: {job.photo}: {sentence}", file=sys.stderr)
             else:
                 tqdm.write(str(job.out))
             bar.update(index + 1 - bar.n)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgfnet import __version__
-from dgfnet.errors import UsageError, speaks_to_the_user
+from dgfnet.errors import UsageError, said_to_the_user
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,9 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return FAILED
     except Exception as fault:
-        if not speaks_to_the_user(fault):
+        sentence = said_to_the_user(fault)
+        if sentence is None:
             raise
-        return _complain(str(fault), FAILED)
+        return _complain(sentence, FAILED)
 
 
 def _complain(sentence: str, code: int) -> int:

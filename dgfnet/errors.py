@@ -1,4 +1,4 @@
-"""What can go wrong with a picture, and the end of a cancelled run. No heavy imports."""
+"""What can go wrong, what the user is told of it, and the end of a cancelled run. No heavy imports."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from numbers import Real
 
 Progress = Callable[[str, float], None]
 """Called with a stage for a progress bar and the fraction done, 0 to 1; it may raise Cancelled to stop the work."""
+OUT_OF_MEMORY = (
+    "out of memory",  # CUDA and Apple's GPUs
+    "insufficient memory",  # OpenCV
+    "can't allocate memory",  # the CPU on Linux and macOS
+    "not enough memory",  # the CPU on Windows
+    "bad_alloc",
+    "alloc_failed",  # cuBLAS, cuDNN
+    "allocation_failed",  # cuDNN: ..._HOST_ALLOCATION_FAILED
+)
+"""How a fault says that memory ran out, in lower case."""
 
 
 class PictureError(ValueError):
@@ -41,6 +51,16 @@ def check_number(name: str, value: float, lowest: float, highest: float) -> None
         raise PictureError("bad_option", f"{name} is {value}.", f"Give a number from {lowest} to {highest}.")
 
 
-def speaks_to_the_user(fault: Exception) -> bool:
-    """Whether a fault's text is meant for the user: the package's own, and the system's about files and memory."""
-    return isinstance(fault, OSError | MemoryError) or type(fault).__module__.partition(".")[0] in ("dgfnet", "server")
+def is_out_of_memory(fault: Exception) -> bool:
+    """Whether memory ran out. Python has a class for it; PyTorch and OpenCV have several, and say it in words."""
+    words = str(fault).lower()
+    return isinstance(fault, MemoryError) or any(said in words for said in OUT_OF_MEMORY)
+
+
+def said_to_the_user(fault: Exception) -> str | None:
+    """What the user is told of a fault: of the package's own, of memory, of files; None of others, which are bugs."""
+    if type(fault).__module__.partition(".")[0] in ("dgfnet", "server"):
+        return str(fault)
+    if is_out_of_memory(fault):
+        return "There is not enough memory. Close other programs, or ask for less: smaller pictures, smaller batches."
+    return str(fault) if isinstance(fault, OSError) else None

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from dgfnet.errors import PictureError
+from dgfnet.errors import PictureError, is_out_of_memory
 
 READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp")
 WRITABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp")
@@ -135,9 +135,9 @@ def decode(data: bytes, name: str) -> Picture:
         ) from None
     except PictureError as fault:
         raise PictureError(fault.code, f"{name}: {fault.message}", fault.action) from None
-    except MemoryError:
-        raise
     except Exception as fault:  # decoders raise anything at damaged files
+        if is_out_of_memory(fault):
+            raise
         raise PictureError("bad_array", f"{name} cannot be read ({fault}).", "Save the file anew.") from fault
 
 

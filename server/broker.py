@@ -110,6 +110,7 @@ class Broker:
             if self._receive():
                 self._expire(time.monotonic())
             if not self._worker.is_alive():
+                self._take_events()  # its last word among them
                 log.error("the worker has ended, so the server ends; the next client starts another")
                 self.stop()
 

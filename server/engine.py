@@ -12,26 +12,18 @@ import numpy as np
 import torch
 
 from dgfnet import model
-from dgfnet.errors import Progress
+from dgfnet.errors import Progress, is_out_of_memory
 from dgfnet.filling.memo import Memo
 from dgfnet.filling.predictor import MAX_SIDE
 from dgfnet.inpainting import FillOptions, Inpainter, texture_maps
 from dgfnet.network.rtv import LAMBDA, SIGMA
-from server.jobs import Outcome, Split
+from server.jobs import DeviceLost, Outcome, Split
 from server.worker import NoEngine
 
 log = logging.getLogger("server")
 
 SMALLER_SIDES = (384, 256)
 """Longest sides of a crop in network pixels that are tried when the usual one takes too much memory."""
-OUT_OF_MEMORY = (
-    "out of memory",
-    "can't allocate memory",  # the CPU on Linux and macOS
-    "not enough memory",  # the CPU on Windows
-    "bad_alloc",
-    "alloc_failed",  # cuBLAS, cuDNN
-    "allocation_failed",  # cuDNN: ..._HOST_ALLOCATION_FAILED
-)
 REMEMBERED = 128 * 2**20
 """Bytes of the network's latest predictions: another fill of a hole, or one with other options, needs no network."""
 
@@ -47,7 +39,7 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             reason = str(error).splitlines()[0].partition(". ")[0]  # PyTorch can go on for a page
             raise NoEngine(f"The device {name} cannot be used ({reason}).") from None
     return device
@@ -78,7 +70,7 @@ class NetworkEngine:
         try:
             network.to(device)
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             log.warning("%s has no room for the network now; each job tries again, then takes the CPU", self.device)
             network.to("cpu")
@@ -102,8 +94,8 @@ class NetworkEngine:
                 log.warning("out of memory: %s", remedy)
             try:  # the inpainter brings the network to the device, from wherever the job before left it
                 fill = Inpainter(self._network, device, side, self._memo).fill(image, mask, used, progress)
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+            except Exception as fault:
+                if not self._lacks_memory(fault):
                     raise
             else:
                 return Outcome(fill, dataclasses.asdict(asked), notes)
@@ -120,8 +112,8 @@ class NetworkEngine:
                 log.warning("out of memory: %s", notes[-1])
             try:
                 return Split(texture_maps(image, progress=progress, device=device, **used)[0], used, notes)
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+            except Exception as fault:
+                if not self._lacks_memory(fault):
                     raise
         raise MemoryError
 
@@ -147,6 +139,15 @@ class NetworkEngine:
         if self._device.type != "cpu":
             yield torch.device("cpu"), MAX_SIDE, "Filled on the CPU."
 
+    def _lacks_memory(self, fault: Exception) -> bool:
+        """Whether smaller steps may help a failed job. Raises `DeviceLost` where its fault took the device along."""
+        if is_out_of_memory(fault):
+            return True
+        if isinstance(fault, RuntimeError) and not _answers(self._device):
+            reason = str(fault).partition("\n")[0]
+            raise DeviceLost(f"{self.device} does not answer any more ({reason}).") from fault
+        return False
+
     def _free_caches(self) -> None:
         self._memo.clear()
         gc.collect()
@@ -156,7 +157,10 @@ class NetworkEngine:
             torch.mps.empty_cache()
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    """CUDA's allocator has a class for it; its libraries, the CPU's and Apple's allocators say it in words."""
-    words = str(error).lower()
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(said in words for said in OUT_OF_MEMORY)
+def _answers(device: torch.device) -> bool:
+    """Whether anything can still be computed on a device. After some faults of CUDA no call succeeds in the process."""
+    try:
+        torch.ones(1, device=device).item()
+    except RuntimeError as fault:
+        return is_out_of_memory(fault)
+    return True

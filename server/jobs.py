@@ -76,6 +76,10 @@ class Split:
     notes: list[str] = field(default_factory=list)
 
 
+class DeviceLost(Exception):
+    """The engine's device fails at everything from now on, in this process; the text is one sentence."""
+
+
 class Engine(Protocol):
     """The network and what can be asked of it; used by one thread. `device` and `weights` are for people to read."""
 
@@ -93,7 +97,7 @@ class Engine(Protocol):
     ) -> Outcome:
         """Fill the hole of an sRGB picture, with `full_texture` at strength 1 whatever the options say.
 
-        Raises PictureError, Cancelled, MemoryError.
+        Raises PictureError, Cancelled, MemoryError, DeviceLost.
         """
 
     def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Progress) -> Split:

@@ -72,18 +72,19 @@ def serve(load_engine: Callable[[], Engine], folder: Path | None = None, limits:
         return ended
 
 
-def start(folder: Path | None = None, wait_seconds: float = START_SECONDS) -> ServerAddress:
+def start(
+    folder: Path | None = None, stale: ServerAddress | None = None, wait_seconds: float = START_SECONDS
+) -> ServerAddress:
     """Start a server that outlives this process and wait until it is published.
 
-    Where no `launch.json` says how, this Python and these sources do it. A connection file that is there already is
-    taken for a dead server's. Raises `InpaintError` where it does not start in time.
+    Where no `launch.json` says how, this Python and these sources do it. `stale` is the address that has just been
+    found dead, if any. Raises `InpaintError` where it does not start in time.
     """
     folder = folder or state_folder()
     make_private_folder(folder)
     if not (folder / LAUNCH_FILE).exists():
         command = [sys.executable, "-m", "server", "--home", str(folder.resolve())]
         write_private(folder / LAUNCH_FILE, {"command": command, "cwd": str(SOURCE_ROOT)})
-    stale = published_address(folder)
     deadline = time.monotonic() + wait_seconds
     launch = Launch(folder, time.monotonic(), stale)
     while time.monotonic() < deadline:

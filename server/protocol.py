@@ -70,6 +70,7 @@ class ErrorCode(str, Enum):
     CLIENT_SILENT = "client_silent"
     NO_WEIGHTS = "no_weights"
     OUT_OF_MEMORY = "out_of_memory"
+    DEVICE_LOST = "device_lost"
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"
 

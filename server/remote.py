@@ -19,6 +19,8 @@ from server import messages as m
 from server import protocol
 from server.client.discovery import ServerAddress, read_address, state_folder
 from server.client.errors import InpaintError
+from server.client.session import HANDSHAKE_SECONDS, HEARTBEAT_SECONDS, SILENCE_SECONDS
+from server.client.silence import Silence
 from server.lifecycle import start
 from server.locking import has_ended
 from server.protocol import Direction, Dropped, Refusal, Session
@@ -32,9 +34,9 @@ waits to be sent. Its own value for never (-1) throws away what has come and was
 class Timing:
     """Seconds: for the first answer, between heartbeats, until a silent server is taken for dead, between looks."""
 
-    hello: float = 5.0
-    heartbeat: float = 2.0
-    silence: float = 10.0
+    hello: float = HANDSHAKE_SECONDS
+    heartbeat: float = HEARTBEAT_SECONDS
+    silence: float = SILENCE_SECONDS
     tick: float = 0.1
 
 
@@ -62,7 +64,8 @@ class Client:
         self._socket.setsockopt(zmq.RECONNECT_IVL, NEVER)
         host = f"[{address.host}]" if ":" in address.host else address.host
         self._socket.connect(f"tcp://{host}:{address.port}")
-        self._heard = self._pinged = time.monotonic()
+        self._pinged = time.monotonic()
+        self._silence = Silence(self.timing.silence, self._pinged)
 
     @classmethod
     def connect(cls, folder: Path | None = None, start_server: bool = True, timing: Timing | None = None) -> Client:
@@ -91,7 +94,7 @@ class Client:
                 )
         if not start_server:
             raise failure
-        client = cls(start(folder), timing)
+        client = cls(start(folder, address), timing)
         client.hello()
         return client
 
@@ -203,7 +206,7 @@ class Client:
                 raise InpaintError(
                     "not_a_server", f"The server's answer makes no sense: {refusal}", refusal.action
                 ) from None
-            self._heard = time.monotonic()
+            self._silence.heard()
             return message, arrays
         return None
 
@@ -213,8 +216,9 @@ class Client:
         now = time.monotonic()
         if now - self._pinged > self.timing.heartbeat:
             self.send(m.Ping())
+            self._silence.asked(now)
             self._pinged = now
-        if received is None and now - self._heard > self.timing.silence:
+        if self._silence.is_too_long(now):
             raise self._silent()
         return received or (None, {})
 

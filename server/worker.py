@@ -114,7 +114,7 @@ class Mailbox:
 
 
 class Worker(threading.Thread):
-    """Loads the engine once, then does one job after the other.
+    """Loads the engine once, then does one job after the other, until `stop` or the loss of the device.
 
     Args:
         load_engine: makes the engine; raises `NoEngine` where it cannot. After a failure it is asked again
@@ -146,6 +146,7 @@ class Worker(threading.Thread):
                 self._load()
             while (job := self._jobs.get()) is not None:
                 self._mailbox.post(self._outcome(job))
+                del job  # with its picture, which would stay in memory until the next one comes
                 self._post_state()
         except BaseException:  # nobody else would say what ended the thread; the broker sees that it has ended
             log.exception("the worker has died")
@@ -201,7 +202,11 @@ class Worker(threading.Thread):
             known = error.code in set(ErrorCode)
             reason = Refusal(ErrorCode(error.code) if known else ErrorCode.INTERNAL, error.message, error.action)
         except Refusal as refusal:
-            reason = refusal
+            reason = refusal.with_traceback(None)  # which would keep this frame, and with it the job's picture
+        except jobs.DeviceLost as error:
+            log.exception("job %s has lost the device", job.id[:8])
+            self.stop()  # the server ends with its worker
+            reason = Refusal(ErrorCode.DEVICE_LOST, str(error), "Try again: the server starts anew.")
         except MemoryError:
             reason = Refusal(
                 ErrorCode.OUT_OF_MEMORY,

@@ -7,7 +7,8 @@ class InpaintError(Exception):
     """A failure the artist is told about.
 
     ``code`` is one of docs/protocol.md's error codes or one of the client's own (``no_server``, ``not_installed``,
-    ``start_failed``, ``no_answer``, ``connection_lost``, ``server_silent``, ``not_a_server``, ``cancelled``);
+    ``bad_state``, ``start_failed``, ``no_answer``, ``connection_lost``, ``server_silent``, ``not_a_server``,
+    ``cancelled``);
     ``message`` is one sentence that says what happened, ``action`` one sentence that says what to do.
     """
 

@@ -13,6 +13,7 @@ from . import events as ev
 from .errors import InpaintError
 from .geometry import Bounds
 from .requests import InpaintRequest, TextureRequest
+from .silence import Silence
 from .wire import PROTOCOL, TO_CLIENT, TO_SERVER, TRANSPORT_LIMITS, Array, UnsignedError, WireError, decode, encode
 from .zmtp import Buffer, Connection, Message, ProtocolError, Ready
 
@@ -51,8 +52,8 @@ class ClientSession:
         self._sent_seq = self._received_seq = 0
         self._pings = self._pongs = 0
         self._handshake_deadline = now + HANDSHAKE_SECONDS
-        self._last_send = self._last_tick = now
-        self._waiting_since: float | None = None  # the PING that nothing has answered yet
+        self._last_send = now
+        self._silence = Silence(SILENCE_SECONDS, now)
         self._strangers = 0  # messages dropped for their signature
 
     # What goes out
@@ -92,8 +93,7 @@ class ClientSession:
     def ping(self, now: float) -> None:
         """Ask for a `Pong`; `tick` does so by itself often enough to keep the session alive."""
         self._pings += 1
-        if self._waiting_since is None:
-            self._waiting_since = now
+        self._silence.asked(now)
         self._send("PING", now)
 
     def ask_state(self, now: float) -> None:
@@ -125,7 +125,7 @@ class ClientSession:
         """Take bytes from the server; return what they mean."""
         if self.failure:
             return []
-        self._waiting_since = None
+        self._silence.heard()
         try:
             received = self._zmtp.receive_data(data)
         except ProtocolError as error:
@@ -140,8 +140,7 @@ class ClientSession:
 
     def data_moved(self, now: float) -> None:
         """The driver wrote some bytes: a server that still takes a long message in is not silent."""
-        if self._waiting_since is not None:
-            self._waiting_since = now
+        self._silence.excused(now)
 
     def connection_lost(self, reason: str) -> list[ev.Event]:
         """The connection was refused or broke off; `reason` completes "The connection to the server was lost: "."""
@@ -153,13 +152,9 @@ class ClientSession:
         """Keep the session alive and notice what is overdue. Call it a few times a second."""
         if self.failure:
             return []
-        if now - self._last_tick > HEARTBEAT_SECONDS and self._waiting_since is not None:
-            # We were away (a frozen editor, a computer asleep): the answer may lie unread in the socket.
-            self._waiting_since = now
-        self._last_tick = now
         if not self.welcome:
             return self._close(self._no_welcome()) if now > self._handshake_deadline else []
-        if self._waiting_since is not None and now - self._waiting_since > SILENCE_SECONDS:
+        if self._silence.is_too_long(now):
             return self._close(
                 InpaintError(
                     "server_silent",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -111,6 +112,58 @@ def test_folders_go_on_after_a_failure_and_resume(tmp_path, weights, capsys):
     assert "already" in capsys.readouterr().out
     assert main([*command, "--weights", weights, "--overwrite"]) == 0
     assert (tmp_path / "out" / "one.png").stat().st_mtime_ns != first
+
+
+OPENCV_IS_OUT_OF_MEMORY = cv2.error(
+    "OpenCV(5.0.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes in function 'Out'"
+)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+        OPENCV_IS_OUT_OF_MEMORY,
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_a_picture_without_enough_memory_costs_one_sentence(tmp_path, weights, monkeypatch, capsys, fault):
+    for name in ("a", "b"):
+        put(tmp_path / "in" / f"{name}.png", photo())
+        put(tmp_path / "masks" / f"{name}.png", hole())
+    fill, faults = Inpainter.fill, [fault]
+
+    def crowded(*arguments):
+        if faults:
+            raise faults.pop()
+        return fill(*arguments)
+
+    monkeypatch.setattr(Inpainter, "fill", crowded)
+    command = ["inpaint", *(str(tmp_path / name) for name in ("in", "masks")), "-o", str(tmp_path / "out")]
+    assert main([*command, "--weights", weights]) == 1
+    said = capsys.readouterr()
+    assert f"dgfnet: {tmp_path / 'in' / 'a.png'}: There is not enough memory. Close other programs" in said.err
+    assert "1 of 2 pictures filled" in said.out
+
+
+def test_a_picture_that_finds_no_memory_to_be_read_in_is_not_called_damaged(tmp_path, weights, monkeypatch, capsys):
+    def decode(*_):
+        raise OPENCV_IS_OUT_OF_MEMORY
+
+    source, mask = put(tmp_path / "a.png", photo(dtype=np.uint16)), put(tmp_path / "m.png", hole())
+    monkeypatch.setattr(cv2, "imdecode", decode)
+    assert main(["inpaint", source, mask, "-o", str(tmp_path / "out.png"), "--weights", weights]) == 1
+    assert "There is not enough memory." in capsys.readouterr().err
+
+
+def test_a_full_device_is_not_called_absent(tmp_path, weights, monkeypatch, capsys):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+
+    monkeypatch.setattr(torch, "zeros", full)
+    assert main(["texture", put(tmp_path / "a.png", photo()), "-o", str(tmp_path / "maps")]) == 1
+    assert "There is not enough memory." in capsys.readouterr().err
 
 
 def test_pictures_of_one_name_are_not_written_over_each_other(tmp_path, weights, capsys):

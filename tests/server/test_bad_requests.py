@@ -34,6 +34,7 @@ def test_answered_and_still_serving(address, case, expected):
 
 
 def test_every_kind_that_a_request_alone_can_provoke_is_among_them():
-    circumstances = {"queue_full", "client_silent", "no_weights", "out_of_memory", "shutting_down", "internal"}
+    circumstances = {"queue_full", "client_silent", "no_weights", "out_of_memory", "device_lost", "shutting_down"}
+    circumstances |= {"internal"}
     provoked = {code for _, _, code in bad_requests.CASES} - {bad_requests.DROPPED, bad_requests.CLOSED}
     assert provoked == {code.value for code in ErrorCode} - circumstances

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
 import msgpack
@@ -15,6 +17,7 @@ from dgfnet.errors import Cancelled, PictureError
 from server import messages as m
 from server import protocol
 from server.client.errors import InpaintError
+from server.jobs import read_job
 from server.worker import NoEngine
 
 ID = "ab" * 16
@@ -243,6 +246,21 @@ def test_a_failing_job_leaves_a_working_server(server, engine, photo, mask, fail
         assert client.submit(photo, mask).layers
 
 
+@pytest.mark.parametrize("result_bytes", [1 << 30, 100])
+def test_a_picture_is_not_kept_after_its_job(client, engine, photo, mask, monkeypatch, wait_until, result_bytes):
+    monkeypatch.setattr("server.jobs.MESSAGE_BYTES", result_bytes)
+    pictures, inpaint = [], engine.inpaint
+
+    def watched(image, *rest):
+        pictures.append(weakref.ref(image))
+        return inpaint(image, *rest)
+
+    monkeypatch.setattr(engine, "inpaint", watched)
+    with contextlib.suppress(InpaintError):  # the second one: its result is too large
+        client.submit(photo, mask)
+    wait_until(lambda: pictures[0]() is None)
+
+
 def test_a_result_that_no_message_can_hold_is_told(client, photo, mask, monkeypatch):
     monkeypatch.setattr("server.jobs.MESSAGE_BYTES", 1000)
     client.send(m.Submit(ID, "texture"), {"image": np.zeros((9, 9, 3), np.uint8)})
@@ -358,6 +376,20 @@ def test_a_dead_server_is_noticed(run_server, engine, photo, mask):
         client.submit(photo, mask)
     assert gone.value.code in ("server_silent", "shutting_down")
     client.close()
+
+
+def test_what_a_client_did_between_two_jobs_is_not_the_servers_silence(server, client, photo, mask, monkeypatch):
+    away = 0.0
+    monkeypatch.setattr("server.remote.time", SimpleNamespace(monotonic=lambda: time.monotonic() + away))
+    assert client.submit(photo, mask).layers
+    away = 5000.0  # it writes the fill and reads the next picture
+
+    def slowly(*arguments):
+        time.sleep(3 * client.timing.tick)
+        return read_job(*arguments)
+
+    monkeypatch.setattr("server.broker.read_job", slowly)
+    assert client.submit(photo, mask).layers
 
 
 def test_a_stranger_who_takes_the_port_gets_nothing(server, photo, mask):

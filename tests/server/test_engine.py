@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import ClassVar
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -67,9 +68,16 @@ def test_a_report_sent_back_gives_the_same_layers(run_server, real_engine, photo
         np.testing.assert_array_equal(one.pixels, other.pixels)
 
 
+OPENCV_IS_OUT_OF_MEMORY = (
+    "OpenCV(5.0.0) /io/opencv/modules/core/src/alloc.cpp:73: error: (-4:Insufficient memory) "
+    "Failed to allocate 14400000000 bytes in function 'OutOfMemoryError'\n"
+)
+
+
 class OutOfMemoryInpainter:
     """Needs more than there is until the crop is at most `enough` wide, or always for None."""
 
+    fault: Exception = torch.OutOfMemoryError("CUDA out of memory.")
     enough: int | None = 256
     tried: ClassVar[list[tuple[str, int]]] = []
 
@@ -80,7 +88,7 @@ class OutOfMemoryInpainter:
     def fill(self, *arguments):
         self.tried.append((self.device, self.side))
         if self.enough is None or self.side > self.enough:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise self.fault
         return self.inner.fill(*arguments)
 
 
@@ -91,7 +99,13 @@ def little_memory(monkeypatch):
     return OutOfMemoryInpainter
 
 
-def test_out_of_memory_goes_down_the_ladder_and_says_so(real_engine, photo, mask, little_memory):
+@pytest.mark.parametrize(
+    "fault",
+    [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(), cv2.error(OPENCV_IS_OUT_OF_MEMORY)],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_out_of_memory_goes_down_the_ladder_and_says_so(real_engine, photo, mask, little_memory, monkeypatch, fault):
+    monkeypatch.setattr(little_memory, "fault", fault)
     outcome = real_engine.inpaint(photo, mask, {}, False, lambda stage, fraction: None)
     assert [side for _, side in little_memory.tried] == [512, 512, 384, 256]
     assert outcome.notes[-1] == "Filled at a lower scale, at most 256 network pixels wide."
@@ -162,6 +176,7 @@ def test_a_full_gpu_at_the_start_and_at_each_job_leaves_the_cpu(full_gpu, photo,
         "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
         "DefaultCPUAllocator: not enough memory: you tried to allocate 123 bytes.",
         "std::bad_alloc",
+        OPENCV_IS_OUT_OF_MEMORY,
     ],
 )
 def test_every_allocators_words_are_known_and_texture_maps_say_so(run_server, real_engine, photo, monkeypatch, words):
@@ -172,6 +187,43 @@ def test_every_allocators_words_are_known_and_texture_maps_say_so(run_server, re
     with run_server(lambda: real_engine).client() as client, pytest.raises(InpaintError) as refused:
         client.submit(photo, task="texture")
     assert refused.value.code == "out_of_memory"
+
+
+class LosingInpainter(OutOfMemoryInpainter):
+    """Finds that a kernel has failed."""
+
+    def fill(self, *arguments):
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure\nSearch for `cudaErrorLaunchFailure'.")
+
+
+@pytest.fixture
+def losing_engine(monkeypatch):
+    """An engine whose device fails for good within a job: of the device `meta`, too, no value ever comes back."""
+    monkeypatch.setattr(engine_module, "Inpainter", LosingInpainter)
+    engine = NetworkEngine(model.DGFNet(model.DGFNetConfig(0.125, 0.125)), torch.device("cpu"), "random", "0" * 64)
+    engine._device = torch.device("meta")
+    return engine
+
+
+def test_a_lost_device_ends_the_server_and_its_jobs_are_told_to_try_again(run_server, losing_engine, photo, mask):
+    server = run_server(lambda: losing_engine)
+    with server.client() as client, server.client() as other:
+        with pytest.raises(InpaintError) as lost:
+            client.submit(photo, mask)
+        assert lost.value.code == "device_lost"
+        assert "(CUDA error: unspecified launch failure)." in lost.value.message
+        assert lost.value.action.startswith("Try again")
+        with pytest.raises(InpaintError) as ended:
+            other.submit(photo, mask)
+        assert ended.value.code == "shutting_down"
+    server.thread.join(10)
+    assert server.ended is True
+
+
+def test_a_device_that_still_answers_is_not_lost(losing_engine, photo, mask):
+    losing_engine._device = torch.device("cpu")
+    with pytest.raises(torch.AcceleratorError):
+        losing_engine.inpaint(photo, mask, {}, False, lambda stage, fraction: None)
 
 
 def test_a_device_that_is_not_there():
@@ -209,6 +261,7 @@ def test_texture_maps_are_made_on_the_device_and_on_the_cpu_if_that_is_full(phot
     engine = NetworkEngine(model.DGFNet(model.DGFNetConfig(0.125, 0.125)), torch.device("cpu"), "random", "0" * 64)
     engine._device = torch.device("cuda")
     monkeypatch.setattr(engine_module, "texture_maps", maps)
+    monkeypatch.setattr(engine_module, "_answers", lambda device: True)
     if str(problem) == "wrong size":
         with pytest.raises(RuntimeError, match="wrong size"):
             engine.structure(photo, {}, lambda stage, fraction: None)

@@ -23,7 +23,7 @@ from server.broker import Limits
 from server.client.discovery import read_address
 from server.client.errors import InpaintError
 from server.client.transport import Client as EditorClient
-from server.lifecycle import AlreadyRunning, serve, start
+from server.lifecycle import AlreadyRunning, published_address, serve, start
 from server.locking import has_ended
 from server.private import write_private
 from server.remote import Client, Timing
@@ -139,6 +139,26 @@ def test_a_killed_server_is_replaced_on_demand(tmp_path, processes, wait_until):
     with Client.connect(tmp_path, timing=Timing(hello=5)) as client:
         assert client.address.instance != dead.instance
         client.shutdown()
+
+
+def test_a_server_that_another_client_starts_meanwhile_is_not_taken_for_the_dead_one(
+    request, tmp_path, monkeypatch, wait_until
+):
+    monkeypatch.setattr("server.client.launch.GRACE_SECONDS", 0.1)
+    content = {"address": "tcp://127.0.0.1:1", "key": "00" * 32, "instance": "ab" * 16}  # a killed server's
+    write_private(tmp_path / "connection.json", content)
+    write_private(tmp_path / "launch.json", {"command": [sys.executable, "-c", "pass"], "cwd": str(ROOT)})
+    hello = Client.hello
+
+    def wait_in_vain(client):
+        monkeypatch.setattr(Client, "hello", hello)
+        request.getfixturevalue("serving")  # the other client's
+        wait_until(lambda: published_address(tmp_path) not in (None, client.address))
+        raise InpaintError("server_silent", "No answer.", "")
+
+    monkeypatch.setattr(Client, "hello", wait_in_vain)
+    with Client.connect(tmp_path) as client:
+        assert client.status().model
 
 
 def test_start_on_demand_and_missing_weights_in_plain_words(tmp_path, wait_until):
