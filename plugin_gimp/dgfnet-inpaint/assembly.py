@@ -10,12 +10,12 @@ import blend
 import document
 import gi
 import precision
+import reading
 import records
-import sums
+import staging
 from client.events import Layer
 from client.geometry import Bounds
 from document import Hole
-from groupsum import GroupSum
 from precision import Encoding
 
 gi.require_version("Gimp", "3.0")
@@ -36,26 +36,29 @@ TOP = Place(None, 0)
 
 
 def above(image: Gimp.Image, source: Gimp.Layer) -> Place:
-    """Right above a layer, in its group unless that is locked, and above its earlier fills, which would hide it."""
+    """Right above a layer, in its group unless that is locked, and above its fills and maps, which would hide it."""
     below = document.stands_in(source)
-    return Place(below.get_parent(), image.get_item_position(below) - len(records.fills_above(image, source)))
+    return Place(below.get_parent(), image.get_item_position(below) - len(records.stack_on(image, source)))
 
 
 @contextmanager
 def one_undo_step(image: Gimp.Image) -> Iterator[None]:
     """What happens inside is undone in one go, and what is selected stays so: Ctrl+F then does the same again."""
-    selected = image.get_selected_layers()
+    layers, channels = image.get_selected_layers(), image.get_selected_channels()
     image.undo_group_start()
     try:
         yield
-        image.set_selected_layers(selected)
+        if layers:  # GIMP refuses to select none
+            image.set_selected_layers(layers)
+        elif channels:
+            image.set_selected_channels(channels)
     finally:
         image.undo_group_end()
 
 
 def hide_same_hole(image: Gimp.Image, source: Gimp.Layer, made: Gimp.Layer) -> None:
     """Hide the earlier fills of a layer that lie where the new one does: soft edges of both would add up."""
-    for fill in records.fills_of(image, source):
+    for _, fill in records.fills_of(image, source):
         if fill.get_id() != made.get_id() and document.bounds_of(fill) == document.bounds_of(made):
             fill.set_visible(False)
 
@@ -68,18 +71,27 @@ def single(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding, p
 
 
 def group(
-    image: Gimp.Image, name: str, answers: Sequence[Layer], crop: Bounds, encoding: Encoding, place: Place
+    image: Gimp.Image,
+    name: str,
+    answers: Sequence[Layer],
+    crop: Bounds,
+    encoding: Encoding,
+    place: Place,
+    space: Gimp.LayerColorSpace | None = None,
 ) -> Gimp.Layer:
-    """Coarse (or structure) and, in grain merge, texture in a group of their own."""
+    """Coarse (or structure) and, in grain merge, texture in a group of their own.
+
+    `space` is the texture's composite space, the image's own where none is given.
+    """
     made = Gimp.GroupLayer.new(image, name)
     image.insert_layer(made, *place)
     document.blend_as_sent(made, image)
-    layers = [_layer(image, answer, crop, encoding.with_alpha()) for answer in answers]
-    for layer in layers:
+    coarse, texture = (_layer(image, answer, crop, encoding.with_alpha()) for answer in answers)
+    for layer in (coarse, texture):
         image.insert_layer(layer, made, 0)
-    if encoding.dtype in sums.CODES:
-        GroupSum(made, layers, answers, encoding.with_alpha()).make_exact()
-    layers[1].set_opacity(answers[1].opacity * 100)
+    if space is not None:
+        texture.set_composite_space(space)
+    texture.set_opacity(answers[1].opacity * 100)
     return made
 
 
@@ -113,7 +125,7 @@ def _merge(image: Gimp.Image, made: Gimp.Layer, fills: Sequence[Gimp.Layer], lie
     """Write what is seen of some fills above a layer into it."""
     encoding, part = document.encoding_of(made), _around(fills).intersection(lies)
     before = document.read(made, part, encoding, lies)
-    after = document.under(image, before, part, encoding, fills)
+    after = staging.under(image, before, part, encoding, fills)
     _write(made, part, encoding, after, blend.changed(before, after, encoding.pixel_bytes), lies)
 
 
@@ -143,11 +155,13 @@ def _write(made: Gimp.Layer, part: Bounds, encoding: Encoding, pixels: bytes, ma
 
 
 def _plain_copy(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:
-    """A layer of pixels that looks like the source, outside the image; its mask is left to `_copy_mask`."""
-    if type(source) is Gimp.Layer:
-        return source.copy()
+    """A layer of pixels that looks like the source, outside the image; a mask may be left to `_copy_mask`."""
+    if reading.is_copied_as_it_is(image, source):
+        copy = source.copy()
+        records.forget_identity(copy)
+        return copy
     bounds, own = document.bounds_of(source), document.encoding_of(source).with_alpha()
-    plain = document.new_layer(image, source.get_name(), bounds, own, document.read(source, bounds, own))
+    plain = document.new_layer(image, source.get_name(), bounds, own, staging.shown(source, bounds, own))
     plain.set_opacity(source.get_opacity())
     passes = source.get_mode() == Gimp.LayerMode.PASS_THROUGH  # only a group can
     plain.set_mode(Gimp.LayerMode.NORMAL if passes else source.get_mode())  # which forgets what follows

@@ -49,7 +49,7 @@ def _inpaint(plug_in, name):
     _add_choice(
         procedure,
         "output",
-        "_Output",
+        "O_utput",
         "What the result becomes",
         ("layer", "New layer", "One layer above this one, transparent outside the selection"),
         ("group", "Editable group", "A coarse and a texture layer that add up to the fill"),
@@ -58,7 +58,7 @@ def _inpaint(plug_in, name):
     _add_choice(
         procedure,
         "sample",
-        "_Sample from",
+        "Sa_mple from",
         "What the fill is made from",
         ("layer", "This layer", "The selected layer alone"),
         ("visible", "Visible picture", "All layers as they are seen"),
@@ -81,7 +81,7 @@ def _inpaint(plug_in, name):
     )
     procedure.add_double_argument(
         "patches",
-        "_Copied detail",
+        "Copied deta_il",
         "Share of detail copied from the picture; 0 the network's own fill",
         0,
         1,
@@ -92,7 +92,7 @@ def _inpaint(plug_in, name):
         "variation", "_Variation", "Another fill of the same hole for every number", 0, 9999, 0, READWRITE
     )
     procedure.add_channel_argument(
-        "exclude", "_Leave out (channel)", "A channel: nothing that it marks is looked at", True, READWRITE
+        "exclude", "L_eave out (channel)", "A channel: nothing that it marks is looked at", True, READWRITE
     )
     procedure.add_string_argument(
         "weights", "_Weights", "Name or path of weights; empty: whatever the server runs with", "", READWRITE
@@ -135,7 +135,7 @@ def _texture(plug_in, name):
         name,
     )
     procedure.add_double_argument("lambda", "S_moothing", "Strength of the smoothing", 0.0005, 0.2, 0.01, READWRITE)
-    procedure.add_double_argument("sigma", "S_cale", "Largest texture in pixels", 0.5, 16, 3, READWRITE)
+    procedure.add_double_argument("sigma", "Sc_ale", "Largest texture in pixels", 0.5, 16, 3, READWRITE)
     procedure.add_layer_return_value("result", "Result", "The group of the two layers", True, READWRITE)
     return procedure
 

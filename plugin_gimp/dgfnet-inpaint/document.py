@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import blend
@@ -51,6 +50,16 @@ def items_above(image: Gimp.Image, item: Gimp.Layer) -> list[Gimp.Layer]:
     parent = item.get_parent()
     siblings = parent.get_children() if parent else image.get_layers()  # from the top
     return siblings[: image.get_item_position(item)][::-1]
+
+
+def all_layers(image: Gimp.Image) -> list[Gimp.Layer]:
+    """Every layer of an image, from the top; a group before what is in it."""
+    found, waiting = [], image.get_layers()[::-1]
+    while waiting:
+        found.append(waiting.pop())
+        if found[-1].is_group():
+            waiting.extend(found[-1].get_children()[::-1])
+    return found
 
 
 def canvas(image: Gimp.Image) -> Bounds:
@@ -185,42 +194,6 @@ def special_look(layer: Gimp.Layer) -> str:
     if layer.get_opacity() < 100:
         words.append(f"at {layer.get_opacity():.0f} % opacity")
     return " ".join(words)
-
-
-def visible(image: Gimp.Image) -> Gimp.Layer:
-    """What is seen, as a layer outside the image; delete it after use."""
-    return Gimp.Layer.new_from_visible(image, image, "visible")
-
-
-def under(image: Gimp.Image, pixels: bytes, part: Bounds, encoding: Encoding, layers: Sequence[Gimp.Layer]) -> bytes:
-    """Pixels of `part` as GIMP shows them under some layers of the image, which are given from the bottom.
-
-    An image for this alone has GIMP mix them: modes, opacities, masks and groups are as they are seen.
-    """
-    grey, colour = Gimp.ImageBaseType.GRAY, Gimp.ImageBaseType.RGB
-    kind = grey if image.get_base_type() == grey else colour
-    stage = Gimp.Image.new_with_precision(part.width, part.height, kind, image.get_precision())
-    try:
-        stage.undo_disable()
-        profile = image.get_color_profile()
-        if profile:
-            stage.set_color_profile(profile)
-        base = new_layer(stage, "base", canvas(stage), encoding, pixels)
-        blend_as_sent(base, stage)
-        stage.insert_layer(base, None, 0)
-        for layer in layers:
-            above = Gimp.Layer.new_from_drawable(layer, stage)
-            stage.insert_layer(above, None, 0)
-            above.set_lock_position(False)
-            x, y, *_ = bounds_of(layer).relative_to(part)
-            above.set_offsets(x, y)
-        seen = visible(stage)
-        try:
-            return read(seen, canvas(stage), encoding)
-        finally:
-            seen.delete()
-    finally:
-        stage.delete()
 
 
 def channel_mask(channel: Gimp.Channel, part: Bounds, lies: Bounds | None = None) -> bytes:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import assembly
 import document
 import gi
+import groupsum
 import precision
 import reading
 import records
 import service
+from before import Before
 from client.errors import InpaintError
 from client.events import Result
 from client.geometry import Bounds, request_bounds
@@ -38,19 +41,18 @@ class Wish(NamedTuple):
 
 
 def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, hole: Hole | None = None) -> Gimp.Layer:
-    """Fill the hole of a layer; the new layer, group or copy above it. Raises `InpaintError`, nothing changed then."""
+    """Fill the hole of a layer; the new layer, group or copy above it. Raises `InpaintError`, nothing changed then.
+
+    A `hole` that is given is filled as it is: the settings' grow and feather are kept, for other holes.
+    """
     settings, watch = wish.settings, _Watch()
-    if (settings.output, settings.sample) == ("copy", "visible"):
-        raise InpaintError(
-            "bad_option",
-            "A copy of one layer cannot hold what is made from the visible picture.",
-            'Choose another output, or "This layer" to sample from.',
-        )
+    _refuse(image, wish)
     layer = records.original(image, layer)
+    asked = replace(settings, grow=0, feather=0.0) if hole else settings
     hole = hole or document.find_hole(image, layer)
     say("Reading the picture", 0.0)
     picture = document.canvas(image) if settings.sample == "visible" else document.bounds_of(layer)
-    crop = request_bounds(hole.bounds.pad(settings.grow), picture, settings.context)
+    crop = request_bounds(hole.bounds.pad(asked.grow), picture, asked.context)
     if hole.bounds.intersection(picture).is_empty or crop.is_empty:
         raise InpaintError(
             "empty_mask", f"The {hole.kind} does not touch the layer.", "Select a region of this layer, then try again."
@@ -62,28 +64,30 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
     if settings.sample == "visible":
         looked_at = reading.of_picture(image, crop, wish.exclude)
     else:
-        looked_at = reading.of_layer(image, layer, crop, wish.exclude, with_curve=is_copy)
+        looked_at = reading.of_layer(image, layer, crop, wish.exclude, for_copy=is_copy)
     mask = _array("mask", document.read_hole(image, hole, crop), crop, _mask_encoding(image))
-    request = _request(looked_at, crop, mask, settings, as_group=settings.output == "group" and not refusal)
+    request = _request(looked_at, crop, mask, asked, as_group=settings.output == "group" and not refusal)
     watch.lap("read")
-    before, tattoos = _Before(layer), (layer.get_tattoo(), _tattoo(wish.exclude))
+    before = Before(image, layer)
     result = service.run(request, who(), say, wish.weights, wish.device)
     watch.lap("server")
-    moved = before.look_again(image, layer)
+    before.look_again()
+    summed = groupsum.exact(image, result.layers, before.encoding, say) if len(result.layers) > 1 else None
+    moved = before.look_again()
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
         place = assembly.TOP if settings.sample == "visible" else assembly.above(image, layer)
-        encoding = before.encoding
         if is_copy:
             made = assembly.copy(image, layer, result.layers[0], crop, hole)
-        elif len(result.layers) > 1:
-            made = assembly.group(image, NAME, result.layers, crop, encoding, place)
+        elif summed:
+            made = assembly.group(image, NAME, summed.layers, crop, before.encoding, place, summed.space)
         else:
-            made = assembly.single(image, result.layers[0], crop, encoding, place)
+            made = assembly.single(image, result.layers[0], crop, before.encoding, place)
         assembly.hide_same_hole(image, layer, made)
         watch.lap("layers")
-        record = Record(settings, *tattoos, hole.kind, dict(result.report), watch.began, watch.seconds)
-        records.keep(made, record)
+        source, exclude = (records.identify(item) if item and item.is_valid() else "" for item in (layer, wish.exclude))
+        report = dict(result.report)
+        records.keep(made, Record(settings, source, exclude, hole.kind, report, watch.began, watch.seconds))
     if is_copy:
         image.set_selected_layers([made])  # it has taken the layer's place: the next fill builds on it
     for note in (*moved, *_notes(image, layer, settings, refusal, result)):
@@ -107,13 +111,16 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
     say("Reading the picture", 0.0)
     looked_at = reading.of_layer(image, layer, part)
     request = TextureRequest(_image(looked_at, part), looked_at.encoding.space, lambda_=lambda_, sigma=sigma)
-    before = _Before(layer)
+    before = Before(image, layer)
     result = service.run(request, who(), say)
-    moved = before.look_again(image, layer)
+    before.look_again()
+    summed = groupsum.exact(image, result.layers, before.encoding, say)
+    moved = before.look_again()
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
         place = assembly.above(image, layer)
-        made = assembly.group(image, TEXTURE_NAME, result.layers, part, before.encoding, place)
+        made = assembly.group(image, TEXTURE_NAME, summed.layers, part, before.encoding, place, summed.space)
+        records.mark_map(made, layer)
     for note in moved:
         Gimp.message(note)
     return made
@@ -122,6 +129,20 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
 def who() -> str:
     """What the server is told about this client."""
     return f"gimp {Gimp.version()}"
+
+
+def _refuse(image: Gimp.Image, wish: Wish) -> None:
+    """Raise `InpaintError` where what is asked for cannot be."""
+    if (wish.settings.output, wish.settings.sample) == ("copy", "visible"):
+        raise InpaintError(
+            "bad_option",
+            "A copy of one layer cannot hold what is made from the visible picture.",
+            'Choose another output, or "This layer" to sample from.',
+        )
+    if wish.exclude and wish.exclude.get_image().get_id() != image.get_id():
+        raise InpaintError(
+            "bad_option", "The channel to leave out belongs to another image.", "Choose a channel of this image."
+        )
 
 
 def _request(
@@ -152,36 +173,6 @@ def _array(name: str, data: bytes, bounds: Bounds, encoding: Encoding) -> Array:
 
 def _mask_encoding(image: Gimp.Image) -> Encoding:
     return precision.mask_encoding(int(image.get_precision()))
-
-
-class _Before:
-    """A layer as it was read: artists go on working while the server does."""
-
-    def __init__(self, layer: Gimp.Layer) -> None:
-        self.encoding = document.encoding_of(layer)
-        self._lay = document.bounds_of(layer)
-
-    def look_again(self, image: Gimp.Image, layer: Gimp.Layer) -> list[str]:
-        """Sentences about what differs now. Raises `InpaintError` where the answer is of no use any more."""
-        if not image.is_valid():
-            raise InpaintError("gone", "The image was closed before its fill was ready.", "Open it and fill it again.")
-        if not (layer.is_valid() and image.get_layer_by_tattoo(layer.get_tattoo())):
-            raise InpaintError(
-                "gone",
-                "The layer was removed before its fill was ready.",
-                "Undo that, or select another layer to fill.",
-            )
-        if document.encoding_of(layer).with_alpha() != self.encoding.with_alpha():
-            raise InpaintError(
-                "gone", "The image's mode or precision was changed before its fill was ready.", "Fill again."
-            )
-        lies = document.bounds_of(layer)
-        if lies == self._lay:
-            return []
-        did = "moved" if lies[2:] == self._lay[2:] else "changed its size"
-        return [
-            f"The layer {did} while the server worked. The result lies where the layer was: undo, then do it again."
-        ]
 
 
 def _notes(image: Gimp.Image, layer: Gimp.Layer, settings: Settings, refusal: str, result: Result) -> list[str]:
@@ -217,7 +208,3 @@ class _Watch:
         """The stage that has just ended."""
         now = time.monotonic()
         self.seconds[stage], self._last = round(now - self._last, 3), now
-
-
-def _tattoo(item: Gimp.Item | None) -> int:
-    return item.get_tattoo() if item else 0

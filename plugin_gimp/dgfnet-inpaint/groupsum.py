@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+import assembly
 import document
 import gi
+import service
+import staging
 import sums
 from client.events import Layer
 from client.geometry import Bounds
@@ -15,17 +19,52 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
 STRIPE_PIXELS = 1 << 18
-"""Pixels that are looked at in one go; Python needs some 100 bytes for each."""
+"""Pixels that are looked at in one go; Python needs some 100 bytes for each that is shown wrongly."""
+
+
+class Exact(NamedTuple):
+    """Layers, bottom first, that add up in GIMP, and the composite space of the upper one in which they do."""
+
+    layers: Sequence[Layer]
+    space: Gimp.LayerColorSpace
+
+
+def exact(image: Gimp.Image, answers: Sequence[Layer], encoding: Encoding, say: service.Say) -> Exact:
+    """The answers for a group of the image, moved where its sum would be shown wrongly; floats stay as they were sent.
+
+    `encoding` is the source's. It is tried on a stage, so that the image itself stays free while this takes its time.
+    """
+    encoding = encoding.with_alpha()
+    if encoding.dtype not in sums.CODES:
+        return Exact(answers, document.own_space(image))
+    left, top, width, height = answers[0].bounds
+    with staging.stage(image, Bounds(0, 0, width, height)) as stage:
+        group = assembly.group(stage, "sum", answers, Bounds(-left, -top, width, height), encoding, assembly.TOP)
+        layers = group.get_children()[::-1]
+        layers[1].set_opacity(100)
+        GroupSum(group, layers, answers, encoding, say).make_exact()
+        whole = document.canvas(stage)
+        moved = zip(answers, layers, strict=True)
+        return Exact(
+            [answer._replace(pixels=document.read(layer, whole, encoding)) for answer, layer in moved],
+            layers[1].get_composite_space(),
+        )
 
 
 class GroupSum:
-    """A group in the image, its layers (coarse and, in grain merge, texture), and what the server sent for them."""
+    """A group alone on a stage, its layers (coarse and, in grain merge, texture), and what the server sent for them."""
 
     def __init__(
-        self, group: Gimp.Layer, layers: Sequence[Gimp.Layer], answers: Sequence[Layer], encoding: Encoding
+        self,
+        group: Gimp.Layer,
+        layers: Sequence[Gimp.Layer],
+        answers: Sequence[Layer],
+        encoding: Encoding,
+        say: service.Say,
     ) -> None:
-        self._group, self._layers, self._answers, self._encoding = group, layers, answers, encoding
-        self._bounds = document.bounds_of(layers[0])
+        self._group, self._layers, self._encoding, self._say = group, layers, encoding, say
+        self._asked = [bytes(answer.pixels) for answer in answers]
+        self._whole = document.bounds_of(group)
         self._own = document.own_space(group.get_image())
 
     def make_exact(self) -> None:
@@ -57,6 +96,7 @@ class GroupSum:
         """How many values stay wrong with the texture in a space, in the first part that has any."""
         self._layers[1].set_composite_space(space)
         for part in self._stripes():
+            self._say("Making the layers", part.y / self._whole.height)
             pairs = self._pairs(part)
             self._write(part, pairs)
             while pairs.correct(self._shown(part)):
@@ -66,22 +106,19 @@ class GroupSum:
         return 0
 
     def _stripes(self) -> Iterator[Bounds]:
-        whole = self._bounds
-        rows = max(1, STRIPE_PIXELS // whole.width)
-        for top in range(0, whole.height, rows):
-            yield Bounds(whole.x, whole.y + top, whole.width, min(rows, whole.height - top))
+        _, _, width, height = self._whole
+        rows = max(1, STRIPE_PIXELS // width)
+        for top in range(0, height, rows):
+            yield Bounds(0, top, width, min(rows, height - top))
 
     def _pairs(self, part: Bounds) -> sums.Pairs:
-        coarse, texture = (
-            document.cut(bytes(answer.pixels), self._encoding.pixel_bytes, self._bounds, part)
-            for answer in self._answers
-        )
+        coarse, texture = (document.cut(asked, self._encoding.pixel_bytes, self._whole, part) for asked in self._asked)
         return sums.Pairs(self._encoding.dtype, coarse, texture, self._encoding.channels)
 
     def _write(self, part: Bounds, pairs: sums.Pairs) -> None:
         for layer, pixels in zip(self._layers, (pairs.coarse, pairs.texture), strict=True):
-            document.write(layer, part, self._encoding, pixels, self._bounds)
-            layer.update(*part.relative_to(self._bounds))
+            document.write(layer, part, self._encoding, pixels, self._whole)
+            layer.update(*part)
 
     def _shown(self, part: Bounds) -> bytes:
         return document.read(self._group, part, self._encoding)

@@ -8,6 +8,7 @@ import blend
 import document
 import gi
 import records
+import staging
 from client.geometry import Bounds
 from precision import Encoding
 
@@ -23,28 +24,37 @@ class Pixels(NamedTuple):
 
 
 def of_layer(
-    image: Gimp.Image, layer: Gimp.Layer, crop: Bounds, exclude: Gimp.Channel | None = None, with_curve: bool = False
+    image: Gimp.Image, layer: Gimp.Layer, crop: Bounds, exclude: Gimp.Channel | None = None, for_copy: bool = False
 ) -> Pixels:
     """Pixels of a layer under the fills of it that are seen, so that a fill builds on those before it.
 
     What its mask hides, or `exclude` marks, is transparent, which is unknown to the network.
     """
-    encoding = document.encoding_of(layer, with_curve)
+    encoding = document.encoding_of(layer, with_curve=for_copy)
     hidden = _hidden_by_mask(layer, crop)
     if hidden or exclude:
         encoding = encoding.with_alpha()
-    data = document.read(layer, crop, encoding)
+    raw = for_copy and is_copied_as_it_is(image, layer)
+    data = (document.read if raw else staging.shown)(layer, crop, encoding)
     if hidden:
         data = blend.hide(data, encoding.dtype, encoding.channels, hidden)
     fills = records.seen_fills(image, layer)
     if fills:
-        data = document.under(image, data, crop, encoding, fills)
+        data = staging.under(image, data, crop, encoding, fills)
     return _without(exclude, Pixels(data, encoding), crop)
+
+
+def is_copied_as_it_is(image: Gimp.Image, layer: Gimp.Layer) -> bool:
+    """Whether a copy of a layer has its filters and raw pixels; else it has the pixels that the filters show.
+
+    Groups and text become pixels, and fills that become part of a copy were made from what the filters show.
+    """
+    return type(layer) is Gimp.Layer and not (layer.get_filters() and records.seen_fills(image, layer))
 
 
 def of_picture(image: Gimp.Image, crop: Bounds, exclude: Gimp.Channel | None = None) -> Pixels:
     """Pixels of all that is seen; what `exclude` marks is transparent."""
-    seen = document.visible(image)
+    seen = staging.visible(image)
     try:
         encoding = document.encoding_of(seen)
         if exclude:

@@ -1,8 +1,13 @@
-"""What is kept with a result in the document: its record, in a parasite that goes and comes with its layer."""
+"""What is kept in the document: a result's record, and identities by which records name layers and channels.
+
+All of it is in parasites, which go and come with their layer and follow it into copies of the image, where GIMP's own
+numbers (tattoos) are given out anew. GIMP writes "gimp_image_undo_group_end: assertion ..." to the terminal whenever
+one is redone: its own slip, and harmless; without UNDOABLE they would not go and come.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
 from itertools import takewhile
 
 import document
@@ -12,46 +17,60 @@ from settings import PARASITE, BadRecord, Record
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
+IDENTITY, MAP = "dgfnet-identity", "dgfnet-texture-map"
+"""Parasites of sources and of texture maps; a map's is the identity of its source."""
 PERSISTENT, UNDOABLE = 1, 2  # flags of a parasite
-"""GIMP writes "gimp_image_undo_group_end: assertion ..." to the terminal whenever an undoable one is redone. That is
-GIMP's own slip, and harmless; without the flag the record would not go and come with its layer."""
 
 
 def keep(result: Gimp.Layer, record: Record) -> None:
     """Keep a record with a result."""
-    result.attach_parasite(Gimp.Parasite.new(PARASITE, PERSISTENT | UNDOABLE, record.to_json()))
+    _attach(result, PARASITE, record.to_json())
+
+
+def mark_map(group: Gimp.Layer, source: Gimp.Layer) -> None:
+    """Tell that a group is a texture map of a layer: fills of that one belong above it."""
+    _attach(group, MAP, identify(source).encode())
+
+
+def identify(item: Gimp.Item) -> str:
+    """The identity of a layer or channel, which gets one if it has none."""
+    if not identity(item):
+        _attach(item, IDENTITY, uuid.uuid4().hex.encode())
+    return identity(item)
+
+
+def identity(item: Gimp.Item) -> str:
+    """The identity of a layer or channel; empty where it has none yet."""
+    return _kept(item, IDENTITY).decode(errors="replace")
+
+
+def forget_identity(copy: Gimp.Layer) -> None:
+    """Let a copy of a layer, not in an image yet, be a picture of its own."""
+    copy.detach_parasite(IDENTITY)
 
 
 def record_of(item: Gimp.Item) -> Record | None:
     """What is kept with a layer, None where it is no result. Raises `BadRecord`."""
-    parasite = item.get_parasite(PARASITE)
-    return Record.from_json(bytes(parasite.get_data())) if parasite else None
+    kept = _kept(item, PARASITE)
+    return Record.from_json(kept) if kept else None
 
 
-def all_in(image: Gimp.Image) -> Iterator[tuple[Record, Gimp.Layer]]:
-    """Every result of an image; those with records that cannot be read are left out."""
-    layers = list(image.get_layers())
-    for item in layers:
-        layers.extend(item.get_children() if item.is_group() else ())
-        record = _readable(item)
-        if record:
-            yield record, item
+def fills_of(image: Gimp.Image, source: Gimp.Layer) -> list[tuple[Record, Gimp.Layer]]:
+    """The results that were made from a layer, wherever they lie, and what is kept with each."""
+    made = ((_readable(item), item) for item in document.all_layers(image) if is_fill_of(item, source))
+    return [(record, item) for record, item in made if source_of(image, record, item).get_id() == source.get_id()]
 
 
-def fills_of(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
-    """The results that were made from a layer, wherever they lie."""
-    return [item for record, item in all_in(image) if record.source == source.get_tattoo()]
-
-
-def fills_above(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
-    """The results of a layer that lie right above it (or its locked group), nothing between, from the bottom."""
+def stack_on(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
+    """The results and texture maps of a layer that lie right above it (or its locked group), from the bottom."""
     above = document.items_above(image, document.stands_in(source))
-    return list(takewhile(lambda item: is_fill_of(item, source), above))
+    return list(takewhile(lambda item: is_fill_of(item, source) or _is_map_of(item, source), above))
 
 
 def seen_fills(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
-    """The visible ones of `fills_above`. Copies are none of them: each is a picture of its own, to be filled itself."""
-    return [item for item in fills_above(image, source) if item.get_visible() and not _is_copy(item)]
+    """The visible results in `stack_on`. Copies are none of them: each is a picture of its own, to be filled itself."""
+    fills = (item for item in stack_on(image, source) if is_fill_of(item, source) and item.get_visible())
+    return [item for item in fills if _readable(item).settings.output != "copy"]
 
 
 def recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] | None:
@@ -75,18 +94,34 @@ def original(image: Gimp.Image, layer: Gimp.Layer) -> Gimp.Layer:
         found = None
     if found is None or found[0].settings.output == "copy":
         return layer
-    return image.get_layer_by_tattoo(found[0].source) or layer
+    return source_of(image, *found) or layer
+
+
+def source_of(image: Gimp.Image, record: Record, result: Gimp.Layer) -> Gimp.Layer | None:
+    """The layer that a result was made from; None where it is not in the image.
+
+    A duplicated layer has the identity of the first: the nearest one below the result is meant, if any is.
+    """
+    layers = document.all_layers(image)
+    place = [item.get_id() for item in layers].index(result.get_id())
+    nearest = [*layers[place + 1 :], *layers[:place][::-1]]
+    return next((item for item in nearest if record.source and identity(item) == record.source), None)
+
+
+def excluded(image: Gimp.Image, record: Record) -> Gimp.Channel | None:
+    """The channel that a run left out; None where there was none, or it is not in the image."""
+    return next((item for item in image.get_channels() if record.exclude and identity(item) == record.exclude), None)
 
 
 def is_fill_of(item: Gimp.Layer, source: Gimp.Layer) -> bool:
-    """Whether a layer is a result that was made from the other."""
+    """Whether a layer is a result that was made from the other, or from one with the same identity."""
     record = _readable(item)
-    return record is not None and record.source == source.get_tattoo()
+    return record is not None and bool(record.source) and record.source == identity(source)
 
 
-def _is_copy(item: Gimp.Layer) -> bool:
-    record = _readable(item)
-    return record is not None and record.settings.output == "copy"
+def _is_map_of(item: Gimp.Layer, source: Gimp.Layer) -> bool:
+    kept = _kept(item, MAP)
+    return bool(kept) and kept.decode(errors="replace") == identity(source)
 
 
 def _readable(item: Gimp.Item) -> Record | None:
@@ -94,3 +129,13 @@ def _readable(item: Gimp.Item) -> Record | None:
         return record_of(item)
     except BadRecord:
         return None
+
+
+def _attach(item: Gimp.Item, name: str, content: bytes) -> None:
+    item.attach_parasite(Gimp.Parasite.new(name, PERSISTENT | UNDOABLE, content))
+
+
+def _kept(item: Gimp.Item, name: str) -> bytes:
+    """What a parasite holds; empty where there is none."""
+    parasite = item.get_parasite(name)
+    return bytes(parasite.get_data()).rstrip(b"\0") if parasite else b""

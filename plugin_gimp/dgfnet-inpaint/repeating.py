@@ -40,30 +40,38 @@ def another(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Laye
         InpaintError: as `rerun`.
     """
     variation = random.randint(1, MAX_VARIATION)  # not the next one: a fill that was undone does not come back
-    made = [each for each in records.all_in(image) if each[0].source == layer.get_tattoo()]
-    found = max(made, key=lambda each: each[0].began) if made else _recorded(layer)
+    found = _newest(image, layer)
     if found is None:
         return filling.inpaint(image, layer, filling.Wish(Settings(variation=variation)), say)
     record, result = found
     return _repeat(image, replace(record, settings=replace(record.settings, variation=variation)), result, say)
 
 
+def left_out(image: Gimp.Image, layer: Gimp.Layer) -> Gimp.Channel | None:
+    """The channel that the run which `another` would repeat left out: GIMP keeps no channel among last values."""
+    found = _newest(image, layer)
+    return records.excluded(image, found[0]) if found else None
+
+
+def _newest(image: Gimp.Image, layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] | None:
+    """The newest result that was made from a layer, else the result that the layer is (or is one layer of)."""
+    return max(records.fills_of(image, layer), key=lambda each: each[0].began, default=None) or _recorded(layer)
+
+
 def _repeat(image: Gimp.Image, record: Record, result: Gimp.Layer, say: service.Say) -> Gimp.Layer:
-    """A run like a recorded one. Without a selection the mask is the result's shape, which has grown already."""
-    source = image.get_layer_by_tattoo(record.source) if record.source else None
+    """A run like a recorded one. Without a selection the mask is the result's shape."""
+    source = records.source_of(image, record, result)
     if source is None:
         raise InpaintError(
             "bad_record",
-            "The layer that this result was made from is not in this image any more.",
+            "The layer that this result was made from is not in this image.",
             "Select the layer to fill and use Inpaint (DGFNet) instead.",
         )
-    settings, hole = record.settings, None
-    if document.selection_bounds(image) is None and settings.output != "copy":
-        settings = replace(settings, grow=0, feather=0.0)
+    hole = None
+    if document.selection_bounds(image) is None and record.settings.output != "copy":
         area, encoding = document.bounds_of(result), precision.alpha_encoding(int(image.get_precision()))
         hole = document.hole_of("shape of the result", area, document.read(result, area, encoding), encoding)
-    exclude = image.get_channel_by_tattoo(record.exclude) if record.exclude else None
-    return filling.inpaint(image, source, filling.Wish(settings, exclude), say, hole)
+    return filling.inpaint(image, source, filling.Wish(record.settings, records.excluded(image, record)), say, hole)
 
 
 def _recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] | None:

@@ -27,10 +27,9 @@ def run(
     procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, drawables: list[Any], config: Any
 ) -> Gimp.ValueArray:
     """Do what the procedure says and return its values; never raises."""
-    interactive = run_mode == Gimp.RunMode.INTERACTIVE
     work = _serve if procedure.get_name() == SERVER else _make_layers
     try:
-        return work(procedure, interactive, image, drawables, config)
+        return work(procedure, run_mode, image, drawables, config)
     except Dismissed:
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, GLib.Error())
     except InpaintError as error:
@@ -47,10 +46,10 @@ def run(
 
 
 def _make_layers(
-    procedure: Gimp.Procedure, interactive: bool, image: Gimp.Image, drawables: list[Any], config: Any
+    procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, drawables: list[Any], config: Any
 ) -> Gimp.ValueArray:
     name, layer = procedure.get_name(), _layer(drawables)
-    if interactive and name not in (RERUN, ANOTHER):
+    if run_mode == Gimp.RunMode.INTERACTIVE and name not in (RERUN, ANOTHER):
         import dialogs  # needs a display
 
         if not dialogs.ask(procedure, config):
@@ -63,17 +62,20 @@ def _make_layers(
     elif name == ANOTHER:
         made = repeating.another(image, layer, say)
     else:
-        made = filling.inpaint(image, layer, _wish(config), say)
+        wish = _wish(config)
+        if run_mode == Gimp.RunMode.WITH_LAST_VALS and wish.exclude is None:
+            wish = wish._replace(exclude=repeating.left_out(image, layer))
+        made = filling.inpaint(image, layer, wish, say)
     Gimp.displays_flush()
     return _done(procedure, Gimp.Layer.__gtype__, made)
 
 
 def _serve(
-    procedure: Gimp.Procedure, interactive: bool, image: Gimp.Image, drawables: list[Any], config: Any
+    procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, drawables: list[Any], config: Any
 ) -> Gimp.ValueArray:
-    """Show how the server is, or do what a script asks."""
+    """Show how the server is, also when that is repeated by Ctrl+F, or do what a script asks."""
     who, action = filling.who(), config.get_property("action") or "status"
-    if interactive:
+    if run_mode != Gimp.RunMode.NONINTERACTIVE:
         import dialogs
 
         dialogs.ServerWindow(who).run()
@@ -103,6 +105,8 @@ def _layer(drawables: list[Any]) -> Gimp.Layer:
         drawable = Gimp.Layer.from_mask(drawable)
     if not isinstance(drawable, Gimp.Layer):
         raise InpaintError("one_layer", "A channel is selected.", "Select the layer to fill, then try again.")
+    if drawable.is_floating_sel():
+        raise InpaintError("one_layer", "A floating selection is selected.", "Anchor it first, then try again.")
     return drawable
 
 

@@ -59,14 +59,14 @@ class Settings:
 class Record:
     """How a result came about.
 
-    `source` is the tattoo of the layer that it was made from (0: unknown), `exclude` that of the channel whose area was
-    left out (0: none), `hole` where the mask came from, `report` the server's own words,
+    `source` is the identity of the layer that it was made from (see `records`; empty: unknown), `exclude` that of the
+    channel whose area was left out (empty: none), `hole` where the mask came from, `report` the server's own words,
     `began` when it was (seconds since 1970), `seconds` what it took to read the picture, have it filled, make layers.
     """
 
     settings: Settings
-    source: int = 0
-    exclude: int = 0
+    source: str = ""
+    exclude: str = ""
     hole: str = "selection"
     report: dict[str, Any] = field(default_factory=dict)
     began: float = 0.0
@@ -86,8 +86,8 @@ class Record:
             kept = {name: content["settings"][name] for name in _names(Settings) if name in content["settings"]}
             return cls(
                 Settings(**kept),
-                int(content.get("source", 0)),
-                int(content.get("exclude", 0)),
+                str(content.get("source", "")),
+                str(content.get("exclude", "")),
                 str(content.get("hole", "selection")),
                 dict(content.get("report", {})),
                 float(content.get("began", 0)),

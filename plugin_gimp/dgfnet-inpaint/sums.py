@@ -8,7 +8,10 @@ they end on the other side, and other pairs of the same sum have other last bits
 
 from __future__ import annotations
 
+import sys
 from array import array
+
+import blend
 
 CODES = {"u1": "B", "u2": "H"}
 NEUTRAL = {"u1": 127, "u2": 32767}
@@ -26,6 +29,7 @@ class Pairs:
         self._asked = array(self._code, coarse), array(self._code, texture)
         self._now = array(self._code, coarse), array(self._code, texture)
         self._channels = channels
+        self._lanes = _Lanes(self._code, len(self._asked[0]))
         self._tries = iter(TRIES)
         self._wrong: list[int] | None = None
 
@@ -66,13 +70,36 @@ class Pairs:
         coarse, texture = self._asked
         if self._wrong is not None:
             return [at for at in self._wrong if coarse[at] + texture[at] - self._neutral != shown[at]]
-        step, wrong = self._channels, []
-        alpha = coarse[step - 1 :: step]
+        lanes, neutral = self._lanes, array(self._code, [self._neutral]) * len(shown)
+        differs = (lanes.added(coarse, texture) ^ lanes.added(shown, neutral)) & lanes.number(self._painted())
+        return [at for at, value in enumerate(lanes.values(differs)) if value] if differs else []
+
+    def _painted(self) -> array[int]:
+        """Full where a colour shows, 0 at alphas and where nothing shows."""
+        step, result = self._channels, array(self._code, [0]) * len(self._asked[0])
+        alpha = self._asked[0][step - 1 :: step]
         for channel in range(step - 1):
-            planes = (plane[channel::step] for plane in (coarse, texture, shown))
-            wrong += [
-                pixel * step + channel
-                for pixel, (low, high, seen, opacity) in enumerate(zip(*planes, alpha, strict=True))
-                if opacity and low + high - self._neutral != seen
-            ]
-        return wrong
+            result[channel::step] = array(self._code, blend.whole(alpha.tobytes(), alpha.itemsize))
+        return result
+
+
+class _Lanes:
+    """Many whole numbers in one long one: Python adds and compares millions of them at once."""
+
+    def __init__(self, code: str, count: int) -> None:
+        self._code, self._bytes = code, count * array(code).itemsize
+        top = 1 << 8 * array(code).itemsize - 1  # the highest bit of a lane, apart from the lower ones
+        self._tops, self._lows = (self.number(array(code, [bits]) * count) for bits in (top, top - 1))
+
+    def number(self, values: array[int]) -> int:
+        """The long number."""
+        return int.from_bytes(values.tobytes(), sys.byteorder)
+
+    def values(self, number: int) -> array[int]:
+        """Undo `number`."""
+        return array(self._code, number.to_bytes(self._bytes, sys.byteorder))
+
+    def added(self, first: array[int], second: array[int]) -> int:
+        """All sums, modulo what one lane holds: nothing is carried into the next."""
+        one, other, lows = self.number(first), self.number(second), self._lows
+        return ((one & lows) + (other & lows)) ^ ((one ^ other) & self._tops)

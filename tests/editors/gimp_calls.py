@@ -5,13 +5,13 @@ import os
 from gi.repository import Gimp
 
 
-def call(procedure, image, drawables, arguments):
+def call(procedure, image, drawables, arguments, run_mode=Gimp.RunMode.NONINTERACTIVE):
     """(succeeded, returned value or message) of one of the plug-in's procedures, called as a script does."""
     found = Gimp.get_pdb().lookup_procedure("dgfnet-" + procedure)
     if found is None:
         return False, f"dgfnet-{procedure} is not registered"
     config = found.create_config()
-    config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
+    config.set_property("run-mode", run_mode)
     if image is not None:
         config.set_property("image", image)
         config.set_core_object_array("drawables", drawables)

@@ -8,6 +8,7 @@ from typing import Any
 ELLIPSE = ("ellipse", 90, 60, 44, 34)
 BESIDE = ("ellipse", 120, 50, 40, 44)
 """Another hole; it touches the first."""
+LEFT_OUT = ("rectangle", 40, 30, 45, 90)
 PRECISIONS = {
     f"{kind} {curve}": f"{kind}_{curve}".upper().replace("-", "_")
     for kind in ("u8", "u16", "u32", "half", "float", "double")
@@ -27,6 +28,7 @@ class Case:
         select: (kind, x, y, width, height) of each selected piece.
         soften: pixels by which GIMP feathers the selection.
         arguments: of the procedure, as a script gives them.
+        last_values: called as Ctrl+F calls it.
         says: part of the error that must come; empty where the call must succeed.
     """
 
@@ -37,6 +39,7 @@ class Case:
     select: tuple[tuple[Any, ...], ...] = (ELLIPSE,)
     soften: float = 0.0
     arguments: dict[str, Any] = field(default_factory=dict)
+    last_values: bool = False
     says: str = ""
 
 
@@ -104,7 +107,19 @@ CASES = (
     Case("visible picture", scene="covered", arguments={"sample": "visible"}),
     Case("visible picture, group", scene="covered", soften=8.0, arguments={"sample": "visible", **GROUP}),
     Case("visible picture, copy", scene="covered", arguments={"sample": "visible", **COPY}, says="cannot hold"),
-    Case("area left out", scene="photo", arguments={"exclude": ("rectangle", 40, 30, 45, 90)}),
+    Case("area left out", scene="photo", arguments={"exclude": LEFT_OUT}),
+    Case("repeated with an area left out", scene="filled_leaving_out_source", last_values=True),
+    Case("layer with a filter", scene="filtered"),
+    Case("layer with a filter, group", scene="filtered", arguments=GROUP),
+    Case("layer with a filter, 16 bit", scene="filtered", precision="U16_NON_LINEAR"),
+    Case("layer with a filter, copy", scene="filtered", arguments=COPY),
+    Case("group layer with a filter, copy", scene="filtered_group", arguments=COPY),
+    Case("text layer with a filter, copy", scene="filtered_text", arguments=COPY),
+    Case("texture map of a layer with a filter", procedure="texture-map", scene="filtered", select=()),
+    Case("beside what was filled, filter", scene="filled_filtered_source", select=(BESIDE,)),
+    Case("beside what was filled, filter, copy", scene="filled_filtered_source", select=(BESIDE,), arguments=COPY),
+    Case("above a texture map", scene="mapped"),
+    Case("beside what was filled above a texture map", scene="filled_mapped_source", select=(BESIDE,)),
     Case("texture map", procedure="texture-map", select=()),
     Case("texture map, 16 bit, selection", procedure="texture-map", precision="U16_NON_LINEAR"),
     Case("texture map, 16 bit linear", procedure="texture-map", precision="U16_LINEAR"),
@@ -112,11 +127,15 @@ CASES = (
     Case("texture map, float linear", procedure="texture-map", precision="FLOAT_LINEAR"),
     Case("re-run", procedure="rerun", scene="filled"),
     Case("re-run without a selection", procedure="rerun", scene="filled_deselected"),
+    Case("re-run in a duplicated image", procedure="rerun", scene="filled_duplicated"),
+    Case("re-run in another image", procedure="rerun", scene="filled_elsewhere", says="is not in this image"),
     Case("variation", arguments={"variation": 3}),
     Case("another fill of a result", procedure="another", scene="filled"),
     Case("another fill of a source", procedure="another", scene="filled_source"),
     Case("another fill after two", procedure="another", scene="filled_twice_source"),
     Case("another fill without a selection", procedure="another", scene="filled_deselected"),
+    Case("another fill without a selection, grown and feathered", procedure="another", scene="filled_deselected_grown"),
+    Case("another fill of a duplicated source", procedure="another", scene="filled_twins_source"),
     Case("another fill of a source without a selection", procedure="another", scene="filled_deselected_source"),
     Case("another fill where there is none yet", procedure="another"),
     Case("inpaint on what was filled", scene="filled_source", arguments={**GROUP, "context": 1.5}),
@@ -157,6 +176,8 @@ CASES = (
     Case("everything is selected", select=(("rectangle", 0, 0, 192, 160),), says="Everything is selected"),
     Case("selection beside the layer", scene="offset", select=(("rectangle", 0, 0, 10, 10),), says="does not touch"),
     Case("channel", scene="channel", says="A channel is selected"),
+    Case("floating selection", scene="floating", says="floating selection"),
+    Case("area left out of another image", scene="elsewhere", arguments={"exclude": LEFT_OUT}, says="another image"),
     Case("two layers", scene="two_layers", says="2 layers are selected"),
     Case("value out of its range", arguments={"output": "bogus"}),
     Case("re-run of another layer", procedure="rerun", says="was not made by"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gimp_cases import ELLIPSE, Case
+from gimp_cases import ELLIPSE, LEFT_OUT, Case
 from gimp_session import Session
 
 from dgfnet import model
@@ -23,7 +23,10 @@ from server.layers import match_channels
 from server.options import GRAIN_MERGE_OFFSETS
 from server.sums import lattice
 
-SEEN = ("photo", "large", "grey", "covered", "filled", "filled_source", "filled_twice_source", "filled_faded_source")
+SEEN = (
+    *("photo", "large", "grey", "covered", "mapped"),
+    *("filled", "filled_source", "filled_twice_source", "filled_faded_source", "filled_mapped_source"),
+)
 GRAIN_MERGE = 47  # Gimp.LayerMode
 SUM_OF_SINGLES = 1.2e-7  # any picture and texture near 0.5, added in single floats: one step of those below 1
 _NAMES = ("context", "grow", "feather", "texture-strength", "patches", "variation")
@@ -46,23 +49,25 @@ def check(case: Case, session: Session, result: dict[str, Any], engine: Inpainte
         assert case.says, f"it failed: {after['message']}"
         assert case.says in after["message"], f"it says: {after['message']}"
         assert after["tree"] == before["tree"], "a failed call left layers"
-        assert _bytes(session, after["canvas"]) == _bytes(session, before["canvas"]), "a failed call changed pixels"
+        if case.scene != "floating":  # what is seen of a floating selection changes once a window shows the image
+            assert _bytes(session, after["canvas"]) == _bytes(session, before["canvas"]), "a failed call changed pixels"
         assert after["untouched"], "a failed call changed the image, or left a step to undo"
         return
-    fills = 1 + case.scene.startswith("filled") + case.scene.startswith("filled_twice")
+    fills = 1 + case.scene.startswith("filled") + case.scene.startswith("filled_twice") + ("mapped" in case.scene)
     if _samples_visible(case):
         assert [after["parent"], after["position"]] == ["", 0], "the result is not above all that is seen"
     elif case.scene == "locked_group":
         assert [after["parent"], after["position"]] == ["group", 0], "the result is not above the locked group"
     else:
-        assert after["above"] == fills, "the result is not right above the source and its earlier fills"
+        assert after["above"] == fills, "the result is not right above the source, its fills and maps"
     is_copy = _makes_copy(case)
     expected = [after["made"]["name"]] if is_copy else before["selected"]
     assert after["selected"] == expected, f"selected: {after['selected']}"
     if case.scene.startswith("filled"):
         replaced = is_copy or (_is_same_hole(case) and case.procedure != "texture-map")
         earlier = [False] * (fills - 1) if replaced else before["shown"][:-1]
-        assert after["shown"] == [True, *earlier, not is_copy], f"shown: {after['shown']}"
+        expected = [True, *earlier, not is_copy]
+        assert after["shown"][-len(expected) :] == expected, f"shown: {after['shown']}"
     assert after["undo"] == {"undone": True, "one step": True, "redone": True}, f"undo and redo: {after['undo']}"
     if case.procedure == "texture-map":
         _check_texture(case, session, before, after)
@@ -82,7 +87,11 @@ def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dic
     full = FillOptions(**{**vars(options), "texture_strength": 1.0}) if as_group else options
     fill = engine.fill(picture, mask, full)
     assert record["report"]["weights"]["sha256"], "the parasite does not name the weights"
-    assert record["source"] == before["tattoo"], "the parasite names another source"
+    assert record["source"] == after["identity"] != "", "the parasite names another source"
+    assert bool(record["exclude"]) == bool(_left_out(case)), "the parasite is wrong about what was left out"
+    kept = [record["settings"][name] for name in ("grow", "feather")]
+    if case.scene == "filled_deselected_grown":
+        assert kept == [5, 4.0], f"grow and feather were {kept}"
     if _makes_copy(case):
         _check_copy(case, session, before, after, fill, picture, area)
     elif as_group:
@@ -94,11 +103,7 @@ def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dic
         seen = session.array(after["canvas"]["values"])
         assert seen.shape[2] == 3 or (seen[..., -1] == full_scale(seen.dtype)).all(), "it is seen through"
     mixed_in_linear_light = case.precision.endswith("_LINEAR") and "NON" not in case.precision
-    if (
-        case.scene in ("photo", "large", "grey", "covered")
-        and options.texture_strength == 1
-        and not mixed_in_linear_light
-    ):
+    if case.scene in SEEN and options.texture_strength == 1 and not mixed_in_linear_light:
         _check_seen(case, session, before, after, fill)
 
 
@@ -126,8 +131,8 @@ def _asked(case: Case, session: Session, before: dict[str, Any]) -> tuple[tuple[
         if picture.shape[2] in (1, 3):
             picture = np.concatenate([picture, np.full((height, width, 1), full_scale(picture.dtype))], axis=2)
         picture[..., -1][session.array(before["layer_mask"])[..., 0] < 128 * 257] = 0
-    if "exclude" in case.arguments:
-        _, left, top, wide, high = case.arguments["exclude"]
+    if left_out := _left_out(case):
+        _, left, top, wide, high = left_out
         opacity = np.full((height, width, 1), full_scale(picture.dtype), picture.dtype)
         opacity[top : top + high, left : left + wide] = 0
         picture = np.concatenate([picture, opacity], axis=2)
@@ -136,10 +141,23 @@ def _asked(case: Case, session: Session, before: dict[str, Any]) -> tuple[tuple[
 
 def _with_fills(case: Case, session: Session, before: dict[str, Any]) -> np.ndarray:
     """The source under its earlier fills; in scenes with such it is the lowest layer, as large as the image."""
-    source = session.array(before["source"])
+    source = _source(case, session, before)
     if not case.scene.startswith("filled"):
         return source
     return session.array(before["canvas"]["values"])[..., : source.shape[2]]
+
+
+def _source(case: Case, session: Session, before: dict[str, Any]) -> np.ndarray:
+    """The source as its filter shows it, which is inverted; a copy of a plain layer is made of what is below that."""
+    source = session.array(before["source"])
+    if case.scene.startswith("filtered") and not (case.scene == "filtered" and _makes_copy(case)):
+        source[..., :3] = full_scale(source.dtype) - source[..., :3]
+    return source
+
+
+def _left_out(case: Case) -> tuple[Any, ...]:
+    """The rectangle that is left out; empty where none is."""
+    return case.arguments.get("exclude", LEFT_OUT if case.scene == "filled_leaving_out_source" else ())
 
 
 def _is_same_hole(case: Case) -> bool:
@@ -270,7 +288,10 @@ def _check_copy(
     assert not case.scene.startswith("masked") or case.select or not after["made"]["masked"], (
         "the mask still hides the fill"
     )
-    source = session.array(before["source"])
+    source = _source(case, session, before)
+    if case.scene == "filled_filtered_source":  # new layers have alpha
+        assert (copy[..., -1] == full_scale(copy.dtype)).all()
+        copy = copy[..., :-1]
     has_fills = case.scene.startswith("filled") and not _is_same_hole(case)
     built_on = _with_fills(case, session, before) if has_fills else source
     expected = fill.compose(built_on)

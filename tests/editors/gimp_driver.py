@@ -17,21 +17,22 @@ import gimp_cases
 import gimp_scenes
 from gimp_calls import call
 from gimp_failures import run_failures
-from gimp_looks import describe, digest, dump, dump_mask, dump_native, state, tree
-from gimp_scenes import WORK, load, select
-from gimp_screen import Screen
+from gimp_looks import describe, digest, dump, dump_mask, dump_native, kept, state, tree
+from gimp_scenes import WORK, channel_of, load, select
+from gimp_screen import Screen, is_as
 
 
 def with_channels(image, arguments):
-    """Arguments with a rectangle replaced by a channel that marks it."""
+    """Arguments with a rectangle replaced by a channel that marks it, and that is selected now."""
     made = dict(arguments)
     if "exclude" in made:
-        Gimp.Selection.none(image)
-        select(image, made["exclude"])
-        saved = Gimp.Selection.save(image)
-        Gimp.Selection.none(image)
-        made["exclude"] = saved
+        made["exclude"] = channel_of(image, made["exclude"])
     return made
+
+
+def selected(image):
+    """Names of the selected layers and channels."""
+    return [each.get_name() for each in (*image.get_selected_layers(), *image.get_selected_channels())]
 
 
 def shown(image):
@@ -44,7 +45,7 @@ def run_case(number, case):
     image, layer = getattr(gimp_scenes, case.scene)(case)
     if case.precision and int(getattr(Gimp.Precision, case.precision)) != int(image.get_precision()):
         image.convert_precision(getattr(Gimp.Precision, case.precision))
-    arguments = with_channels(image, case.arguments)
+    arguments = with_channels(image.duplicate() if case.scene == "elsewhere" else image, case.arguments)
     target = layer
     if case.scene.startswith("filled"):
         target = layer if case.scene.endswith("source") else image.get_layers()[0]
@@ -52,6 +53,8 @@ def run_case(number, case):
             target = target.get_children()[0]
         Gimp.Selection.none(image)
     select(image, *case.select)
+    if case.scene.startswith("filled_deselected"):  # to be known here; the call does without
+        image.select_item(Gimp.ChannelOps.REPLACE, image.get_layers()[0])
     if case.soften:
         Gimp.Selection.feather(image, case.soften)
     drawables = list(image.get_layers()) if case.scene == "two_layers" else [target]
@@ -64,19 +67,22 @@ def run_case(number, case):
         before["offset"] = list(layer.get_offsets())[1:]
         if layer.get_mask():
             before["layer_mask"] = dump(path + ".layer_mask", layer.get_mask())
-        image.set_selected_layers([target])
+        if "exclude" not in arguments:
+            image.set_selected_layers([target])
     if case.scene.startswith("filled_deselected"):
         Gimp.Selection.none(image)
-    before["selected"] = [each.get_name() for each in image.get_selected_layers()]
-    before["digest"], before["tattoo"], before["shown"] = digest(layer), layer.get_tattoo(), shown(image)
+    before["selected"], before["digest"], before["shown"] = selected(image), digest(layer), shown(image)
     before["tree"] = tree(image.get_layers())
     screen = Screen(image) if os.environ.get("DISPLAY") else None
     there = state(image)
+    if not image.get_selected_layers():
+        del there["selected"]  # an undo selects one
     image.undo_disable()
     image.undo_enable()  # with nothing to undo yet
     image.clean_all()
     called = time.time()
-    succeeded, value = call(case.procedure, image, drawables, arguments)
+    run_mode = Gimp.RunMode.WITH_LAST_VALS if case.last_values else Gimp.RunMode.NONINTERACTIVE
+    succeeded, value = call(case.procedure, image, drawables, arguments, run_mode)
     after = {
         "succeeded": succeeded,
         "message": "" if succeeded else str(value),
@@ -85,7 +91,8 @@ def run_case(number, case):
         "tree": tree(image.get_layers()),
         "canvas": dump_native(path + ".after", image, with_curve),
         "shown": shown(image),
-        "selected": [each.get_name() for each in image.get_selected_layers()],
+        "selected": selected(image),
+        "identity": kept(layer, "dgfnet-identity"),
     }
     if succeeded:
         after["made"] = describe(path + ".made", value, with_curve)
@@ -96,7 +103,7 @@ def run_case(number, case):
         if screen:
             after["undo"] = screen.undo_and_redo(there)
     else:
-        after["untouched"] = state(image) == there and not image.is_dirty()
+        after["untouched"] = is_as(image, there) and not image.is_dirty()
     if screen:
         screen.close()
     image.delete()

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 
+from gi.repository import Gimp
 from gimp_calls import call, plug_in_process
 from gimp_cases import ELLIPSE
 from gimp_looks import digest, tree
@@ -65,6 +66,13 @@ def make_grey(image, layer):
     return layer
 
 
+def change_profile(image, layer):
+    image.convert_color_profile(
+        Gimp.ColorProfile.new_rgb_adobe(), Gimp.ColorRenderingIntent.RELATIVE_COLORIMETRIC, True
+    )
+    return layer
+
+
 def move(image, layer):
     layer.set_offsets(7, 0)
     return layer
@@ -107,6 +115,7 @@ def run_failures():
     told["layer removed"] = undone(add_layer)
     told["layer moved"] = undone(move)
     told["mode changed"] = undone(make_grey)
+    told["profile changed"] = undone(change_profile)
     told["cancelled"] = during_call(image, layer, lambda: os.kill(plug_in_process(), signal.SIGKILL))
     deadline = time.time() + 30
     while jobs() and time.time() < deadline:

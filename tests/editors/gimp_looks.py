@@ -78,15 +78,18 @@ def describe(path, layer, with_curve):
         "opacity": layer.get_opacity(),
         "pixels": dump(path, layer, with_curve),
         "masked": layer.get_mask() is not None,
-        "record": "",
+        "record": kept(layer, "dgfnet-inpaint"),
         "inside": [],
     }
-    parasite = layer.get_parasite("dgfnet-inpaint")
-    if parasite:
-        known["record"] = bytes(parasite.get_data()).decode()
     if layer.is_group():
         known["inside"] = [describe(f"{path}.{n}", child, with_curve) for n, child in enumerate(layer.get_children())]
     return known
+
+
+def kept(item, name):
+    """What a parasite holds; empty where there is none."""
+    parasite = item.get_parasite(name)
+    return bytes(parasite.get_data()).decode() if parasite else ""
 
 
 def digest(drawable):

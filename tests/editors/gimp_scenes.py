@@ -7,7 +7,7 @@ import gi
 gi.require_version("Babl", "0.1")
 from gi.repository import Gegl, Gimp, Gio  # noqa: E402
 from gimp_calls import call  # noqa: E402
-from gimp_cases import ELLIPSE  # noqa: E402
+from gimp_cases import ELLIPSE, LEFT_OUT  # noqa: E402
 
 WORK = os.environ["WORK"]
 
@@ -18,6 +18,20 @@ def select(image, *pieces):
         (image.select_ellipse if kind == "ellipse" else image.select_rectangle)(operation, *box)
 
 
+def channel_of(image, piece):
+    """A channel that marks a piece; GIMP selects it. Nothing else is selected then."""
+    select(image, piece)
+    saved = Gimp.Selection.save(image)
+    Gimp.Selection.none(image)
+    return saved
+
+
+def with_filter(layer):
+    """Give a layer an inversion that stays a filter."""
+    layer.append_filter(Gimp.DrawableFilter.new(layer, "gegl:invert-gamma", ""))
+    return layer
+
+
 def load(name="photo"):
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(f"{WORK}/{name}.png"))
     return image, image.get_layers()[0]
@@ -25,6 +39,15 @@ def load(name="photo"):
 
 def photo(case):
     return load()
+
+
+elsewhere = photo
+"""The driver makes the channel in another image."""
+
+
+def filtered(case):
+    image, layer = load()
+    return image, with_filter(layer)
 
 
 def large(case):
@@ -80,6 +103,16 @@ def grouped(case):
 def group(case):
     image, layer = grouped(case)
     return image, layer.get_parent()
+
+
+def filtered_group(case):
+    image, layer = group(case)
+    return image, with_filter(layer)
+
+
+def filtered_text(case):
+    image, layer = text(case)
+    return image, with_filter(layer)
 
 
 def text(case):
@@ -179,6 +212,19 @@ def channel(case):
     return image, made
 
 
+def floating(case):
+    image, layer = load()
+    select(image, ("rectangle", 20, 20, 40, 30))
+    return image, Gimp.Selection.float(image, [layer], 5, 5)
+
+
+def mapped(case):
+    """The photograph below its texture map."""
+    image, layer = load()
+    call("texture-map", image, [layer], {})
+    return image, layer
+
+
 def two_layers(case):
     image, layer = load()
     image.insert_layer(layer.copy(), None, 0)
@@ -200,17 +246,59 @@ def group_blended(case):
     return image, group
 
 
-def filled(case, output="group"):
-    image, layer = load()
+def filled(case, scene=photo, **arguments):
+    """Another scene with a fill: an editable group, unless the arguments say otherwise."""
+    image, layer = scene(case)
     select(image, ELLIPSE)
     if case.soften:
         Gimp.Selection.feather(image, case.soften)
-    call("inpaint", image, [layer], {"output": output, "context": 1.5})
+    call("inpaint", image, [layer], {"output": "group", "context": 1.5, **arguments})
     return image, layer
 
 
 def filled_by_copy(case):
-    return filled(case, "copy")
+    return filled(case, output="copy")
+
+
+def filled_deselected_grown(case):
+    return filled(case, grow=5, feather=4.0)
+
+
+def filled_filtered_source(case):
+    return filled(case, filtered)
+
+
+def filled_mapped_source(case):
+    return filled(case, mapped)
+
+
+def filled_leaving_out_source(case):
+    image, layer = load()
+    channel = channel_of(image, LEFT_OUT)
+    return filled(case, lambda case: (image, layer), exclude=channel)
+
+
+def filled_duplicated(case):
+    """All of GIMP's numbers for the layers are others in a duplicate."""
+    image = filled(case)[0].duplicate()
+    return image, image.get_layers()[-1]
+
+
+def filled_elsewhere(case):
+    """A result alone, in an image of which a layer has the number that its source had."""
+    result = filled(case)[0].get_layers()[0]
+    image, layer = load()
+    image.insert_layer(Gimp.Layer.new_from_drawable(result, image), None, 0)
+    return image, layer
+
+
+def filled_twins_source(case):
+    """A hidden copy of the source lies on top."""
+    image, layer = filled(case)
+    twin = layer.copy()
+    image.insert_layer(twin, None, 0)
+    twin.set_visible(False)
+    return image, layer
 
 
 # the driver selects what the name says

@@ -157,16 +157,26 @@ def another(image, image_window):
 
 
 def server_window(image_window):
-    """It shows status and log, and closes."""
+    """It shows status and log, and closes; Ctrl+F opens it again."""
     open_menu(image_window)
     xdo("key", "s")
-    found = window("DGFNet server")
+    window("DGFNet server")
     time.sleep(2)
     shot("11-server")
-    xdo("windowfocus", "--sync", found)
+    close_server_window()
+    TOLD["server window"] = True
+    xdo("windowfocus", "--sync", image_window)
+    xdo("key", "ctrl+f")
+    window("DGFNet server")
+    close_server_window()
+    TOLD["server window again"] = True
+
+
+def close_server_window():
+    xdo("windowfocus", "--sync", window("DGFNet server"))
     xdo("key", "Escape")
     wait(lambda: not xdo("search", "--onlyvisible", "--name", "DGFNet server"), "the server window's end", 30)
-    TOLD["server window"] = True
+    wait(lambda: plug_in_process() is None, "the end of its plug-in", 30)
 
 
 def texture_map(image, image_window):

@@ -89,7 +89,8 @@ class TestServer:
         ("change", "says"),
         [
             ("layer removed", "The layer was removed before"),
-            ("mode changed", "mode or precision was changed"),
+            ("mode changed", "mode, precision or colour profile was changed"),
+            ("profile changed", "mode, precision or colour profile was changed"),
         ],
     )
     def test_what_makes_the_answer_useless_meanwhile_is_one_sentence(self, failures, change: str, says: str) -> None:
@@ -127,7 +128,16 @@ def test_an_artists_way_through_the_full_gimp(root: Path, tmp_path: Path) -> Non
     assert widths == [widths[0], widths[0], 512], "Ctrl+F did not fill the original again"
     assert all(
         told[name] is True
-        for name in ("undo of group", "undo of copy", "another", "server window", "texture map", "cancelled", "error")
+        for name in (
+            "undo of group",
+            "undo of copy",
+            "another",
+            "server window",
+            "server window again",
+            "texture map",
+            "cancelled",
+            "error",
+        )
     )
     shots = ("1-selection", "2-menu", "3-dialog", "5-result", "6-undo", "7-progress-and-cancel", "9-error", "11-server")
     assert all((session.work / "shots" / f"{name}.png").stat().st_size > 10_000 for name in shots)

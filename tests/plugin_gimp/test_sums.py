@@ -51,6 +51,22 @@ def test_all_is_exact_in_the_end(sums, dtype) -> None:
     assert np.count_nonzero(moved) <= wrong_at_first
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_every_wrong_value_is_found_and_no_other(sums, dtype) -> None:
+    """One too low and one too high, at 0 and at full scale; alphas and what does not show do not count."""
+    final, coarse, texture = layers(dtype, 400)
+    final[:2, :3] = coarse[:2, :3] = [[0], [FULL[dtype]]]
+    texture[:2, :3] = NEUTRAL[dtype]
+    coarse[::3, -1] = 0
+    seen = final.copy()
+    seen[::2, 0] ^= 1
+    seen[::5, 3] = 7
+    wrong = (seen != final)[coarse[:, -1] > 0, :3]
+    pairs = sums.Pairs(dtype, coarse.tobytes(), texture.tobytes(), 4)
+    assert pairs.wrong(final.tobytes()) == 0
+    assert pairs.wrong(seen.tobytes()) == np.count_nonzero(wrong) > 100
+
+
 def test_what_does_not_show_is_left_alone(sums) -> None:
     _, coarse, texture = layers("u2", 10)
     coarse[:, -1] = 0

@@ -1,0 +1,45 @@
+"""A layer as it was read: artists go on working while the server does."""
+
+from __future__ import annotations
+
+import document
+import gi
+from client.errors import InpaintError
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp  # noqa: E402
+
+
+class Before:
+    """What the answer for a layer depends on, as it is now."""
+
+    def __init__(self, image: Gimp.Image, layer: Gimp.Layer) -> None:
+        self.encoding = document.encoding_of(layer)
+        self._image, self._layer = image, layer
+        self._lay, self._profile = document.bounds_of(layer), image.get_effective_color_profile()
+
+    def look_again(self) -> list[str]:
+        """Sentences about what differs now. Raises `InpaintError` where the answer is of no use any more."""
+        image, layer = self._image, self._layer
+        if not image.is_valid():
+            raise InpaintError("gone", "The image was closed before its fill was ready.", "Open it and fill it again.")
+        if not (layer.is_valid() and image.get_layer_by_tattoo(layer.get_tattoo())):
+            raise InpaintError(
+                "gone",
+                "The layer was removed before its fill was ready.",
+                "Undo that, or select another layer to fill.",
+            )
+        same_depth = document.encoding_of(layer).with_alpha() == self.encoding.with_alpha()
+        if not (same_depth and self._profile.is_equal(image.get_effective_color_profile())):
+            raise InpaintError(
+                "gone",
+                "The image's mode, precision or colour profile was changed before its fill was ready.",
+                "Fill again.",
+            )
+        lies = document.bounds_of(layer)
+        if lies == self._lay:
+            return []
+        did = "moved" if lies[2:] == self._lay[2:] else "changed its size"
+        return [
+            f"The layer {did} while the server worked. The result lies where the layer was: undo, then do it again."
+        ]

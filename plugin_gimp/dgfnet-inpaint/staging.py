@@ -1,0 +1,83 @@
+"""Images of the plug-in's own, in which GIMP mixes layers as it shows them; the document's are only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import document
+import gi
+from client.geometry import Bounds
+from precision import Encoding
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp  # noqa: E402
+
+
+@contextmanager
+def stage(image: Gimp.Image, part: Bounds) -> Iterator[Gimp.Image]:
+    """An empty image as large as `part`, as deep as another and with its profile; RGB if that one is indexed."""
+    grey, colour = Gimp.ImageBaseType.GRAY, Gimp.ImageBaseType.RGB
+    kind = grey if image.get_base_type() == grey else colour
+    made = Gimp.Image.new_with_precision(part.width, part.height, kind, image.get_precision())
+    try:
+        made.undo_disable()
+        profile = image.get_color_profile()
+        if profile:
+            made.set_color_profile(profile)
+        yield made
+    finally:
+        made.delete()
+
+
+def visible(image: Gimp.Image) -> Gimp.Layer:
+    """What is seen, as a layer outside the image; delete it after use."""
+    return Gimp.Layer.new_from_visible(image, image, "visible")
+
+
+def shown(layer: Gimp.Layer, part: Bounds, encoding: Encoding) -> bytes:
+    """Pixels of `part` with the layer's filters, which its own pixels lack; without mask, mode and opacity."""
+    if not layer.get_filters():
+        return document.read(layer, part, encoding)
+    with stage(layer.get_image(), part) as alone:
+        copy = _put(alone, layer, part)
+        if copy.get_mask():
+            copy.remove_mask(Gimp.MaskApplyMode.DISCARD)
+        copy.set_visible(True)
+        copy.set_opacity(100)
+        copy.set_mode(Gimp.LayerMode.NORMAL)  # which forgets the spaces, so they follow
+        document.blend_as_sent(copy, alone)
+        return _seen(alone, encoding)
+
+
+def under(image: Gimp.Image, pixels: bytes, part: Bounds, encoding: Encoding, layers: Sequence[Gimp.Layer]) -> bytes:
+    """Pixels of `part` as GIMP shows them under some layers of the image, which are given from the bottom.
+
+    Modes, opacities, masks and groups are as they are seen.
+    """
+    with stage(image, part) as mixed:
+        base = document.new_layer(mixed, "base", document.canvas(mixed), encoding, pixels)
+        document.blend_as_sent(base, mixed)
+        mixed.insert_layer(base, None, 0)
+        for layer in layers:
+            _put(mixed, layer, part)
+        return _seen(mixed, encoding)
+
+
+def _put(stage: Gimp.Image, layer: Gimp.Layer, part: Bounds) -> Gimp.Layer:
+    """A copy of a layer, filters included, on top of a stage for `part`."""
+    copy = Gimp.Layer.new_from_drawable(layer, stage)
+    stage.insert_layer(copy, None, 0)
+    copy.set_lock_content(False)
+    copy.set_lock_position(False)
+    x, y, *_ = document.bounds_of(layer).relative_to(part)
+    copy.set_offsets(x, y)
+    return copy
+
+
+def _seen(stage: Gimp.Image, encoding: Encoding) -> bytes:
+    seen = visible(stage)
+    try:
+        return document.read(seen, document.canvas(stage), encoding)
+    finally:
+        seen.delete()
