@@ -5,6 +5,8 @@ GIMP runs this file to ask what it offers, and again for every call. Whatever fa
 disappear without a word, so only GIMP's own modules and Python's are imported up here.
 """
 
+from __future__ import annotations
+
 import sys
 
 import gi
@@ -21,15 +23,15 @@ READWRITE = GObject.ParamFlags.READWRITE
 class DgfnetInpaint(Gimp.PlugIn):
     """The five procedures."""
 
-    def do_set_i18n(self, name):
+    def do_set_i18n(self, name: str) -> bool:
         """The texts are English only."""
         return False
 
-    def do_query_procedures(self):
+    def do_query_procedures(self) -> list[str]:
         """Their names."""
         return [INPAINT, RERUN, TEXTURE, ANOTHER, SERVER]
 
-    def do_create_procedure(self, name):
+    def do_create_procedure(self, name: str) -> Gimp.Procedure:
         """One of them, with its arguments as docs/gimp.md lists them."""
         create = {INPAINT: _inpaint, RERUN: _rerun, ANOTHER: _another, TEXTURE: _texture, SERVER: _server}[name]
         procedure = create(self, name)
@@ -38,7 +40,7 @@ class DgfnetInpaint(Gimp.PlugIn):
         return procedure
 
 
-def _inpaint(plug_in, name):
+def _inpaint(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     procedure = _on_image(plug_in, name, "_Inpaint (DGFNet)...")
     procedure.set_documentation(
         "Fill the selection from its surroundings, as a new layer",
@@ -104,7 +106,7 @@ def _inpaint(plug_in, name):
     return procedure
 
 
-def _rerun(plug_in, name):
+def _rerun(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     return _without_choices(
         plug_in,
         name,
@@ -115,7 +117,7 @@ def _rerun(plug_in, name):
     )
 
 
-def _another(plug_in, name):
+def _another(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     return _without_choices(
         plug_in,
         name,
@@ -126,7 +128,7 @@ def _another(plug_in, name):
     )
 
 
-def _texture(plug_in, name):
+def _texture(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     procedure = _on_image(plug_in, name, "_Texture map (DGFNet)...")
     procedure.set_documentation(
         "Split the layer into structure and texture",
@@ -140,7 +142,7 @@ def _texture(plug_in, name):
     return procedure
 
 
-def _server(plug_in, name):
+def _server(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     procedure = _on_image(plug_in, name, "DGFNet _server...")
     no_need = Gimp.ProcedureSensitivityMask
     procedure.set_sensitivity_mask(no_need.DRAWABLE | no_need.DRAWABLES | no_need.NO_DRAWABLES | no_need.NO_IMAGE)
@@ -160,7 +162,7 @@ def _server(plug_in, name):
     return procedure
 
 
-def _on_image(plug_in, name, label):
+def _on_image(plug_in: Gimp.PlugIn, name: str, label: str) -> Gimp.Procedure:
     procedure = Gimp.ImageProcedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, _run, None)
     procedure.set_image_types("*")
     procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES)
@@ -168,7 +170,7 @@ def _on_image(plug_in, name, label):
     return procedure
 
 
-def _without_choices(plug_in, name, label, blurb, text):
+def _without_choices(plug_in: Gimp.PlugIn, name: str, label: str, blurb: str, text: str) -> Gimp.Procedure:
     """A fill that asks for nothing: how it is made follows from an earlier one."""
     procedure = _on_image(plug_in, name, label)
     procedure.set_documentation(blurb, text, name)
@@ -176,7 +178,7 @@ def _without_choices(plug_in, name, label, blurb, text):
     return procedure
 
 
-def _add_choice(procedure, name, label, blurb, *options):
+def _add_choice(procedure: Gimp.Procedure, name: str, label: str, blurb: str, *options: tuple[str, str, str]) -> None:
     """A choice argument; the first of `options` (value, label, help) is its default."""
     choice = Gimp.Choice.new()
     for number, option in enumerate(options):
@@ -184,7 +186,14 @@ def _add_choice(procedure, name, label, blurb, *options):
     procedure.add_choice_argument(name, label, blurb, choice, options[0][0], READWRITE)
 
 
-def _run(procedure, run_mode, image, drawables, config, data):
+def _run(
+    procedure: Gimp.Procedure,
+    run_mode: Gimp.RunMode,
+    image: Gimp.Image,
+    drawables: list[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+    data: None,
+) -> Gimp.ValueArray:
     import running
 
     return running.run(procedure, run_mode, image, drawables, config)

@@ -57,8 +57,13 @@ def record_of(item: Gimp.Item) -> Record | None:
 
 def fills_of(image: Gimp.Image, source: Gimp.Layer) -> list[tuple[Record, Gimp.Layer]]:
     """The results that were made from a layer, wherever they lie, and what is kept with each."""
-    made = ((_readable(item), item) for item in document.all_layers(image) if is_fill_of(item, source))
-    return [(record, item) for record, item in made if source_of(image, record, item).get_id() == source.get_id()]
+    found = []
+    for item in document.all_layers(image):
+        record = _readable(item)
+        its_source = source_of(image, record, item) if record else None
+        if record and its_source and its_source.get_id() == source.get_id():
+            found.append((record, item))
+    return found
 
 
 def stack_on(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
@@ -69,8 +74,8 @@ def stack_on(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
 
 def seen_fills(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
     """The visible results in `stack_on`. Copies are none of them: each is a picture of its own, to be filled itself."""
-    fills = (item for item in stack_on(image, source) if is_fill_of(item, source) and item.get_visible())
-    return [item for item in fills if _readable(item).settings.output != "copy"]
+    records = ((_readable(item), item) for item in stack_on(image, source) if is_fill_of(item, source))
+    return [item for record, item in records if record and record.settings.output != "copy" and item.get_visible()]
 
 
 def recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] | None:
