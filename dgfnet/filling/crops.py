@@ -21,6 +21,7 @@ from dgfnet.network.coarse import STRIDE
 MIN_MARGIN = 64  # native pixels of context on each side at least, or an eighth of the longest crop
 REACH_MARGIN = 4  # network pixels that a hole stays below the network's reach
 MAX_SHRINK = 1.5  # a hole is shrunk further than its depth asks by this at most, to fit one crop; then it is cut
+_HOLES_PER_REPORT = 256
 
 
 class Fade(NamedTuple):
@@ -78,9 +79,6 @@ class Crop(Window):
 
     hole: Hole
     scale: float
-
-
-_HOLES_PER_REPORT = 256
 
 
 def plan(
