@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -109,16 +110,23 @@ def _advance(bar: tqdm, done: int, name: str) -> Progress:
     return report
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder to write to, before the work whose results it is for. Raises PictureError where that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError
+    except OSError as fault:
+        raise PictureError("bad_option", f"Nothing can be written to {folder}.", "Choose another place.") from fault
+
+
 def _fill_file(job: Job, fill: Filler, report: Progress) -> None:
     if job.mask is None:
         raise PictureError("bad_mask", "It has no mask.", f"Add a mask named {job.photo.stem} to the folder of masks.")
     photo = pictures.read(job.photo)
     pictures.check_writable(job.out, photo.pixels)
     mask = pictures.read_mask(job.mask)
-    try:
-        job.out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise PictureError("bad_option", f"{job.out.parent} cannot be made.", "Choose another place.") from fault
+    make_folder(job.out.parent)
     filled = fill(photo.pixels, mask, report)
     pictures.write(job.out, replace(photo, pixels=filled))
     if job.out.suffix.lower() in (".jpg", ".jpeg"):

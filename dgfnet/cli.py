@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from dgfnet.doctor import Check
     from dgfnet.errors import Progress
     from dgfnet.model import DGFNet
-    from server.remote import Client
 
 FAILED, MISUSED = 1, 2
-_FILL_OPTIONS = ("context", "grow", "feather", "texture_strength", "patches", "variation")
 _DELEGATED = {  # command: module with add_arguments and run, what it does
     "train": ("training.command", "train the network"),
     "evaluate": ("evaluation.command", "measure the network beside other fillers on photographs"),
@@ -37,6 +36,9 @@ _DELEGATED = {  # command: module with add_arguments and run, what it does
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors are one sentence on stderr. Returns the exit code: 0 done, 1 failed, 2 misused."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may hold letters that the terminal has not
+            stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(arguments[0] if arguments else "")
     options, rest = parser.parse_known_args(arguments)
@@ -97,7 +99,9 @@ def _parser(command: str) -> argparse.ArgumentParser:
     texture = add("texture", _texture, "split a picture into structure and texture")
     texture.add_argument("photo", type=Path, metavar="PHOTO")
     texture.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder to write to")
-    texture.add_argument("--lambda", dest="lam", type=float, default=0.01, help="strength of smoothing (default 0.01)")
+    texture.add_argument(
+        "--lambda", dest="lam", type=float, default=0.01, help="strength of smoothing, to 0.2 (default 0.01)"
+    )
     texture.add_argument("--sigma", type=float, default=3.0, help="largest texture scale in pixels (default 3)")
     _add_device_options(texture)
 
@@ -139,7 +143,7 @@ def _inpaint(options: argparse.Namespace) -> int:
     from dgfnet.batch import fill_files, find_jobs
     from dgfnet.inpainting import FillOptions, Inpainter
 
-    given = {name: value for name in _FILL_OPTIONS if (value := getattr(options, name)) is not None}
+    given = {field.name: value for field in fields(FillOptions) if (value := getattr(options, field.name)) is not None}
     settings = FillOptions(**given)
     jobs = find_jobs(options.photo, options.mask, options.out, options.overwrite)
     if not jobs:
@@ -150,8 +154,9 @@ def _inpaint(options: argparse.Namespace) -> int:
             raise UsageError("--device, --weights and --threads belong to the server; give them to `dgfnet serve`.")
         from server.remote import Client
 
-        with Client.connect() as client:
-            failures = fill_files(jobs, partial(_ask_server, client, given))
+        with Client.connect():  # where no server can be had, that is said once, not for each picture
+            pass
+        failures = fill_files(jobs, partial(_ask_server, given))
     else:
         inpainter = Inpainter(*_network(options))
         failures = fill_files(
@@ -160,18 +165,22 @@ def _inpaint(options: argparse.Namespace) -> int:
     return FAILED if failures else 0
 
 
-def _ask_server(
-    client: Client, given: dict[str, Any], image: np.ndarray, mask: np.ndarray, report: Progress
-) -> np.ndarray:
-    """Have the server fill a picture, and put the layer that comes back above it as an editor would."""
+def _ask_server(given: dict[str, Any], image: np.ndarray, mask: np.ndarray, report: Progress) -> np.ndarray:
+    """Have the server fill a picture, and put the layer that comes back above it as an editor would.
+
+    Each picture has a session of its own: the server may be stopped, or die, during a long run.
+    """
     import numpy as np
 
     from dgfnet.filling.composition import blend
     from dgfnet.filling.holes import Box
     from dgfnet.pictures import split_alpha, to_float
+    from server.remote import Client
 
+    with Client.connect() as client:
+        layers = client.submit(image, mask, options=given, progress=report).layers
     result = image.copy()
-    for layer in client.submit(image, mask, options=given, progress=report).layers:
+    for layer in layers:
         colour, alpha = split_alpha(layer.pixels)
         assert alpha is not None
         where = Box(layer.x, layer.y, alpha.shape[1], alpha.shape[0]).slices
@@ -205,10 +214,12 @@ def _texture(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from dgfnet import pictures
+    from dgfnet.batch import make_folder
     from dgfnet.maps import encoded_maps, texture_maps
 
     device = _device(options)
     photo = pictures.read(options.photo)
+    make_folder(options.out)
     with tqdm(total=1.0, disable=None, bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}") as bar:
 
         def report(stage: str, fraction: float) -> None:
@@ -218,7 +229,6 @@ def _texture(options: argparse.Namespace) -> int:
         maps = texture_maps(photo.pixels, options.lam, options.sigma, report, device)
     structure, texture, offset = encoded_maps(photo.pixels, *maps)
     suffix = ".png" if photo.pixels.dtype.kind == "u" else ".tiff"
-    options.out.mkdir(parents=True, exist_ok=True)
     for name, pixels in (("structure", structure), ("texture", texture)):
         path = options.out / f"{options.photo.stem}-{name}{suffix}"
         pictures.write(path, replace(photo, pixels=pixels))
@@ -254,7 +264,7 @@ def _import_rfr(options: argparse.Namespace) -> int:
 
 def _weights(options: argparse.Namespace) -> int:
     from dgfnet.model import SHIPPED, available, load_info
-    from dgfnet.settings import choose_weights
+    from dgfnet.settings import choose_weights, overruling_weights
 
     if options.action == "list":
         print("\n".join(available()) or "There are no shipped weights.")
@@ -265,6 +275,8 @@ def _weights(options: argparse.Namespace) -> int:
     if options.action == "use":
         choose_weights(info.name if info.path.parent == SHIPPED else str(info.path.resolve()))
         print(f"{info.path} is the default now; a running server takes it up after `dgfnet stop`.")
+        if overruling := overruling_weights():
+            print(f"As long as $DGFNET_WEIGHTS is set, {overruling} is used all the same; unset it.")
         return 0
     print(f"name: {info.name}\npath: {info.path}\nsha256: {info.sha256}")
     for key, value in (*vars(info.config).items(), *info.notes.items()):

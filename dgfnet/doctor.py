@@ -69,9 +69,20 @@ def checks(weights: str | None, load: Callable[[], tuple[DGFNet, str]]) -> Itera
         network, device = load()
         yield Check("device", _described(device))
     except WeightsError as fault:
-        yield Check("weights", str(fault), _REINSTALL if weights is None else "Correct the name or the path.")
+        yield Check("weights", str(fault), _fix_of_weights(weights))
     else:
         yield Check("fill", *small_fill(network, device))
+
+
+def _fix_of_weights(asked: str | None) -> str:
+    from dgfnet.model import DEFAULT
+    from dgfnet.settings import chosen_weights, overruling_weights
+
+    if asked:
+        return "Correct the name or the path."
+    if overruling_weights():
+        return "Correct $DGFNET_WEIGHTS, or unset it."
+    return f"Choose others with `dgfnet weights use {DEFAULT}`." if chosen_weights() else _REINSTALL
 
 
 def _described(device: str) -> str:

@@ -11,6 +11,7 @@ scale by scale, up to the picture's own, in windows. There its detail is copied 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -56,11 +57,12 @@ class Inpainter(Predictor):
         report = progress or (lambda stage, fraction: None)
         watch = Stopwatch()
         _check(image, mask)
-        report("Finding the holes", 0.0)
+        finding = partial(report, "Finding the holes", 0.0)
+        finding()
         with watch("plan"):
             hole_map, holes = find_holes(mask, options.grow)
             picture = Box(0, 0, image.shape[1], image.shape[0])
-            crops = plan(hole_map, holes, picture, options.context, self.network.reach(), self.max_side)
+            crops = plan(hole_map, holes, picture, options.context, self.network.reach(), self.max_side, finding)
         patches, scales = [], []
         for index, crop in enumerate(crops):
             job = CropJob(self, image, mask, options, hole_map, crop, watch)

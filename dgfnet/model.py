@@ -21,7 +21,7 @@ from dgfnet.network.fusion import FusionNetwork
 from dgfnet.network.layers import composite
 from dgfnet.network.rtv import masked_texture
 from dgfnet.network.texture import TextureBranch
-from dgfnet.settings import chosen_weights
+from dgfnet.settings import chosen_weights, overruling_weights
 
 SHIPPED = pathlib.Path(__file__).parent / "weights"
 DEFAULT = "dgfnet-narrow"
@@ -77,8 +77,6 @@ class Known(NamedTuple):
 
 class DGFNet(nn.Module):
     """The whole network. Pure: a call depends on its arguments and the weights only."""
-
-    stride = STRIDE
 
     def __init__(self, config: DGFNetConfig | None = None) -> None:
         super().__init__()
@@ -159,9 +157,9 @@ class DGFNet(nn.Module):
         """Was the network trained in the second role of texture branch and fusion, `refine`?"""
         return self.config.finer
 
-    def reach(self, recurrences: int | None = None) -> int:
+    def reach(self) -> int:
         """How far, in pixels, the network fills from a hole's border."""
-        return reach(recurrences or self.config.recurrences)
+        return reach(self.config.recurrences)
 
 
 class WeightsError(RuntimeError):
@@ -238,7 +236,8 @@ def find(weights: str | pathlib.Path | None = None) -> pathlib.Path:
         if candidate.is_file():
             return candidate
     names = ", ".join(available()) or "none"
-    hint = "" if weights else "; choose others with `dgfnet weights use`"
+    overruled = "; $DGFNET_WEIGHTS names them" if overruling_weights() else "; choose others with `dgfnet weights use`"
+    hint = "" if weights else overruled
     raise WeightsError(f"There are no weights called '{path}'; shipped are: {names}{hint}.")
 
 

@@ -1,6 +1,6 @@
 """Pictures on disk and in memory: PNG, TIFF, JPEG and WebP at their own depth.
 
-Profile and resolution are kept, and EXIF but for TIFFs.
+Profile and resolution are kept, and EXIF but for TIFFs, unless they make no sense.
 
 Pixels are arrays [H, W] (grey) or [H, W, 2 | 3 | 4] (grey + alpha, RGB, RGBA; alpha straight) of uint8, uint16, float16
 or float32; integers span 0 to 255 or 65535, floats 0 to 1. Profiles are carried along, pixels are never converted.
@@ -38,6 +38,8 @@ _LONGEST_JPEG_EXIF = 65_533
 _JPEG_NOISE = 16 / 255
 """Values of a JPEG mask up to this are ringing beside its edges, not hole."""
 _METRE_PER_INCH = 0.0254
+_MOST_DPI = 65_535
+"""What a JPEG can hold; a file that says more is mistaken."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def _read_with_pillow(data: bytes) -> Picture:
                 pixels = _upright(_decode_with_opencv(data, grey_alpha=data[25] == 4), orientation)
             else:
                 pixels = _upright(_pillow_pixels(image), orientation)
-            exif_block = exif.tobytes() if len(exif) and image.format != "TIFF" else None
+            exif_block = _exif_block(exif) if image.format != "TIFF" else None
             return Picture(np.ascontiguousarray(pixels), image.info.get("icc_profile"), _dpi(image.info), exif_block)
 
 
@@ -272,9 +274,19 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 def _dpi(info: Mapping[Any, Any]) -> tuple[float, float] | None:
     with contextlib.suppress(KeyError, TypeError, ValueError, ZeroDivisionError):
         x, y = (float(value) for value in info["dpi"])
-        if x > 0 and y > 0:
+        if 0 < x <= _MOST_DPI and 0 < y <= _MOST_DPI:
             return x, y
     return None
+
+
+def _exif_block(exif: Image.Exif) -> bytes | None:
+    """None where there is nothing, or an entry that cannot be written back."""
+    try:
+        return exif.tobytes() if len(exif) else None
+    except MemoryError:
+        raise
+    except Exception:  # of whatever kind the odd entry leads to
+        return None
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

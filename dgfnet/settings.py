@@ -27,10 +27,15 @@ def folder(
     return home / ".local" / "state" / "dgfnet"
 
 
+def overruling_weights() -> str | None:
+    """Path or shipped name in `$DGFNET_WEIGHTS`, which goes before every choice; None where it is not set."""
+    return os.environ.get("DGFNET_WEIGHTS") or None
+
+
 def chosen_weights() -> str | None:
     """Path or shipped name: `$DGFNET_WEIGHTS`, else the choice of `dgfnet weights use`, else None."""
-    if os.environ.get("DGFNET_WEIGHTS"):
-        return os.environ["DGFNET_WEIGHTS"]
+    if overruling := overruling_weights():
+        return overruling
     try:
         chosen = json.loads((folder() / "settings.json").read_text(encoding="utf-8"))["weights"]
     except (OSError, ValueError, KeyError, TypeError):

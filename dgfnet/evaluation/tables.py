@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgfnet.bootstrap import Interval, mean_intervals
+from dgfnet.evaluation.bootstrap import Interval, mean_intervals
 
 ALL = "all holes"
 HIGHER_IS_BETTER = frozenset({"PSNR", "SSIM", "hole PSNR"})

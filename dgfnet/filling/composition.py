@@ -17,6 +17,8 @@ KNOWN_SHARE = 0.5
 """A reduced pixel is known where at least this share of its area is; its value comes from that share alone."""
 _NEAR = 16
 """Pixels around a hole from which its seam takes colour."""
+_LEVELS = np.maximum(np.arange(16, dtype=np.float32) / 15, np.float32(1 / 255))
+"""Values to which soft ones are rounded down where a selection grows; what is below the second counts as the first."""
 _TOUCHING = 0.25
 """How much the known pixels that touch a hole's outermost pixel say of its colour; a membrane says the rest."""
 
@@ -24,8 +26,9 @@ _TOUCHING = 0.25
 def selection(mask: np.ndarray, box: Box, grow: int, feather: float) -> np.ndarray:
     """Share of the fill at each pixel of a box: 0 keep, 1 fill; above 0 is the hole.
 
-    The mask grows by a disc of `grow` pixels (soft edges move outward with it), then its edge is softened *inward* over
-    `feather` pixels: nothing outside the grown selection ever changes. There is no edge at the picture's border.
+    The mask grows by a disc of `grow` pixels (soft edges move outward with it, in steps of 1/15), then its edge is
+    softened *inward* over `feather` pixels: nothing outside the grown selection ever changes. There is no edge at the
+    picture's border.
 
     Args:
         mask: the whole mask [H, W], any depth; read within the box and `grow + feather` pixels around it only.
@@ -44,13 +47,17 @@ def selection(mask: np.ndarray, box: Box, grow: int, feather: float) -> np.ndarr
 
 
 def _dilated(alpha: np.ndarray, radius: int) -> np.ndarray:
-    """Largest value within a disc; for hard masks by distance, whose cost does not grow with the radius."""
+    """Largest value within a disc, to a level, and no less than before; the cost does not grow with the radius."""
     if ((alpha == 0) | (alpha == 1)).all():
         if not alpha.any():
             return alpha
         return (depth_in(alpha == 0) <= radius).astype(np.float32)
-    steps = np.arange(-radius, radius + 1)
-    return cv2.dilate(alpha, (steps[:, None] ** 2 + steps[None] ** 2 <= radius**2).astype(np.uint8))
+    level = np.digitize(alpha, _LEVELS[1:]) + (alpha > 0)  # 0 is none
+    grown = alpha.copy()
+    for number in np.unique(level[level > 0]):  # OpenCV's distance is the faster one; none lies within 0.25 / radius
+        distance = cv2.distanceTransform((level < number).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        np.maximum(grown, _LEVELS[number - 1], out=grown, where=distance < radius + 0.25 / radius)
+    return grown
 
 
 def reduced(values: np.ndarray, known: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:

@@ -114,7 +114,9 @@ class CropJob:
             known &= opacity > 0
         if not known.any():
             raise PictureError(
-                "full_mask", "Nothing is known around the hole.", "Give a larger context or select less of the picture."
+                "full_mask",
+                "Nothing is known around the hole.",
+                "Give a larger context, or select less or grow it less.",
             )
         values = to_float(colour)
         if self.image.dtype.kind == "f":

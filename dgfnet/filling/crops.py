@@ -8,7 +8,7 @@ is cut into several crops that fade into each other. Near holes share a crop.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -16,11 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from dgfnet.filling.holes import Box, Hole, HoleMap, around
+from dgfnet.network.coarse import STRIDE
 
-STRIDE = 16  # the network's sides are multiples of this
 MIN_MARGIN = 64  # native pixels of context on each side at least, or an eighth of the longest crop
 REACH_MARGIN = 4  # network pixels that a hole stays below the network's reach
 MAX_SHRINK = 1.5  # a hole is shrunk further than its depth asks by this at most, to fit one crop; then it is cut
+_HOLES_PER_REPORT = 256
 
 
 class Fade(NamedTuple):
@@ -80,22 +81,51 @@ class Crop(Window):
     scale: float
 
 
-def plan(hole_map: HoleMap, holes: list[Hole], picture: Box, context: float, reach: float, max_side: int) -> list[Crop]:
+def plan(
+    hole_map: HoleMap,
+    holes: list[Hole],
+    picture: Box,
+    context: float,
+    reach: float,
+    max_side: int,
+    report: Callable[[], None] = lambda: None,
+) -> list[Crop]:
     """The network's runs that fill all holes.
 
     Args:
         hole_map: from `find_holes`, as the next.
         holes: in any order.
         picture: the whole picture's box.
-        context: margin around a hole as a multiple of its thickness (twice its depth).
+        context: margin around a hole as a multiple of its thickness (twice its depth), as far as one crop holds it.
         reach: how deep the network fills, in network pixels.
         max_side: longest side of a crop, in network pixels.
+        report: called now and then; what it raises ends the work.
     """
     scales = _Scales(picture, context, reach, max_side)
     crops: list[Crop] = []
-    for hole in _merged(holes, scales):
-        crops += _crops_of(hole, hole_map, scales)
+    for look in _merged(holes, scales, report):
+        crops += _crops_of(look, hole_map, scales)
     return crops
+
+
+class _Look(NamedTuple):
+    """A hole and how it would be looked at by itself.
+
+    Attributes:
+        margin: pixels of context on each side.
+        scale: network pixels per picture pixel.
+        cost: network pixels of one crop; infinite where it takes several.
+    """
+
+    hole: Hole
+    margin: int
+    scale: float
+    cost: float
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it takes several crops."""
+        return math.isinf(self.cost)
 
 
 @dataclass(frozen=True)
@@ -107,55 +137,66 @@ class _Scales:
     reach: float
     max_side: int
 
-    def margin(self, hole: Hole) -> int:
-        return max(math.ceil(self.context * 2 * hole.depth), min(MIN_MARGIN, self.max_side // 8))
+    def look(self, hole: Hole) -> _Look:
+        """One crop with the margin that is asked for, or as much of it as a crop holds.
 
-    def box(self, hole: Hole) -> Box:
-        return hole.box.grown(self.margin(hole)).within(self.picture)
+        A hole is cut where one crop, shrunk as far as is allowed, does not even hold the margin of context 1. That does
+        not depend on the context: more of it must not lead to several crops, which see less.
+        """
+        scale = min(1.0, max(self.reach - REACH_MARGIN, 1) / hole.depth)
+        margin, usual = (
+            max(math.ceil(context * 2 * hole.depth), min(MIN_MARGIN, self.max_side // 8))
+            for context in (self.context, 1)
+        )
+        room = self._room(hole.box, MAX_SHRINK * self.max_side / scale)
+        if usual > room:
+            return _Look(hole, margin, scale, math.inf)
+        margin = math.floor(min(margin, room))
+        box = hole.box.grown(margin).within(self.picture)
+        scale = min(scale, self.max_side / max(box.width, box.height))
+        return _Look(hole, margin, scale, box.width * box.height * scale**2)
 
-    def by_depth(self, hole: Hole) -> float:
-        return min(1.0, max(self.reach - REACH_MARGIN, 1) / hole.depth)
-
-    def by_size(self, hole: Hole) -> float:
-        box = self.box(hole)
-        return min(1.0, self.max_side / max(box.width, box.height))
-
-    def one_crop(self, hole: Hole) -> float | None:
-        """Scale of a single crop, or None where it would have to be much smaller than the depth asks."""
-        scale = min(self.by_depth(hole), self.by_size(hole))
-        return scale if scale * MAX_SHRINK >= self.by_depth(hole) else None
-
-    def cost(self, hole: Hole) -> float:
-        """Network pixels of one crop; infinite where it takes several."""
-        scale, box = self.one_crop(hole), self.box(hole)
-        return math.inf if scale is None else box.width * box.height * scale**2
+    def _room(self, box: Box, longest: float) -> float:
+        """The largest margin around a box with which what is in the picture is no longer than `longest`."""
+        margin = math.inf
+        for start, length, whole in ((box.x, box.width, self.picture.width), (box.y, box.height, self.picture.height)):
+            if whole > longest:
+                spare = longest - length
+                margin = min(margin, max(spare / 2, spare - min(start, whole - length - start)))
+        return margin
 
 
-def _merged(holes: list[Hole], scales: _Scales) -> list[Hole]:
+def _merged(holes: list[Hole], scales: _Scales, report: Callable[[], None]) -> list[_Look]:
     """Join holes for which one crop costs no more than two and is not coarser than either's own.
 
     Greedy in reading order; a hole's candidate is the one that makes the smallest union with it, of those whose rows,
     with their margins, meet its own: with any other one crop costs more than two.
     """
-    left = sorted(holes, key=lambda hole: (hole.box.y, hole.box.x))
-    boxes = np.array([hole.box for hole in left], np.int64)
-    margin = max(map(scales.margin, left))
+    left = [scales.look(hole) for hole in sorted(holes, key=lambda hole: (hole.box.y, hole.box.x))]
+    x, y, right, bottom = np.array([(*h.box[:2], h.box.right, h.box.bottom) for h, *_ in left], np.int64).T.copy()
+    margin = max(look.margin for look in left)
     alive = np.ones(len(left), bool)
     done = []
-    for first, hole in enumerate(left):
+    for first, look in enumerate(left):
+        if first % _HOLES_PER_REPORT == _HOLES_PER_REPORT - 1:
+            report()
         if not alive[first]:
             continue
         alive[first] = False
         while True:
-            end = _first_below(boxes, hole.box.bottom + 2 * margin)
-            if not alive[first:end].any():
+            box = look.hole.box
+            near = slice(first, _first_below(y, box.bottom + 2 * margin))
+            if not alive[near].any():
                 break
-            partner = first + _smallest_union(hole.box, boxes[first:end], alive[first:end])
-            if not _worth_joining(hole, left[partner], scales):
+            width = np.maximum(right[near], box.right) - np.minimum(x[near], box.x)
+            height = np.maximum(bottom[near], box.bottom) - np.minimum(y[near], box.y)
+            partner = first + int(np.argmin(np.where(alive[near], width * height, np.iinfo(np.int64).max)))
+            both = scales.look(_joined(look.hole, left[partner].hole))
+            if not _worth_joining(both, look, left[partner]):
                 break
             alive[partner] = False
-            hole = _joined(hole, left[partner])
-        done.append(hole)
+            look = both
+        done.append(look)
     return done
 
 
@@ -163,32 +204,24 @@ def _joined(a: Hole, b: Hole) -> Hole:
     return Hole(a.labels | b.labels, a.box.union(b.box), max(a.depth, b.depth))
 
 
-def _first_below(boxes: np.ndarray, row: int) -> int:
+def _first_below(tops: np.ndarray, row: int) -> int:
     """Index of the first box that begins below a row; boxes are sorted by where they begin."""
-    return int(np.searchsorted(boxes[:, 1], row, "right"))
+    return int(np.searchsorted(tops, row, "right"))
 
 
-def _smallest_union(box: Box, boxes: np.ndarray, alive: np.ndarray) -> int:
-    width = np.maximum(boxes[:, 0] + boxes[:, 2], box.right) - np.minimum(boxes[:, 0], box.x)
-    height = np.maximum(boxes[:, 1] + boxes[:, 3], box.bottom) - np.minimum(boxes[:, 1], box.y)
-    return int(np.argmin(np.where(alive, width * height, np.iinfo(np.int64).max)))
-
-
-def _worth_joining(a: Hole, b: Hole, scales: _Scales) -> bool:
-    both = _joined(a, b)
-    together, first, second = (scales.one_crop(hole) for hole in (both, a, b))
-    if together is None or first is None or second is None:
+def _worth_joining(both: _Look, a: _Look, b: _Look) -> bool:
+    if both.is_cut or a.is_cut or b.is_cut:
         return False
-    return together >= 0.999 * max(first, second) and scales.cost(both) <= scales.cost(a) + scales.cost(b)
+    return both.scale >= 0.999 * max(a.scale, b.scale) and both.cost <= a.cost + b.cost
 
 
-def _crops_of(hole: Hole, hole_map: HoleMap, scales: _Scales) -> list[Crop]:
-    scale = scales.one_crop(hole)
-    if scale is not None:
-        return [Crop(hole.box, Fade(), _widened_box(scales.box(hole), scale, scales), hole, scale)]
-    scale = scales.by_depth(hole)
+def _crops_of(look: _Look, hole_map: HoleMap, scales: _Scales) -> list[Crop]:
+    hole, scale = look.hole, look.scale
+    if not look.is_cut:
+        box = hole.box.grown(look.margin).within(scales.picture)
+        return [Crop(hole.box, Fade(), _widened_box(box, scale, scales), hole, scale)]
     window = scales.max_side / scale
-    margin = min(scales.margin(hole), int(window / 4))
+    margin = min(look.margin, int(window / 4))
     crops = []
     for core, fade in _parts(hole.box, window, margin):
         reached = core.grown(*fade)

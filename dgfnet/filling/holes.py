@@ -116,25 +116,24 @@ def find_holes(mask: np.ndarray, grow: int = 0) -> tuple[HoleMap, list[Hole]]:
         grow: pixels by which the holes will be grown.
 
     Raises:
-        PictureError: `empty_mask`, `full_mask`, or `not_finite`.
+        PictureError: `empty_mask`, `full_mask` (before it is grown), or `not_finite`.
     """
     bounds = _bounds(mask)
     picture = Box(0, 0, mask.shape[1], mask.shape[0])
     bounds = bounds.grown(grow).within(picture)
     block = math.ceil(max(bounds.width, bounds.height) / MAP_SIDE)
     occupied = _blocks(mask, bounds, block)
-    radius = math.ceil(grow / block)
-    if radius:
-        occupied = cv2.dilate(occupied, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(occupied, connectivity=8)
+    if grow:
+        slack = math.sqrt(2) * (block - 1)  # pixels of two blocks can be nearer to each other than the blocks by this
+        occupied = (depth_in(occupied == 0) * block <= grow + slack).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(occupied, connectivity=8)
     distance = _distance_from_known(occupied, bounds, picture) * block
+    depths = np.zeros(count, np.float32)
+    np.maximum.at(depths, labels[labels > 0].astype(np.intp), distance[labels > 0])
     holes = []
-    for label in range(1, len(stats)):
-        x, y, width, height = (int(v) for v in stats[label][:4])
-        where = (slice(y, y + height), slice(x, x + width))
+    for label, (x, y, width, height, _) in enumerate(stats.tolist()[1:], 1):
         box = Box(bounds.x + x * block, bounds.y + y * block, width * block, height * block).within(bounds)
-        depth = float(distance[where][labels[where] == label].max())
-        holes.append(Hole(frozenset({label}), box, depth))
+        holes.append(Hole(frozenset({label}), box, float(depths[label])))
     return HoleMap(bounds.x, bounds.y, block, labels), holes
 
 
@@ -178,7 +177,7 @@ def _distance_from_known(occupied: np.ndarray, bounds: Box, picture: Box) -> np.
     top, left = int(bounds.y > picture.y), int(bounds.x > picture.x)
     bottom, right = int(bounds.bottom < picture.bottom), int(bounds.right < picture.right)
     padded = np.pad(occupied, ((top, bottom), (left, right)))
-    if padded.all():
-        raise PictureError("full_mask", "The grown selection covers everything.", "Grow it less.")
+    if padded.all():  # what is known lies within blocks, whose pixels the fill itself looks at
+        return np.full(occupied.shape, max(occupied.shape), np.float32)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)
     return distance[top : len(distance) - bottom, left : distance.shape[1] - right]

@@ -14,7 +14,7 @@ class FillOptions:
     """How a hole is filled.
 
     Attributes:
-        context: margin around a hole as a multiple of its thickness.
+        context: margin around a hole as a multiple of its thickness, as far as one run of the network holds it.
         grow: pixels by which the mask grows first.
         feather: pixels over which the fill's edge fades, inward from the grown mask's edge.
         texture_strength: 0 the smooth fill alone, 1 the whole texture.

@@ -21,13 +21,12 @@ from dgfnet.filling.patches import (
 _ROUNDS = (10, 2)  # rounds of search and vote at the coarsest and at the finest level
 
 
-def patchmatch(picture: np.ndarray, hole: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Fill a hole from known patches of the same picture.
+def patchmatch(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Fill a hole from known patches of the same picture; equal ones are filled alike.
 
     Args:
         picture: uint8 [H, W, 3]; nothing under the hole is read.
         hole: bool [H, W].
-        seed: of the random search; equal seeds give equal fills.
 
     Returns:
         uint8 [H, W, 3]. Where no patch of 7 x 7 px is wholly known, the colours of the nearest known pixels.
@@ -37,7 +36,7 @@ def patchmatch(picture: np.ndarray, hole: np.ndarray, seed: int = 0) -> np.ndarr
     levels = _pyramid(picture.astype(np.float32), hole)
     if not levels:
         return _nearest(picture, hole)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     rounds = np.linspace(*_ROUNDS, len(levels)).round().astype(int)
     first = levels[0]
     start = _nearest(first.image.permute(1, 2, 0).numpy(), first.region.numpy())

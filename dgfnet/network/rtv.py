@@ -16,7 +16,9 @@ from torch import Tensor
 LAMBDA = 0.01
 SIGMA = 3.0
 SHARPNESS = 0.02
+"""Gradients below this are not told apart; smaller keeps more edges."""
 OUTER_ITERATIONS = 4
+"""Re-weighted solves."""
 
 EXACT = 80
 """Solver iterations per outer step: largest error below 1/255 against the original's direct solution."""
@@ -32,8 +34,6 @@ def rtv(
     image: Tensor,
     lam: float = LAMBDA,
     sigma: float = SIGMA,
-    sharpness: float = SHARPNESS,
-    outer_iterations: int = OUTER_ITERATIONS,
     solver_iterations: int = EXACT,
 ) -> Tensor:
     """Structure of an image; its texture is `image - rtv(image)`. Computed in float32, also within autocast.
@@ -42,8 +42,6 @@ def rtv(
         image: [B, C, H, W], float, 0 to 1. The channels share their weights, pictures of a batch do not.
         lam: strength of the smoothing (the paper's lambda).
         sigma: largest scale, in pixels, of what counts as texture; halved at each outer iteration, not below 0.5.
-        sharpness: gradients below this are not told apart; smaller keeps more edges.
-        outer_iterations: re-weighted solves.
         solver_iterations: conjugate gradient steps per solve, started from the last solution; `EXACT` or `FAST`.
 
     Returns:
@@ -52,14 +50,14 @@ def rtv(
     image = image.float()
     structure = image.clone()
     with torch.autocast(image.device.type, enabled=False):
-        for _ in range(outer_iterations):
-            wx, wy = _weights(structure, sigma, sharpness)
+        for _ in range(OUTER_ITERATIONS):
+            wx, wy = _weights(structure, sigma)
             structure = _solve(0.5 * lam * wx, 0.5 * lam * wy, image, structure, solver_iterations)
             sigma = max(sigma / 2, 0.5)
     return structure
 
 
-def masked_texture(membrane: Tensor, known: Tensor, solver_iterations: int = FAST) -> Tensor:
+def masked_texture(membrane: Tensor, known: Tensor) -> Tensor:
     """Texture of a picture with a hole, the texture branch's input in training and serving alike.
 
     The hole is filled by a membrane first: the edge that a blank hole would make is an error as large as the texture.
@@ -71,14 +69,14 @@ def masked_texture(membrane: Tensor, known: Tensor, solver_iterations: int = FAS
     Returns:
         [B, 3, H, W], about -0.5 to 0.5, zero in the hole.
     """
-    return (membrane - rtv(membrane, solver_iterations=solver_iterations)) * (known > 0)
+    return (membrane - rtv(membrane, solver_iterations=FAST)) * (known > 0)
 
 
-def _weights(x: Tensor, sigma: float, sharpness: float) -> tuple[Tensor, Tensor]:
+def _weights(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     """Edge weights [B, 1, H, W-1] and [B, 1, H-1, W] of the re-weighted Laplacian."""
     dx, dy = x.diff(dim=-1), x.diff(dim=-2)
     norm = torch.sqrt(F.pad(dx, (0, 1)).square() + F.pad(dy, (0, 0, 0, 1)).square()).mean(1, keepdim=True)
-    sharp = 1 / norm.clamp_min(sharpness)
+    sharp = 1 / norm.clamp_min(SHARPNESS)
     blurred = gaussian_blur(x, sigma)
     wx = sharp[..., :-1] / blurred.diff(dim=-1).abs().mean(1, keepdim=True).clamp_min(_EPSILON)
     wy = sharp[..., :-1, :] / blurred.diff(dim=-2).abs().mean(1, keepdim=True).clamp_min(_EPSILON)

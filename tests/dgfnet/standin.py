@@ -23,7 +23,7 @@ class StandIn(torch.nn.Module):
         self.finer = finer
         self.seen, self.refined = [], []
 
-    def reach(self, recurrences=None):
+    def reach(self):
         return self._reach
 
     def recurrences_for(self, depth):

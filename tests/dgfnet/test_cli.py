@@ -1,5 +1,6 @@
 """The command: what it writes, what it says, how it ends. Weights are tiny random ones, made here."""
 
+import io
 import os
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet, DGFNetConfig, load, save
 from dgfnet.pictures import Picture
 from dgfnet.trial import seam_step
+from server.client.errors import InpaintError
+from server.messages import Layer
+from server.remote import JobResult
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +193,7 @@ def test_pictures_of_one_name_are_not_written_over_each_other(tmp_path, weights,
         (["a.png", ".", "-o", "o.png"], "do not go together"),
         ([".", "absent", "-o", "o"], "no file or folder absent"),
         (["text.png", "m.png", "-o", "o.png"], "dgfnet: text.png is not a picture"),
-        (["a.png", "m.png", "-o", "a.png/o.png"], "cannot be made"),
+        (["a.png", "m.png", "-o", "a.png/o.png"], "Nothing can be written to a.png."),
         (["a.png", "m.png", "-o", "o.png", "--weights", "nowhere/dgfnet-narrow"], "no weights"),
         (["a.png", "m.png", "-o", "o.png", "--device", "cuda:99"], "no device"),
         (["a.png", "m.png", "-o", "o.png", "--weights", "nonsense"], "no weights"),
@@ -208,6 +212,27 @@ def test_mistakes_cost_one_sentence(tmp_path, monkeypatch, weights, capsys, argu
     assert len(said) == 1
     assert says in said[0]
     assert not (tmp_path / "o.png").exists()
+
+
+def test_a_place_that_cannot_be_written_is_noticed_before_the_work(tmp_path, weights, monkeypatch, capsys):
+    source, mask = put(tmp_path / "a.png", photo()), put(tmp_path / "m.png", hole())
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(Inpainter, "fill", None)
+    monkeypatch.setattr("dgfnet.maps.texture_maps", None)
+    assert main(["inpaint", source, mask, "-o", str(tmp_path / "out.png"), "--weights", weights]) == 1
+    assert main(["texture", source, "-o", str(tmp_path / "maps")]) == 1
+    assert capsys.readouterr().err.count("Nothing can be written to ") == 2
+
+
+def test_names_that_the_terminal_cannot_show_are_no_fault(tmp_path, weights, monkeypatch):
+    said = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", said)
+    source, mask = put(tmp_path / "à.png", photo()), put(tmp_path / "m.png", hole())
+    out = tmp_path / "öut.png"
+    assert main(["inpaint", source, mask, "-o", str(out), "--weights", weights, "--patches", "0"]) == 0
+    assert out.exists()
+    said.flush()
+    assert b"\\xf6ut.png" in said.buffer.getvalue()
 
 
 def test_texture_maps_add_up(tmp_path, capsys):
@@ -323,6 +348,43 @@ def test_the_server_fills_as_the_command_does(tmp_path, weights, capsys, monkeyp
         assert serving.wait(20) == 0
     finally:
         serving.kill()
+
+
+class Sessions:
+    """In place of `server.remote.Client`: the server is stopped at the second picture; the next session starts one."""
+
+    submitted = 0
+
+    @classmethod
+    def connect(cls):
+        return cls()
+
+    def __enter__(self):
+        self.ended = False
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, image, mask, options, progress):
+        Sessions.submitted += 1
+        self.ended = self.ended or Sessions.submitted == 2
+        if self.ended:
+            raise InpaintError("shutting_down", "The server has shut down.", "Please try again.")
+        layer = Layer("fill", "fill", 40, 30, "normal", 1.0, np.full((20, 20, 4), 255, np.uint8))
+        return JobResult([layer], {})
+
+
+def test_a_server_that_is_stopped_costs_one_picture(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("server.remote.Client", Sessions)
+    for name in ("a", "b", "c"):
+        put(tmp_path / "in" / f"{name}.png", photo())
+        put(tmp_path / "masks" / f"{name}.png", hole())
+    folders = (str(tmp_path / name) for name in ("in", "masks"))
+    assert main(["inpaint", *folders, "-o", str(tmp_path / "out"), "--server"]) == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+    assert (pictures.read(tmp_path / "out" / "c.png").pixels[30:50, 40:60] == 255).all()
+    assert capsys.readouterr().err.count("shut down") == 1
 
 
 def test_seam_step_measures_the_border_alone():

@@ -327,6 +327,32 @@ def test_progress_rises_and_can_cancel():
         Inpainter(StandIn(), max_side=64).fill(image, mask, progress=cancel)
 
 
+def test_looking_for_many_holes_can_be_stopped():
+    image, mask = np.zeros((400, 400), np.uint8), np.zeros((400, 400), np.uint8)
+    mask[::12, ::12] = 255
+    told = []
+
+    def stop(stage, part):
+        told.append(stage)
+        if len(told) > 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        Inpainter(StandIn()).fill(image, mask, progress=stop)
+    assert told == ["Finding the holes"] * 2
+
+
+def test_a_selection_that_grows_over_all_but_the_corners_is_filled():
+    image, mask = np.full((101, 101, 3), 0.5, np.float32), np.zeros((101, 101), bool)
+    mask[50, 50] = True
+    fill = Inpainter(StandIn(amplitude=0)).fill(image, mask, FillOptions(grow=60))
+    assert 0 < (fill.alpha == 0).sum() < 1500
+    np.testing.assert_allclose(fill.compose(image), image, atol=5e-3)
+    with pytest.raises(PictureError) as caught:
+        Inpainter(StandIn()).fill(image, mask, FillOptions(grow=71))
+    assert caught.value.code == "full_mask"
+
+
 def bad_cases():
     image, mask = gradient(40, 50), as_u8(disc(40, 50, 20, 20, 8))
     nan = image.copy()

@@ -26,6 +26,18 @@ def test_tiles_meet_without_a_seam(monkeypatch):
     assert np.abs(texture).mean() > 0.005
 
 
+def test_tiles_of_the_strongest_smoothing_meet_too(monkeypatch):
+    """GIMP's slider ends at 0.2. Steps at the borders of tiles, beyond those of one tile over all."""
+    photo = data.coffee()[100:164, :400]
+    monkeypatch.setattr(maps, "TILE", 128)
+    tiled = texture_maps(photo, 0.2)[0]
+    monkeypatch.setattr(maps, "TILE", 1000)
+    steps = np.diff(tiled - texture_maps(photo, 0.2)[0], axis=1)[:, 127::128]
+    assert np.abs(steps).max() < 2 / 255
+    with pytest.raises(PictureError, match=r"0\.2"):
+        texture_maps(photo, 0.21)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_the_sum_is_the_picture(dtype, channels):

@@ -1,5 +1,6 @@
 """Pictures come back from disk as they went: depth, channels, profile, resolution; upright; and bad files say why."""
 
+import struct
 from io import BytesIO
 
 import cv2
@@ -213,6 +214,23 @@ def test_bad_files_are_named(tmp_path):
     Image.new("CMYK", (8, 8)).save(tmp_path / "cmyk.jpg")
     with pytest.raises(PictureError, match="CMYK"):
         pictures.read(tmp_path / "cmyk.jpg")
+
+
+@pytest.mark.parametrize(("tag", "kind"), [(0x0128, 2), (0x0131, 11), (0x011A, 7)])
+def test_an_exif_entry_that_cannot_be_written_back_is_left_out(tmp_path, tag, kind):
+    odd = b"Exif\0\0II*\0" + struct.pack("<IHHHI4sI", 8, 1, tag, kind, 1, b"\7\0\0\0", 0)
+    Image.fromarray(sample(np.uint8, 3)).save(tmp_path / "a.jpg", exif=odd)
+    picture = pictures.read(tmp_path / "a.jpg")
+    assert picture.exif is None
+    pictures.write(tmp_path / "b.jpg", picture)
+
+
+@pytest.mark.parametrize("ending", [".png", ".tiff", ".jpg"])
+def test_a_resolution_beyond_reason_is_none(tmp_path, ending):
+    Image.fromarray(sample(np.uint8, 3)).save(tmp_path / "a.tiff", dpi=(1e9, 1e9))
+    picture = pictures.read(tmp_path / "a.tiff")
+    assert picture.dpi is None
+    pictures.write(tmp_path / f"b{ending}", picture)
 
 
 def test_a_large_exif_block_does_not_stop_a_jpeg(tmp_path):

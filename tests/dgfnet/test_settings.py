@@ -2,7 +2,7 @@ import pathlib
 
 import pytest
 
-from dgfnet import model, settings
+from dgfnet import doctor, model, settings
 from dgfnet.cli import main
 from server.client import discovery
 
@@ -50,6 +50,35 @@ def test_what_is_no_weights_file_is_not_chosen(tmp_path, capsys):
     assert "not a DGFNet weights file" in capsys.readouterr().err
     assert main(["weights", "use"]) == 2
     assert settings.chosen_weights() is None
+
+
+def test_a_choice_that_the_environment_overrules_is_said_to_be(mine, capsys, monkeypatch):
+    main(["weights", "use", str(mine)])
+    assert "DGFNET_WEIGHTS" not in capsys.readouterr().out
+    monkeypatch.setenv("DGFNET_WEIGHTS", "dgfnet-narrow")
+    assert main(["weights", "use", str(mine)]) == 0
+    assert "$DGFNET_WEIGHTS is set, dgfnet-narrow is used all the same" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("asked", "overruling", "chosen", "fix"),
+    [
+        (None, None, None, "install.py"),
+        (None, None, "gone", "`dgfnet weights use dgfnet-narrow`"),
+        (None, "gone", "gone", "$DGFNET_WEIGHTS"),
+        ("gone", "gone", "gone", "Correct the name"),
+    ],
+)
+def test_doctor_gives_the_fix_that_helps_where_weights_are_gone(monkeypatch, tmp_path, asked, overruling, chosen, fix):
+    monkeypatch.setattr(model, "SHIPPED", tmp_path)
+    if overruling:
+        monkeypatch.setenv("DGFNET_WEIGHTS", overruling)
+    if chosen:
+        settings.choose_weights(chosen)
+    (check,) = (check for check in doctor.checks(asked, lambda: None) if check.fix)
+    assert check.name == "weights"
+    assert fix in check.fix
+    assert ("$DGFNET_WEIGHTS" in check.detail) == (overruling is not None and asked is None)
 
 
 def test_chosen_weights_that_are_gone_get_a_sentence(mine):

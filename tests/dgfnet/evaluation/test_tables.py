@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from dgfnet.bootstrap import Interval
+from dgfnet.evaluation.bootstrap import Interval
 from dgfnet.evaluation.tables import (
     ALL,
     Row,

@@ -1,5 +1,8 @@
 """Reduction, selection, seam and blending: small arrays with known values."""
 
+from itertools import pairwise
+
+import cv2
 import numpy as np
 import pytest
 
@@ -19,6 +22,53 @@ def test_selection_grows_by_a_disc_and_keeps_soft_values():
     np.testing.assert_allclose(grown[6, 13], 0.2, atol=1e-6)
     hard = selection((mask > 0), WHOLE, 3, 0)
     np.testing.assert_array_equal(hard, grown > 0)
+
+
+@pytest.fixture
+def antialiased():
+    mask = np.zeros((90, 120), np.uint8)
+    cv2.circle(mask, (60, 40), 15, 255, -1, cv2.LINE_AA)
+    mask = cv2.GaussianBlur(mask, (0, 0), 2)
+    mask[70, 20] = 3  # alone, and less than a level
+    return mask
+
+
+def grown(mask, radius):
+    return selection(mask, Box(0, 0, mask.shape[1], mask.shape[0]), radius, 0)
+
+
+@pytest.mark.parametrize("radius", [1, 5, 25])
+def test_growing_is_dilation_by_a_disc_to_a_level_if_soft_and_to_the_bit_if_hard(antialiased, radius):
+    steps = np.arange(-radius, radius + 1)
+    disc = (steps[:, None] ** 2 + steps[None] ** 2 <= radius**2).astype(np.uint8)
+    soft, exact = grown(antialiased, radius), cv2.dilate(antialiased / np.float32(255), disc)
+    assert soft.dtype == np.float32
+    np.testing.assert_array_equal(soft > 0, exact > 0)
+    assert (soft <= exact).all()
+    assert (soft > exact - 1 / 15).all()
+    assert (soft >= antialiased / np.float32(255)).all()
+    hard = antialiased > 99
+    np.testing.assert_array_equal(grown(hard, radius), cv2.dilate(hard.astype(np.float32), disc))
+
+
+def test_more_growth_and_more_selection_select_no_less(antialiased):
+    fuller = np.maximum(antialiased, np.roll(antialiased, 7, axis=1) // 2)
+    masks = [grown(antialiased, radius) for radius in (0, 1, 2, 9)]
+    for less, more in pairwise(masks):
+        assert (less <= more).all()
+    assert (grown(antialiased, 4) <= grown(fuller, 4)).all()
+
+
+def test_wide_growth_of_a_soft_selection_costs_no_more_than_narrow(antialiased, monkeypatch):
+    calls, transform = [], cv2.distanceTransform
+    monkeypatch.setattr(cv2, "distanceTransform", lambda *given: calls.append(1) or transform(*given))
+    monkeypatch.setattr(cv2, "dilate", None)
+    counts = []
+    for radius in (3, 30):
+        calls.clear()
+        grown(antialiased, radius)
+        counts.append(len(calls))
+    assert counts[0] == counts[1] <= 16
 
 
 def test_feather_goes_inward_and_not_at_the_picture_border():

@@ -1,12 +1,14 @@
 """Holes found and crops planned: every hole pixel is covered once, at a scale that the network can fill."""
 
+from itertools import chain, pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 
-from dgfnet.errors import PictureError
+from dgfnet.errors import Cancelled, PictureError
 from dgfnet.filling import crops
 from dgfnet.filling import holes as holes_module
 from dgfnet.filling.crops import REACH_MARGIN, STRIDE, Fade, Window, network_length, plan, windows
@@ -45,16 +47,38 @@ def test_growing_joins_holes():
     assert len(find_holes(mask, grow=4)[1]) == 1
 
 
-def test_empty_full_and_overgrown_masks():
-    for mask, grow, code in (
-        (np.zeros((5, 5)), 0, "empty_mask"),
-        (np.ones((5, 5)), 0, "full_mask"),
-        (np.eye(5), 5, "full_mask"),
-        (np.full((5, 5), np.nan), 0, "not_finite"),
+def test_empty_and_full_masks():
+    for mask, code in (
+        (np.zeros((5, 5)), "empty_mask"),
+        (np.ones((5, 5)), "full_mask"),
+        (np.full((5, 5), np.nan), "not_finite"),
     ):
         with pytest.raises(PictureError) as caught:
-            find_holes(mask, grow)
+            find_holes(mask)
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize("side", [2048, 40])
+def test_holes_grow_by_a_disc_in_coarse_maps_too(monkeypatch, side):
+    monkeypatch.setattr(holes_module, "MAP_SIDE", side)
+    mask = np.zeros((100, 120), bool)
+    mask[30, 50] = mask[33, 51] = True
+    hole_map, (hole,) = find_holes(mask, grow=20)
+    own = hole_map.own(hole, Box(0, 0, 120, 100))
+    distance = distance_transform_edt(~mask)
+    assert own[distance <= 20].all()
+    assert not own[distance > 20 + 3 * (hole_map.block - 1)].any()
+    assert not own[12, 32]  # in the square, not in the disc
+
+
+def test_a_hole_in_every_block_is_deep_and_no_error(monkeypatch):
+    monkeypatch.setattr(holes_module, "MAP_SIDE", 10)
+    mask = np.ones((100, 90), bool)
+    mask[50] = False
+    assert [hole.depth for hole in find_holes(mask)[1]] == [100]
+    corners = np.zeros((9, 9), bool)
+    corners[4, 4] = True
+    assert find_holes(corners, grow=5)[1][0].depth == pytest.approx(32**0.5, abs=0.1)
 
 
 def test_coarse_maps_never_understate_a_hole(monkeypatch):
@@ -93,6 +117,28 @@ def test_deep_holes_go_down_in_scale():
     assert max(crop.box.width, crop.box.height) * crop.scale <= 512 + 1
 
 
+@pytest.mark.parametrize(
+    ("picture", "hole"),
+    [
+        (Box(0, 0, 3000, 3000), Box(1450, 1450, 100, 100)),
+        (Box(0, 0, 3000, 3000), Box(40, 1200, 500, 260)),
+        (Box(0, 0, 900, 700), Box(500, 20, 60, 90)),
+        (Box(0, 0, 4000, 300), Box(900, 100, 1500, 9)),  # which is cut
+    ],
+)
+def test_more_context_is_never_less(picture, hole):
+    found = one_hole(picture.width, picture.height, hole, min(hole.width, hole.height) / 2)
+    seen = [plan(*found, picture, context, 81, 512) for context in (0, 0.5, 1, 2, 3, 3.5, 4, 8, 16)]
+    for less, more in pairwise(seen):
+        if len(less) == 1:
+            assert len(more) == 1
+            assert less[0].box.within(more[0].box) == less[0].box
+        else:
+            assert len(less) <= len(more)
+    for crop in chain(*seen):
+        assert max(crop.box.width, crop.box.height) * crop.scale <= 512 + STRIDE
+
+
 def test_thin_holes_are_cut_into_crops_that_fade():
     picture = Box(0, 0, 2000, 200)
     crops = plan(*one_hole(2000, 200, Box(0, 100, 2000, 8), 4), picture, 1.0, 80, 512)
@@ -126,6 +172,17 @@ def test_near_holes_share_a_crop_and_far_ones_do_not():
     mask[100:110, 100:110] = mask[100:110, 130:140] = mask[1900:1910, 1900:1910] = True
     crops = plan(*find_holes(mask), Box(0, 0, 2000, 2000), 1.0, 80, 512)
     assert [crop.core for crop in crops] == [Box(100, 100, 40, 10), Box(1900, 1900, 10, 10)]
+
+
+def test_planning_can_be_stopped():
+    mask = np.zeros((400, 400), bool)
+    mask[::12, ::12] = True
+
+    def stop():
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        plan(*find_holes(mask), Box(0, 0, 400, 400), 1.0, 80, 512, stop)
 
 
 def test_joining_misses_nothing_worth_it_among_the_holes_that_it_leaves_out(monkeypatch):

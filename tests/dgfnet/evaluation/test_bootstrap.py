@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dgfnet.bootstrap import mean_intervals
+from dgfnet.evaluation.bootstrap import mean_intervals
 
 RNG = np.random.default_rng(5)
 

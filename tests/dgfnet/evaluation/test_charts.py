@@ -2,7 +2,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from dgfnet.charts import line_chart, ticks
+from dgfnet.evaluation.charts import line_chart, ticks
 
 
 @pytest.mark.parametrize(
