@@ -98,6 +98,12 @@ class Controller(QObject):
         else:
             self._watch.stop()
 
+    def drop_closed(self) -> None:
+        """A document was closed: the server need not go on with its jobs."""
+        for job in self.jobs:
+            if job.ticket is not None and not document.is_open(job.document):
+                self._line.cancel(job.ticket)
+
     def close(self) -> None:
         """Krita ends; it crashes where a hidden document is still open then."""
         self._watch.stop()
