@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from . import document
 from .client.errors import Cancelled, InpaintError
-from .jobs import READING, Job
+from .jobs import HELD, READING, Job
 from .qt import QDesktopServices, QObject, QTimer, QUrl, pyqtSignal
 from .settings import Settings
 from .tasks import Steps, Task
@@ -128,7 +128,7 @@ class Controller(QObject):
 
     def _on_progress(self, job: Job) -> None:
         self.jobs_changed.emit()
-        if self._watchers <= 0 and job.stage in (READING, STARTING):
+        if self._watchers <= 0 and job.stage in (READING, STARTING, HELD):
             self.unseen.emit(f"{job.stage}…")
 
     def _cancel(self, job: Job) -> None:

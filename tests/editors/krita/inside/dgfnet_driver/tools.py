@@ -1,6 +1,7 @@
 """A tool that holds the document open (Move, Transform) at the click and when the fill is there."""
 
 from dgfnet_inpaint import jobs
+from dgfnet_inpaint.extension import DOCKER
 from dgfnet_inpaint.qt import QByteArray, Qt, QWidget
 
 from .stage import case
@@ -90,16 +91,24 @@ def transform_tool_while_a_fill_is_made(stage):
 
 @case
 def cancelled_while_a_tool_is_open(stage):
+    """With the docker hidden: that the fill waits is told over the canvas."""
     doc, _node = yield from halted(stage)
-    names = stage.layers(doc.rootNode())
+    names, told = stage.layers(doc.rootNode()), []
+    (docker,) = [docker for docker in stage.krita.dockers() if docker.objectName() == DOCKER]
+    was_visible = docker.isVisible()
+    docker.setVisible(False)
+    stage.controller.unseen.connect(told.append)
     yield from take(stage, TRANSFORM)
     try:
         stage.go_on()
         yield from stage.wait_for(lambda: stage.controller.jobs[0].stage == jobs.HELD)
+        assert told == [f"{jobs.HELD}…"], told
         stage.krita.action("dgfnet_cancel").trigger()
         yield from stage.finish()
         stage.said("Cancelled")
         assert not is_free(doc)
     finally:
+        stage.controller.unseen.disconnect(told.append)
+        docker.setVisible(was_visible)
         yield from take(stage, BRUSH)
     assert stage.layers(doc.rootNode()) == names

@@ -40,8 +40,7 @@ def document_closed(stage):
     try:
         doc.setModified(False)
         doc.close()
-        yield 0.5
-        assert cancelled == [ticket], "the server was left at work"
+        yield from stage.wait_for(lambda: ticket in cancelled)  # else the server is left at work
     finally:
         line.cancel = with_cancel
     stage.go_on()
