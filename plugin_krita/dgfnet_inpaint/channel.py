@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from socket import create_connection
 
 from .client import events as ev
 from .client.discovery import ServerAddress
@@ -13,6 +14,16 @@ from .qt import QAbstractSocket, QNetworkProxy, QObject, QTcpSocket, guarded, py
 IO_BYTES = 1 << 20
 BUFFERED_BYTES = 4 << 20  # handed to the socket and not yet on their way
 GOODBYE_MS = 200
+ANSWER_SECONDS = 0.5
+
+
+def answers(address: ServerAddress) -> bool:
+    """Whether a server is there, without a session: it greets whoever connects. Waits for at most ANSWER_SECONDS."""
+    try:
+        with create_connection((address.host, address.port), ANSWER_SECONDS) as connection:
+            return bool(connection.recv(1))
+    except OSError:
+        return False
 
 
 class Channel(QObject):
@@ -64,7 +75,8 @@ class Channel(QObject):
         self.flush()
         if wait and self._socket.bytesToWrite():
             self._socket.waitForBytesWritten(GOODBYE_MS)
-        self._socket.disconnectFromHost()  # what the socket holds still goes out
+        self._socket.flush()  # deleted soon, it takes with it what it still holds
+        self._socket.disconnectFromHost()
         self.deleteLater()
 
     @guarded

@@ -91,9 +91,9 @@ def middle_grey(space: Space) -> bytes:
 def is_linear(middle: int) -> bool:
     """Whether a space whose `middle_grey` looks like sRGB value `middle` (0 to 255) holds linear light.
 
-    Half of linear light is 188 in sRGB; half of the usual curves is 119 to 146.
+    Half of linear light is 188 in sRGB; half of the usual curves is 119 to 146, and of PQ it is beyond white.
     """
-    return middle > 167
+    return 167 < middle < 230
 
 
 def bands(bounds: Bounds) -> list[Bounds]:

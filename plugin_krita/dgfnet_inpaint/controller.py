@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from . import document
 from .client.errors import Cancelled, InpaintError
-from .jobs import READING, Job
+from .jobs import HELD, READING, Job
 from .qt import QDesktopServices, QObject, QTimer, QUrl, pyqtSignal
 from .settings import Settings
 from .tasks import Steps, Task
@@ -98,6 +98,12 @@ class Controller(QObject):
         else:
             self._watch.stop()
 
+    def drop_closed(self) -> None:
+        """A document was closed: the server need not go on with its jobs."""
+        for job in self.jobs:
+            if job.ticket is not None and not document.is_open(job.document):
+                self._line.cancel(job.ticket)
+
     def close(self) -> None:
         """Krita ends; it crashes where a hidden document is still open then."""
         self._watch.stop()
@@ -122,7 +128,7 @@ class Controller(QObject):
 
     def _on_progress(self, job: Job) -> None:
         self.jobs_changed.emit()
-        if self._watchers <= 0 and job.stage in (READING, STARTING):
+        if self._watchers <= 0 and job.stage in (READING, STARTING, HELD):
             self.unseen.emit(f"{job.stage}…")
 
     def _cancel(self, job: Job) -> None:

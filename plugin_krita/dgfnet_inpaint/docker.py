@@ -70,11 +70,12 @@ class Panel(QWidget):
         self._is_showing = True
         self.output.setCurrentIndex(OUTPUTS.index(settings.output))
         self.source.setCurrentIndex(SOURCES.index(settings.source))
-        self.context.setValue(settings.context)
-        self.grow.setValue(settings.grow)
-        self.feather.setValue(settings.feather)
-        self.texture_strength.setValue(round(settings.texture_strength * 100))
-        self.patches.setValue(round(settings.patches * 100))
+        numbers = {name: getattr(settings, name) for name in ("context", "grow", "feather")}
+        numbers.update((name, round(getattr(settings, name) * 100)) for name in ("texture_strength", "patches"))
+        for name, value in numbers.items():
+            box = getattr(self, name)
+            if box.value() != value:  # else the text would be written anew while it is typed
+                box.setValue(value)
         self._is_showing = False
 
     def show_progress(self, stage: str, fraction: float, jobs: int) -> None:

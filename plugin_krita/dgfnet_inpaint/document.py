@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+import itertools
+from typing import Any, Callable, Iterator
 
 from krita import Krita
 
@@ -11,6 +12,7 @@ from .colour import Space
 from .tasks import Steps
 
 BUSY_SECONDS = 10.0
+HOLD_SECONDS = 0.5  # of work; what takes longer may be a tool that waits for its artist (Move, Transform)
 LOOK_SECONDS = 0.02
 LEAVE_OUT = "Leave out (DGFNet)"  # the name of a layer: what is painted there is not looked at
 
@@ -38,15 +40,53 @@ def require_open(document: Any) -> None:
         )
 
 
+def is_idle(document: Any) -> bool:
+    """Whether neither Krita nor a tool is at work on the document. Raises where it was closed."""
+    require_open(document)
+    if not document.tryBarrierLock():
+        return False
+    document.unlock()
+    return True
+
+
 def settle(document: Any) -> Steps:
-    """Wait until Krita has finished what it is doing to the document."""
-    for _ in range(round(BUSY_SECONDS / LOOK_SECONDS)):
-        require_open(document)
-        if document.tryBarrierLock():
-            document.unlock()
+    """Before reading: wait until Krita has finished what it is doing to the document.
+
+    A tool that holds it then applies what it shows, as at a click on most of Krita's own actions.
+    """
+    for look in range(round(BUSY_SECONDS / LOOK_SECONDS)):
+        if is_idle(document):
             return
+        if look == round(HOLD_SECONDS / LOOK_SECONDS):
+            document.waitForDone()
         yield LOOK_SECONDS
     raise InpaintError("busy", "Krita is still working on this picture.", "Try again when it has finished.")
+
+
+def until_idle(document: Any, held: Callable[[], None] = lambda: None) -> Steps:
+    """Before writing: the same for as long as it takes, so that artists finish what they do. `held` is called once."""
+    for look in itertools.count():
+        if is_idle(document):
+            return
+        if look == round(HOLD_SECONDS / LOOK_SECONDS):
+            held()
+        yield LOOK_SECONDS
+
+
+def view_of(document: Any) -> Any:
+    """The view in front if it shows the document, else None."""
+    window = Krita.instance().activeWindow()
+    view = window.activeView() if window else None
+    return view if view is not None and view.document() == document else None
+
+
+def active_node(document: Any) -> Any:
+    """The node that is active in the view in front: Krita's `activeNode` is that of the document's first view."""
+    active, view = document.activeNode(), view_of(document)
+    chosen = view.selectedNodes() if view is not None else []
+    if active is None or not chosen or node_id(active) in map(node_id, chosen):
+        return active
+    return chosen[0]
 
 
 def space_of(thing: Any) -> Space:
@@ -85,7 +125,12 @@ def place_beside(node: Any) -> Any:
 
 def nodes(document: Any) -> Iterator[Any]:
     """All of the layer tree, the root first."""
-    waiting = [document.rootNode()]
+    return tree(document.rootNode())
+
+
+def tree(top: Any) -> Iterator[Any]:
+    """A node and all that is in it."""
+    waiting = [top]
     while waiting:
         node = waiting.pop()
         yield node
@@ -95,6 +140,11 @@ def nodes(document: Any) -> Iterator[Any]:
 def find_node(document: Any, identity: str) -> Any:
     """The node of that id in the layer tree, or None."""
     return next((node for node in nodes(document) if node_id(node) == identity), None)
+
+
+def is_there(document: Any, node: Any) -> bool:
+    """Whether a node is in the layer tree. One that was flattened away keeps its parent, and Krita dies of its use."""
+    return find_node(document, node_id(node)) is not None
 
 
 def node_id(node: Any) -> str:

@@ -9,7 +9,7 @@ from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Extensio
 from . import settings
 from .controller import Controller
 from .docker import Panel
-from .qt import QIcon
+from .qt import QIcon, QTimer
 from .transport import Line
 
 DOCKER = "dgfnet_inpaint_docker"
@@ -111,6 +111,12 @@ def register() -> None:
     notifier = krita.notifier()
     notifier.setActive(True)
     notifier.applicationClosing.connect(_close)
+    notifier.imageClosed.connect(lambda *_: QTimer.singleShot(0, _drop_closed))  # when Krita is through with it
+
+
+def _drop_closed() -> None:
+    if _controller is not None:
+        _controller.drop_closed()
 
 
 def _close() -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import replace
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping
 
 from . import colour, document, leaving, payloads, reading, records, settings
 from .client import events as ev
 from .client import pixels
-from .client.errors import InpaintError
+from .client.errors import Cancelled, InpaintError
 from .client.geometry import Bounds, request_bounds
 from .client.requests import InpaintRequest, TextureRequest
 from .client.wire import Array
 from .conversion import Bench
 from .layers import MadeLayer, attach
-from .reading import Scene, Sheet
+from .reading import Scene
 from .settings import Settings
 from .tasks import Steps
 from .transport import Line
@@ -24,6 +24,7 @@ from .transport import Line
 NAME = "Inpaint (DGFNet)"
 TEXTURE_NAME = "Texture map (DGFNet)"
 READING = "Reading the picture"  # the first stage
+HELD = "Waiting until the tool is done"
 VERSION = 1  # of the record
 _VISIBLE = ""  # in a record, instead of a source's id
 
@@ -70,7 +71,7 @@ class Job:
     def again(self) -> Steps:
         """Fill the hole of the active result layer once more, as it was filled."""
         yield from document.settle(self.document)
-        record = records.recall_fill(self.document, self.document.activeNode())
+        record = records.recall_fill(self.document, document.active_node(self.document))
         if record is None:
             raise InpaintError(
                 "no_record",
@@ -83,19 +84,25 @@ class Job:
         """Fill another way: the selection, as wanted; without one the last fill's hole, as that was made."""
         yield from document.settle(self.document)
         variation = random.randint(1, settings.MAX_VARIATION)  # not the next: a fill that was undone does not come back
-        record = self._last_fill() if reading.selected_bounds(self.document) is None else None
+        selected = reading.selected_bounds(reading.selection_of(self.document))
+        record = self._last_fill() if selected is None else None
         if record is None:
             return (yield from self.inpaint(replace(wanted, variation=variation)))
         return (yield from self._repeat(record, replace(settings.from_map(record["options"]), variation=variation)))
 
     def _repeat(self, record: dict[str, Any], wanted: Settings) -> Steps:
         """A fill of a recorded hole."""
+        way = records.way_since(self.document, record)
+        if way is None:
+            raise InpaintError(
+                "picture_changed", "The picture was changed since the region was filled.", "Select the region anew."
+            )
         source_id, notes = record.get("source_id", ""), []
         if wanted.source == "layer" and document.find_node(self.document, source_id) is None:
             notes.append("The layer that was filled is gone; the visible picture was filled instead.")
             wanted = settings.from_map({**wanted.as_map(), "source": "visible"})
         scene = yield from reading.look_at(self.document, self._bench, wanted.source, source_id)
-        bounds, mask = yield self._line.call(lambda: payloads.unpacked(record, scene.canvas))
+        bounds, mask = yield self._line.call(lambda: payloads.unpacked(record, scene.canvas, way))
         if bounds.is_empty:
             raise InpaintError("empty_mask", "The filled region lies outside of the canvas now.", "Select it anew.")
         return notes + (yield from self._fill(scene, wanted, bounds, mask))
@@ -104,7 +111,7 @@ class Job:
         """Split the selection's rectangle, or the whole canvas, into structure and texture."""
         yield from document.settle(self.document)
         scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
-        selected = reading.selected_bounds(self.document)
+        selected = reading.selected_bounds(reading.selection_of(self.document))
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
             raise _outside()
@@ -121,13 +128,14 @@ class Job:
     def leave_out(self) -> Steps:
         """Mark the selection as something that must not be looked at."""
         yield from document.settle(self.document)
-        selected = reading.selected_bounds(self.document)
+        selection = self.document.selection()  # not a layer's own: Krita paints inside of this one
+        selected = reading.selected_bounds(selection)
         if selected is None:
             raise InpaintError("empty_mask", "Nothing is selected.", "Select what must not be looked at.")
         covered = selected.intersection(Bounds(0, 0, self.document.width(), self.document.height()))
         if covered.is_empty:
             raise _outside()
-        stripes = yield from reading.read_selection(self.document, covered)
+        stripes = yield from reading.read_selection(self.document, selection, covered)
         red = yield self._line.call(lambda: payloads.red(stripes))
         yield from leaving.add_selection(self.document, self._bench, covered, red)
         return [f"Left out: what is red. Erase or hide the layer “{document.LEAVE_OUT}” to have it looked at again."]
@@ -136,29 +144,30 @@ class Job:
 
     def _last_fill(self) -> dict[str, Any] | None:
         """What is remembered about the active layer, if it is a fill, or about the newest fill made from it."""
-        active = self.document.activeNode()
+        active = document.active_node(self.document)
         record = records.recall_fill(self.document, active)
         if record is not None:
             return record
         layer = document.layer_of(active)
         sources = (_VISIBLE,) if layer is None else (_VISIBLE, document.node_id(layer))
         made = [each for each in records.fills(self.document) if each.get("source_id") in sources]
-        return max(made, key=lambda each: float(each.get("made", 0)), default=None)
+        return max(made, key=records.made_at, default=None)
 
     def _original(self, source: str) -> str:
         """The id of the layer that the active one was made from, where that is a result; else empty."""
-        record = records.recall(self.document, self.document.activeNode()) if source == "layer" else None
+        record = records.recall(self.document, document.active_node(self.document)) if source == "layer" else None
         identity = str(record.get("source_id", "")) if record else ""
         return identity if identity and document.find_node(self.document, identity) else ""
 
     def _read_hole(self, scene: Scene, wanted: Settings) -> Steps:
         """Bounds of the picture to send, and the mask over them: the selection, else what is not opaque."""
-        selected = reading.selected_bounds(self.document)
+        selection = reading.selection_of(self.document)
+        selected = reading.selected_bounds(selection)
         if selected is not None:
             covered = selected.intersection(scene.canvas)
             if covered.is_empty:
                 raise _outside()
-            stripes = yield from reading.read_selection(self.document, covered)
+            stripes = yield from reading.read_selection(self.document, selection, covered)
             mask = yield self._line.call(lambda: payloads.joined(stripes))
         else:
             covered = scene.canvas
@@ -173,13 +182,16 @@ class Job:
     def _fill(self, scene: Scene, wanted: Settings, bounds: Bounds, mask: bytes) -> Steps:
         sheets = yield from reading.read_pixels(scene, bounds)
         left_out = yield from reading.read_left_out(scene, bounds)
-        picture, some_left_out = yield self._line.call(lambda: _known(scene, bounds, mask, sheets, left_out))
+        name = f"“{scene.target_name}”" if scene.target_name else "The picture"
+        picture, some_left_out = yield self._line.call(
+            lambda: payloads.known(scene.working, bounds, mask, sheets, left_out, name)
+        )
         wants_group = wanted.output == "group"
         is_split_here = wants_group and scene.working != scene.space
         notes = [f"What is painted on “{document.LEAVE_OUT}” was not looked at."] if some_left_out else []
         if is_split_here and not colour.can_split(scene.space):
-            name = colour.NAMES.get(scene.space.model, scene.space.model)
-            notes.append(f"Layers cannot be added up exactly in {name} with floating point; the fill is one layer.")
+            model = colour.NAMES.get(scene.space.model, scene.space.model)
+            notes.append(f"Layers cannot be added up exactly in {model} with floating point; the fill is one layer.")
             wants_group = is_split_here = False
 
         def make() -> InpaintRequest:
@@ -216,6 +228,9 @@ class Job:
         self._ticket, promise = self._line.submit(make, read, self.tell)
         try:
             answer = yield promise
+        except Cancelled:
+            document.require_open(self.document)  # `Controller.drop_closed` cancels too
+            raise
         finally:
             self._ticket = None
         self._mark("server")
@@ -245,7 +260,7 @@ class Job:
         ]
 
     def _finish(self, scene: Scene, name: str, made: list[MadeLayer], record: dict[str, Any]) -> Steps:
-        notes = yield from attach(scene, name, made, record, name)
+        notes = yield from attach(scene, name, made, record, lambda: self.tell(HELD, 1.0))
         self._mark("layer")
         said = [*notes, *record["report"].get("notes", []), _alone(scene), colour.loss(scene.space)]
         return [sentence for sentence in said if sentence]
@@ -273,28 +288,6 @@ def _record(task: str, wanted: Settings, scene: Scene, report: Mapping[str, Any]
         "made": time.time(),
         "report": dict(report),
     }
-
-
-def _known(scene: Scene, bounds: Bounds, mask: bytes, sheets: Sequence[Sheet], left_out: Sequence[Sheet]) -> Any:
-    """The picture to fill from, and whether a part of it is left out. For the line's thread."""
-    picture, space = payloads.flat(sheets, scene.working), scene.working
-    if not payloads.shows_around(picture, space, bounds, mask):
-        raise InpaintError(
-            "empty_layer",
-            f"“{scene.target_name or 'The picture'}” is empty around the region to fill.",
-            "Choose another layer, or the visible picture as the source.",
-        )
-    hidden = payloads.mask_of(left_out, bounds)
-    if pixels.is_blank(hidden):
-        return picture, False
-    picture = payloads.without(picture, space, bounds, hidden)
-    if not payloads.shows_around(picture, space, bounds, mask):
-        raise InpaintError(
-            "left_out",
-            "Everything around the hole is left out.",
-            f"Hide or erase part of the layer “{document.LEAVE_OUT}”.",
-        )
-    return picture, True
 
 
 def _alone(scene: Scene) -> str:

@@ -6,17 +6,28 @@ So one undo step takes a result away, and the artist's own layers and selection 
 from __future__ import annotations
 
 import contextlib
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 from . import colour
 from .client.errors import Cancelled, InpaintError
 from .client.geometry import Bounds
 from .colour import Space
 from .conversion import Bench
-from .document import LOOK_SECONDS, is_leave_out, is_open, node_id, place_beside, require_open, settle, space_of
+from .document import (
+    LOOK_SECONDS,
+    active_node,
+    is_leave_out,
+    is_open,
+    is_there,
+    node_id,
+    place_beside,
+    require_open,
+    space_of,
+    until_idle,
+)
 from .qt import QByteArray
 from .reading import Scene
-from .records import fills_on, remember
+from .records import fills_on, place_of, remember
 from .tasks import Steps
 
 ACTIVE_LOOKS = 25  # times that we look whether Krita has made our layer the active one
@@ -33,18 +44,21 @@ class MadeLayer(NamedTuple):
     pixels: Any
 
 
-def attach(scene: Scene, name: str, layers: Sequence[MadeLayer], record: dict[str, Any], describe: str) -> Steps:
+def attach(
+    scene: Scene, name: str, layers: Sequence[MadeLayer], record: dict[str, Any], held: Callable[[], None]
+) -> Steps:
     """Add one layer, or a group of several, in one undo step; returns what the artist should know.
 
-    `record` is kept in the document under the new layer's id. The active node stays what it was.
+    `record` is kept in the document under the new layer's id. The active node stays what it was. `held` is called
+    where a tool holds the document: the layer comes when its artist is done with it.
     """
     document = scene.document
-    yield from settle(document)
+    yield from until_idle(document, held)
     nodes = []
     for made in layers:
         nodes.append((yield from make_layer(document, scene.bench, made)))
     yield None  # attaching takes Krita a while: in a turn of its own
-    require_open(document)
+    yield from until_idle(document, held)
     top = nodes[0] if len(nodes) == 1 else _group(document, name, nodes)
     notes: list[str] = []
     active = enter(document, top, *_place(scene, notes))
@@ -56,7 +70,7 @@ def attach(scene: Scene, name: str, layers: Sequence[MadeLayer], record: dict[st
     with contextlib.suppress(Cancelled):  # too late: the layer is there
         yield None
     require_open(document)
-    remember(document, top, record, describe)
+    remember(document, top, {**record, "place": place_of(document, top)}, name)
     with contextlib.suppress(Cancelled):
         yield from put_back(document, active, top)
     return notes + _changes(scene)
@@ -98,7 +112,7 @@ def _group(document: Any, name: str, nodes: Sequence[Any]) -> Any:
 
 def enter(document: Any, node: Any, parent: Any, above: Any) -> Any:
     """Attach a node, one undo step; returns the node that was active, for `put_back`."""
-    active = document.activeNode()
+    active = active_node(document)
     parent.addChildNode(node, above)
     if node.parentNode() is None:  # addChildNode says True in any case
         raise InpaintError("not_added", "Krita did not take the new layer.", "Click another layer, then try again.")
@@ -108,7 +122,7 @@ def enter(document: Any, node: Any, parent: Any, above: Any) -> Any:
 def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
     """The parent and the layer below the new one: the source or its last fill. Locked groups are left alone."""
     node = scene.target
-    if node is None or node.parentNode() is None:
+    if node is None or not is_there(scene.document, node):
         if node is not None:
             what = f"The layer “{scene.target_name}” was deleted meanwhile"
             notes.append(f"{what}; the fill is on top of the other layers.")
@@ -132,8 +146,8 @@ def put_back(document: Any, active: Any, new: Any) -> Steps:
         yield LOOK_SECONDS
         if not is_open(document):
             return
-        now = document.activeNode()
-        if now is not None and node_id(now) == own and active.parentNode() is not None:
+        now = active_node(document)
+        if now is not None and node_id(now) == own and is_there(document, active):
             document.setActiveNode(active)
             was_moved = True
         elif was_moved or now is None or node_id(now) != wanted:

@@ -11,7 +11,17 @@ from .client.errors import Cancelled
 from .client.geometry import Bounds
 from .colour import SRGB, Space
 from .conversion import Bench
-from .document import LEAVE_OUT, is_leave_out, is_shown, node_id, nodes, place_beside, require_open, settle
+from .document import (
+    LEAVE_OUT,
+    active_node,
+    is_leave_out,
+    is_shown,
+    node_id,
+    nodes,
+    place_beside,
+    until_idle,
+    view_of,
+)
 from .layers import MadeLayer, enter, make_layer, put_back
 from .tasks import Steps
 
@@ -22,18 +32,17 @@ RED = Space("RGBA", "U8", SRGB)
 
 def add_selection(document: Any, bench: Bench, bounds: Bounds, red: Any) -> Steps:
     """Add the selection to the leave-out layer, or make one on top of `red` pixels at `bounds`: one undo step."""
-    window = Krita.instance().activeWindow()
-    view = window.activeView() if window else None
+    view = view_of(document)
     layer = next(filter(_can_be_painted, nodes(document)), None)
-    if layer is not None and view is not None and view.document() == document:
+    if layer is not None and view is not None:
         _paint(document, view, layer)
         with contextlib.suppress(Cancelled):  # too late: it is painted
-            yield from settle(document)
+            yield from until_idle(document)
         return
     made = MadeLayer(LEAVE_OUT, bounds, "normal", OPACITY, RED, red)
     layer = yield from make_layer(document, bench, made)
     yield None
-    require_open(document)
+    yield from until_idle(document)
     active = enter(document, layer, document.rootNode(), None)
     with contextlib.suppress(Cancelled):  # too late: the layer is there
         yield from put_back(document, active, layer)
@@ -48,7 +57,7 @@ def _can_be_painted(node: Any) -> bool:
 
 def _paint(document: Any, view: Any, layer: Any) -> None:
     """Fill the selection on a layer as its artist would, with the active node and the colour as they were."""
-    active, colour = document.activeNode(), view.foregroundColor()
+    active, colour = active_node(document), view.foregroundColor()
     red = ManagedColor(*RED)
     red.setComponents([0.0, 0.0, 1.0, 1.0])  # blue first
     document.setActiveNode(layer)

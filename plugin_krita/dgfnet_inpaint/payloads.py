@@ -17,6 +17,7 @@ from .client.geometry import Bounds
 from .client.wire import Array
 from .client.zmtp import Buffer
 from .colour import CHANNELS, Space
+from .document import LEAVE_OUT
 from .layers import MadeLayer
 from .reading import Sheet
 
@@ -82,6 +83,30 @@ def shows_around(picture: Buffer, space: Space, bounds: Bounds, hole: Buffer) ->
     return any(any(colour.both(part, mask)) for part, mask in zip(parts, outside))
 
 
+def known(
+    space: Space, bounds: Bounds, mask: bytes, sheets: Sequence[Sheet], left_out: Sequence[Sheet], name: str
+) -> tuple[Buffer, bool]:
+    """The picture to fill from, and whether a part of it is left out. `name`: what is filled, for messages."""
+    picture = flat(sheets, space)
+    if not shows_around(picture, space, bounds, mask):
+        raise InpaintError(
+            "empty_layer",
+            f"{name} is empty around the region to fill.",
+            "Choose another layer, or the visible picture as the source.",
+        )
+    hidden = mask_of(left_out, bounds)
+    if pixels.is_blank(hidden):
+        return picture, False
+    picture = without(picture, space, bounds, hidden)
+    if not shows_around(picture, space, bounds, mask):
+        raise InpaintError(
+            "left_out",
+            "Everything around the hole is left out.",
+            f"Hide or erase part of the layer “{LEAVE_OUT}”.",
+        )
+    return picture, True
+
+
 def red(stripes: Sequence[Buffer]) -> bytearray:
     """8-bit pixels in Krita's order, red as far as a mask says."""
     return joined(map(_red, stripes))
@@ -119,14 +144,15 @@ def packed(bounds: Bounds, mask: Buffer) -> dict[str, Any]:
     return {"bounds": list(bounds), "mask": base64.b64encode(zlib.compress(mask, 6)).decode()}
 
 
-def unpacked(record: Mapping[str, Any], canvas: Bounds) -> tuple[Bounds, bytes]:
-    """Bounds and mask out of a record, as far as they lie on the canvas."""
+def unpacked(record: Mapping[str, Any], canvas: Bounds, way: tuple[int, int]) -> tuple[Bounds, bytes]:
+    """Bounds and mask out of a record, moved by `way` and as far as they lie on the canvas; bounds empty: no hole."""
     try:
         hole = record["hole"]
-        bounds = Bounds(*hole["bounds"])
+        bounds = Bounds(*hole["bounds"]).translate(*way)
         mask = zlib.decompress(base64.b64decode(hole["mask"]))
         common = bounds.intersection(canvas)
-        return common, pixels.crop(mask, 1, bounds, common)
+        mask = pixels.crop(mask, 1, bounds, common)
+        return common._replace(width=0) if pixels.is_blank(mask) else common, mask
     except (KeyError, TypeError, ValueError, zlib.error):
         raise InpaintError(
             "no_record", "What is remembered about this layer is damaged.", "Select the region, then run Inpaint."

@@ -14,7 +14,7 @@ from .client.errors import InpaintError
 from .client.geometry import Bounds
 from .colour import Space
 from .conversion import Bench
-from .document import find_node, is_leave_out, is_shown, layer_of, nodes, require_open, space_of
+from .document import active_node, find_node, is_leave_out, is_shown, layer_of, nodes, require_open, space_of, tree
 from .records import fills_on
 from .tasks import Steps
 
@@ -70,12 +70,12 @@ def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> St
             "Convert the picture with Image > Convert Image Color Space.",
         )
     canvas = Bounds(0, 0, document.width(), document.height())
-    target = layer_of(find_node(document, target_id) if target_id else document.activeNode())
-    animated = bool(target is not None and target.animated())
+    target = layer_of(find_node(document, target_id) if target_id else active_node(document))
     if source == "visible":
         target, read, fills, manner = None, Readable("", document.pixelData, space, canvas), [], ""
+        sources = nodes(document)
     else:
-        read = _source(target)._replace(bounds=canvas)
+        read, sources = _source(target)._replace(bounds=canvas), tree(target)
         fills = [_layer(node) for node in fills_on(document, target) if node.visible()]
         manner = _manner(target)
     working = colour.working_space(space)
@@ -93,7 +93,7 @@ def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> St
         left_out=[_layer(node) for node in nodes(document) if is_leave_out(node) and is_shown(node)],
         manner=manner,
         frame=document.currentTime(),
-        animated=animated,
+        animated=any(node.animated() for node in sources),
     )
     scene.linear = yield from bench.is_linear(working)  # last: it may take a few turns
     require_open(document)
@@ -130,17 +130,33 @@ def _manner(node: Any) -> str:
     return " ".join(words)
 
 
-def selected_bounds(document: Any) -> Bounds | None:
-    """The selection's own bounds, which may reach outside of the canvas; None where nothing is selected."""
-    selection = document.selection()
+def selection_of(document: Any) -> Any:
+    """What is selected: the document's selection or the active layer's own; None where that is nothing.
+
+    Krita does not tell a script which of the two is in force. Raises where both are there and differ.
+    """
+    layer, whole = layer_of(active_node(document)), document.selection()
+    masks = layer.childNodes() if layer is not None else []
+    local = next((mask.selection() for mask in masks if mask.type() == "selectionmask" and mask.visible()), None)
+    common, own = selected_bounds(whole), selected_bounds(local)
+    if common is not None and own is not None and common != own:
+        raise InpaintError(
+            "two_selections",
+            f"The picture has a selection, and the layer “{layer.name()}” has another one.",
+            "Hide the layer's selection mask, or select nothing in the picture.",
+        )
+    return whole if own is None else local
+
+
+def selected_bounds(selection: Any) -> Bounds | None:
+    """A selection's own bounds, which may reach outside of the canvas; None where nothing is selected."""
     if selection is None or selection.width() <= 0 or selection.height() <= 0:
         return None
     return Bounds(selection.x(), selection.y(), selection.width(), selection.height())
 
 
-def read_selection(document: Any, bounds: Bounds) -> Steps:
-    """The selection over `bounds` as stripes, 0 to 255, one byte per pixel."""
-    selection = document.selection()
+def read_selection(document: Any, selection: Any, bounds: Bounds) -> Steps:
+    """A selection over `bounds` as stripes, 0 to 255, one byte per pixel."""
     stripes = []
     for band in colour.bands(bounds):
         stripes.append(bytes(selection.pixelData(*band)))

@@ -6,17 +6,20 @@ import itertools
 import json
 from typing import Any
 
-from .document import node_id, nodes, place_beside
+from .client.geometry import Bounds
+from .document import find_node, node_id, nodes, place_beside
 from .qt import QByteArray
 
 ANNOTATION = "dgfnet-inpaint/"  # and the id of the layer that it is about
+KEPT_GONE = 100  # records of layers that are gone: undo may bring them back
 
 
 def remember(document: Any, node: Any, record: dict[str, Any], describe: str) -> None:
-    """Keep a record about a layer; what is kept about layers that are gone goes."""
+    """Keep a record about a layer; of layers that are gone, the newest KEPT_GONE are kept too."""
     alive = {ANNOTATION + node_id(each) for each in (node, *nodes(document))}
-    for kind in document.annotationTypes():
-        if kind.startswith(ANNOTATION) and kind not in alive:
+    gone = [kind for kind in document.annotationTypes() if kind.startswith(ANNOTATION) and kind not in alive]
+    if len(gone) > KEPT_GONE:
+        for kind in sorted(gone, key=lambda kind: made_at(_read(document, kind)))[:-KEPT_GONE]:
             document.removeAnnotation(kind)
     text = json.dumps(record, separators=(",", ":")).encode()
     document.setAnnotation(ANNOTATION + node_id(node), describe, QByteArray(text))
@@ -45,6 +48,35 @@ def fills(document: Any) -> list[dict[str, Any]]:
     return [record for record in map(_if_fill, found) if record]
 
 
+def made_at(record: dict[str, Any] | None) -> float:
+    """When a record's layer was made, seconds since 1970; 0 where it does not say."""
+    made = record.get("made") if record else None
+    return float(made) if isinstance(made, (int, float)) else 0.0
+
+
+def place_of(document: Any, node: Any) -> dict[str, list[int]]:
+    """Where a result lies, for its record: the canvas's size and the layer's bounds."""
+    parts = [child for child in node.childNodes() if not child.type().endswith("mask")]
+    bounds = (parts or [node])[0].bounds()  # the parts of a group cover the same pixels
+    return {
+        "canvas": [document.width(), document.height()],
+        "layer": [bounds.x(), bounds.y(), bounds.width(), bounds.height()],
+    }
+
+
+def way_since(document: Any, record: dict[str, Any]) -> tuple[int, int] | None:
+    """How far a result has moved since it was made, in pixels; None where its region cannot be told any more."""
+    node, then = find_node(document, record["layer_id"]), record.get("place")
+    if node is None or not then:  # a record of an earlier version
+        return 0, 0
+    now = place_of(document, node)
+    was, lies = Bounds(*then["layer"]), Bounds(*now["layer"])
+    if (was.width, was.height) == (lies.width, lies.height):
+        return lies.x - was.x, lies.y - was.y
+    is_retouched = then["canvas"] == now["canvas"] and (was.contains(lies) or lies.contains(was))
+    return (0, 0) if is_retouched else None
+
+
 def fills_on(document: Any, source: Any) -> list[Any]:
     """The fills of a layer that are stacked right above it, from the bottom."""
     place, identity = place_beside(source), node_id(source)
@@ -69,4 +101,4 @@ def _read(document: Any, kind: str) -> dict[str, Any] | None:
         record = json.loads(bytes(document.annotation(kind)).decode())
     except ValueError:
         return None
-    return record if isinstance(record, dict) else None
+    return {**record, "layer_id": kind[len(ANNOTATION) :]} if isinstance(record, dict) else None

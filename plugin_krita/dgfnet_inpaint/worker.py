@@ -10,7 +10,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
-from .channel import Channel
+from .channel import Channel, answers
 from .client import discovery, launch
 from .client import events as ev
 from .client.errors import Cancelled, InpaintError
@@ -21,6 +21,7 @@ STARTING = "Starting the server"  # a stage that may take a while
 TICK_MS = 100
 STATE_MS = 500  # between questions while the network is loaded
 IDLE_SECONDS = 20.0  # without work the session ends, so that the server may end too
+ENDED = ("connection_lost", "not_a_server", "shutting_down")  # errors of a server that runs no more
 LEFT_OVER = ("connection_lost", "no_answer", "not_a_server")  # errors of an address whose server was killed
 
 
@@ -111,7 +112,7 @@ class Worker(QObject):
             return
         if address is None:
             self._show(OFF)
-        elif address.instance == self._seen[0]:
+        elif address.instance == self._seen[0] and answers(address):  # a session would keep it from ending
             self._show(ServerStatus("ready", self._seen[1], address.log))
         else:
             self._connect(address)
@@ -276,16 +277,16 @@ class Worker(QObject):
         self._seen = ("", "")
         for order in lost:
             self.ended.emit(order.ticket, None, error)
+        was_stopping, self._is_stopping = self._is_stopping, False
         is_left_over = not was_welcome and not self._is_fresh and error.code in LEFT_OVER
-        if self._is_stopping or error.code == "shutting_down" or (is_left_over and not self._orders):
-            self._is_stopping = False
+        if is_left_over and self._orders:
+            self._start(address)
+        elif error.code in ENDED and (was_stopping or is_left_over or error.code == "shutting_down"):
             self._show(OFF)
             if self._orders:
                 self._find()
-        elif is_left_over:
-            self._start(address)
         else:
-            self._fail_all(error)
+            self._fail_all(error, address.log)
 
     # What is told
 
@@ -294,9 +295,9 @@ class Worker(QObject):
             self._shown = status
             self.status.emit(status)
 
-    def _fail_all(self, error: InpaintError) -> None:
+    def _fail_all(self, error: InpaintError, log: str = "") -> None:
         orders, self._orders = list(self._orders), deque()
-        self._show(ServerStatus("problem", str(error)))
+        self._show(ServerStatus("problem", str(error), log))
         for order in orders:
             self.ended.emit(order.ticket, None, error)
 

@@ -122,3 +122,4 @@ def test_middle_grey(colour, depth, pixel):
     assert colour.middle_grey(colour.Space("RGBA", depth, "")) == pixel
     assert colour.is_linear(188)
     assert not colour.is_linear(128)
+    assert not colour.is_linear(255)  # PQ

@@ -13,8 +13,10 @@ sys.modules[other] = None  # as each Krita refuses the other's binding
 sys.path[:0] = [folder, str(Path(__file__).with_name("standin"))]
 
 if binding == "PyQt5":
+    from PyQt5.QtTest import QTest
     from PyQt5.QtWidgets import QApplication
 else:
+    from PyQt6.QtTest import QTest
     from PyQt6.QtWidgets import QApplication
 
 application = QApplication([])
@@ -22,7 +24,7 @@ faults = []
 sys.excepthook = lambda *what: faults.append(what)
 
 import dgfnet_inpaint  # noqa: E402, F401 - registers itself
-from dgfnet_inpaint import qt  # noqa: E402
+from dgfnet_inpaint import qt, records  # noqa: E402
 from krita import Document, Krita, Selection  # noqa: E402
 
 assert qt.QObject.__module__.startswith(binding)
@@ -74,12 +76,26 @@ assert "Starting the server" in progress, progress
 wait_for(lambda: controller.status.light == "ready")
 assert "weights" in panel.device.text()
 
+for box, typed, name in ((panel.context, "0.75", "context"), (panel.feather, "12.5", "feather")):
+    first = getattr(controller.settings, name)
+    box.selectAll()
+    for character in typed:  # the controller answers each
+        QTest.keyClicks(box, character)
+        application.processEvents()
+    assert (box.value(), getattr(controller.settings, name)) == (float(typed), float(typed)), (name, box.text())
+    box.setValue(first)
+
+for number in range(records.KEPT_GONE + 2):  # of layers that were deleted
+    document.setAnnotation(f"{records.ANNOTATION}{number}", "", qt.QByteArray(b'{"made":%d}' % number))
+
 panel.output.setCurrentIndex(1)
 panel.texture_strength.setValue(40)
 panel.patches.setValue(30)
 assert krita.settings["dgfnet_inpaint", "output"] == "group"
 krita.window.actions["dgfnet_inpaint"].trigger()
 wait_for(lambda: not controller.jobs)
+kept = [kind.split("/")[1] for kind in document.annotationTypes()]
+assert sorted(int(kind) for kind in kept if kind.isdigit()) == list(range(2, records.KEPT_GONE + 2)), kept
 group = document.rootNode().childNodes()[2]
 assert [child.name() for child in group.childNodes()] == ["Coarse", "Texture"]
 texture = group.childNodes()[1]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-SESSION_SECONDS = 600
+SESSION_SECONDS = 1200
 
 
 def load(name: str) -> ModuleType:

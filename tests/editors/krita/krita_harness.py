@@ -19,7 +19,7 @@ from typing import Any
 INSIDE = Path(__file__).with_name("inside")
 ROOT = Path(__file__).resolve().parents[3]
 DISPLAY_TRIES = 3
-MODULES = ("basics", "selections", "trees", "leaving_out", "waiting", "colours", "large", "leaving")
+MODULES = ("basics", "selections", "trees", "again", "leaving_out", "waiting", "tools", "colours", "large", "leaving")
 
 
 @dataclass

@@ -213,6 +213,9 @@ class Document:
     def refreshProjection(self):
         return None
 
+    def waitForDone(self):
+        return None
+
     def tryBarrierLock(self):
         return True
 
@@ -234,6 +237,7 @@ class Document:
 
 class Notifier(QObject):
     applicationClosing = pyqtSignal()
+    imageClosed = pyqtSignal(str)
 
     def setActive(self, is_active):
         self.active = is_active

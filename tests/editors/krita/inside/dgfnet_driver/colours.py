@@ -4,7 +4,7 @@ from dgfnet_inpaint import colour, document
 from dgfnet_inpaint.colour import Space
 
 from .spaces import SPACES, case_name
-from .stage import CASES, PHOTO, at_once
+from .stage import CASES, PHOTO, at_once, case
 
 
 def fill_in(space, output):
@@ -50,6 +50,14 @@ def fill_in(space, output):
         assert stage.layers(doc.rootNode()) == [[node.name()]], "the second undo is not the artist's own last step"
 
     return run
+
+
+@case
+def high_dynamic_range_is_not_linear(stage):
+    (pq,) = [profile for profile in stage.krita.profiles("RGBA", "U16") if "PQ EOTF" in profile]
+    for depth in ("U16", "F16", "F32"):
+        assert not at_once(stage.bench.is_linear(Space("RGBA", depth, pq))), depth
+    yield 0
 
 
 for _space in SPACES:

@@ -118,6 +118,44 @@ def no_selection_fills_what_a_transparency_mask_hides(stage):
 
 
 @case
+def selection_of_the_layer_itself(stage):
+    """A selection mask on the layer (a local selection) counts as Krita's tools have it."""
+    doc, node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    stage.krita.action("add_new_selection_mask").trigger()
+    doc.waitForDone()
+    yield 0.4
+    (mask,) = node.childNodes()
+    assert mask.type() == "selectionmask"
+    doc.setActiveNode(node)
+    yield 0.2
+    yield from stage.run()
+    assert not any(is_failure for _, is_failure in stage.messages), stage.messages
+    other = Selection()
+    other.select(20, 30, 50, 20, 255)
+    mask.setSelection(other)
+    doc.waitForDone()
+    yield 0.3
+    if doc.selection() is not None:
+        yield from stage.run()
+        stage.failed_with("has another one", "Hide")
+        doc.setSelection(None)
+        doc.waitForDone()
+        yield 0.2
+    assert doc.selection() is None
+    stage.messages.clear()
+    yield from stage.run()
+    assert not any(is_failure for _, is_failure in stage.messages), stage.messages
+    bounds = stage.top(doc).bounds()
+    assert (bounds.x(), bounds.y(), bounds.width(), bounds.height()) == (20, 30, 50, 20)
+    mask.setVisible(False)
+    doc.waitForDone()
+    yield 0.3
+    yield from stage.run()
+    stage.failed_with("Nothing is selected")
+
+
+@case
 def grow_and_feather(stage):
     doc, _node = yield from stage.new_document()
     yield from stage.select(doc, HOLE)

@@ -1,6 +1,6 @@
 """Layers of every kind and place: groups, masks, vectors, locks, offsets, other colour spaces."""
 
-from dgfnet_inpaint import document, records
+from dgfnet_inpaint import document
 from dgfnet_inpaint.colour import SRGB
 from dgfnet_inpaint.qt import QByteArray
 
@@ -205,99 +205,6 @@ def texture_map_of_a_selection(stage):
     structure = bytes(stage.top(doc).childNodes()[0].pixelData(0, 0, WIDTH, HEIGHT))[3::4]
     assert sum(1 for value in structure if value) == HOLE[2] * HOLE[3]
     assert structure == stage.selection(doc)
-
-
-@case
-def run_again(stage):
-    doc, node = yield from stage.new_document()
-    yield from stage.select(doc, HOLE, feather=3)
-    stage.choose(grow=2, texture_strength=0.5)
-    yield from stage.run()
-    no_failure(stage)
-    first = stage.top(doc)
-    pixels = bytes(first.pixelData(*stage.canvas(doc)))
-    stage.krita.action("deselect").trigger()
-    stage.choose()
-    doc.waitForDone()
-    yield 0.2
-    yield from stage.run("dgfnet_inpaint_again")
-    stage.failed_with("not a result")
-    doc.setActiveNode(first)
-    yield 0.2
-    stage.messages.clear()
-    yield from stage.run("dgfnet_inpaint_again")
-    no_failure(stage)
-    children = doc.rootNode().childNodes()
-    assert [child.name() for child in children] == [node.name(), *RESULT, *RESULT]
-    again = next(child for child in children[1:] if document.node_id(child) != document.node_id(first))
-    assert bytes(again.pixelData(*stage.canvas(doc))) == pixels
-
-
-@case
-def another_fill_and_one_more(stage):
-    doc, node = yield from stage.new_document()
-    yield from stage.run("dgfnet_inpaint_another")
-    stage.failed_with("Nothing is selected")
-    stage.messages.clear()
-    yield from stage.select(doc, HOLE, feather=3)
-    stage.choose(grow=2)
-    yield from stage.run()
-    yield from stage.run("dgfnet_inpaint_another")  # of the selection
-    stage.choose()
-    stage.krita.action("deselect").trigger()
-    doc.waitForDone()
-    yield 0.2
-    yield from stage.run("dgfnet_inpaint_another")  # of what was filled last
-    no_failure(stage)
-    assert document.node_id(doc.activeNode()) == document.node_id(node)
-    source, *fills = doc.rootNode().childNodes()
-    assert document.node_id(source) == document.node_id(node)
-    assert [fill.name() for fill in fills] == RESULT * 3
-    made = [records.recall(doc, fill) for fill in fills]
-    assert made == sorted(made, key=lambda record: record["made"]), "the newest is not on top"
-    assert all(record["options"]["grow"] == 2 for record in made)
-    assert [bool(record["options"]["variation"]) for record in made] == [False, True, True]
-    pixels = [bytes(fill.pixelData(*stage.canvas(doc))) for fill in fills]
-    assert pixels[0][3::4] == pixels[1][3::4] == pixels[2][3::4]
-    assert len(set(pixels)) == 3
-    yield from stage.step("edit_undo")
-    doc.setActiveNode(fills[0])
-    yield 0.2
-    yield from stage.run("dgfnet_inpaint_another")  # of the active result
-    no_failure(stage)
-    assert len(doc.rootNode().childNodes()) == 4
-    assert bytes(stage.top(doc).pixelData(*stage.canvas(doc))) not in pixels, "what was undone came back"
-    assert document.node_id(doc.activeNode()) == document.node_id(fills[0])
-
-
-@case
-def run_again_after_saving_and_loading(stage):
-    doc, _node = yield from stage.new_document()
-    yield from stage.select(doc, HOLE)
-    stage.choose(output="group")
-    yield from stage.run()
-    no_failure(stage)
-    path = str(stage.out / "saved.kra")
-    assert doc.saveAs(path)
-    doc.waitForDone()
-    yield 0.3
-    doc.setModified(False)
-    doc.close()
-    yield 0.3
-    loaded = stage.krita.openDocument(path)
-    loaded.setBatchmode(True)
-    stage.krita.activeWindow().addView(loaded)
-    yield 0.3
-    loaded.setActiveNode(stage.top(loaded).childNodes()[0])
-    yield 0.2
-    record = records.recall(loaded, loaded.activeNode())
-    assert record["options"]["output"] == "group"
-    assert len(record["report"]["weights"]["sha256"]) == 64
-    assert record["report"]["version"]
-    count = len(loaded.rootNode().childNodes())
-    yield from stage.run("dgfnet_inpaint_again")
-    no_failure(stage)
-    assert len(loaded.rootNode().childNodes()) == count + 1
 
 
 def beside_a_fill(stage, output="layer", opacity=255):

@@ -34,8 +34,15 @@ def halted(stage):
 @case
 def document_closed(stage):
     doc, _node = yield from halted(stage)
-    doc.setModified(False)
-    doc.close()
+    line, ticket, cancelled = stage.controller._line, stage.controller.jobs[0].ticket, []
+    with_cancel = line.cancel
+    line.cancel = lambda number: (cancelled.append(number), with_cancel(number))
+    try:
+        doc.setModified(False)
+        doc.close()
+        yield from stage.wait_for(lambda: ticket in cancelled)  # else the server is left at work
+    finally:
+        line.cancel = with_cancel
     stage.go_on()
     yield from stage.finish()
     stage.failed_with("was closed", "dropped")
@@ -54,6 +61,26 @@ def layer_deleted(stage):
     yield from stage.finish()
     stage.said("was deleted meanwhile", "on top")
     assert stage.layers(doc.rootNode())[-1] == RESULT
+
+
+@case
+def flattened(stage):
+    doc, node = yield from halted(stage)
+    names = stage.layers(doc.rootNode())
+    other = node.duplicate()
+    doc.rootNode().addChildNode(other, None)
+    doc.waitForDone()
+    yield 0.3
+    stage.krita.action("flatten_image").trigger()
+    doc.waitForDone()
+    yield 0.6
+    assert len(stage.layers(doc.rootNode())) == len(names)
+    stage.go_on()
+    yield from stage.finish()
+    stage.said("was deleted meanwhile", "on top")
+    assert stage.layers(doc.rootNode())[-1] == RESULT
+    yield from stage.step("edit_undo")
+    assert len(stage.layers(doc.rootNode())) == len(names)
 
 
 @case
@@ -96,6 +123,31 @@ def frame_changed(stage):
     stage.go_on()
     yield from stage.finish()
     stage.said("for frame 0", "another one is shown")
+
+
+@case
+def animated_picture(stage):
+    """Of the visible picture any layer may be the animated one, and of a group any in it."""
+    doc, node = yield from stage.new_document()
+    group = doc.createGroupLayer("group")
+    doc.rootNode().addChildNode(group, None)
+    moving = node.duplicate()
+    group.addChildNode(moving, None)
+    moving.enableAnimation()
+    doc.waitForDone()
+    yield 0.3
+    yield from stage.select(doc, HOLE)
+    for source, active in (("visible", node), ("layer", group)):
+        doc.setActiveNode(active)
+        yield 0.2
+        stage.choose(source=source)
+        yield from stage.run()
+        stage.said("for frame 0", "shows on all frames")
+    doc.setActiveNode(node)
+    yield 0.2
+    stage.messages.clear()
+    yield from stage.run()
+    assert not stage.messages, stage.messages
 
 
 @case
@@ -229,6 +281,29 @@ def no_document(stage):
     yield 0.1
     stage.controller.inpaint()
     stage.failed_with("No picture is open")
+
+
+@case
+def second_view(stage):
+    """The layer that is active in the view in front is filled, and stays active."""
+    doc, node = yield from stage.new_document()
+    other = doc.createNode("other", "paintlayer")
+    doc.rootNode().addChildNode(other, None)
+    doc.waitForDone()
+    yield 0.3
+    doc.setActiveNode(other)
+    yield 0.2
+    yield from stage.select(doc, HOLE)
+    window = stage.krita.activeWindow()
+    window.showView(window.addView(doc))
+    yield 0.5
+    stage.krita.action("activatePreviousLayer").trigger()
+    yield 0.5
+    assert [chosen.name() for chosen in window.activeView().selectedNodes()] == [node.name()]
+    yield from stage.run()
+    stage.said()
+    assert stage.layers(doc.rootNode()) == [[node.name()], RESULT, ["other"]]
+    assert [chosen.name() for chosen in window.activeView().selectedNodes()] == [node.name()]
 
 
 @case

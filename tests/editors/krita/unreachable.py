@@ -1,0 +1,137 @@
+"""Run inside a process of its own: the line's end on one PyQt, against servers that hang, have ended or are left.
+
+`python unreachable.py PyQt6 FOLDER`, where FOLDER holds the installed plug-in.
+"""
+
+import json
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+binding, folder = sys.argv[1:]
+other = {"PyQt5": "PyQt6", "PyQt6": "PyQt5"}[binding]
+sys.modules[other] = None  # as each Krita refuses the other's binding
+sys.path[:0] = [folder, str(Path(__file__).with_name("standin"))]
+
+if binding == "PyQt5":
+    from PyQt5.QtCore import QCoreApplication, QObject
+else:
+    from PyQt6.QtCore import QCoreApplication, QObject
+
+application = QCoreApplication([])
+
+from dgfnet_inpaint.channel import Channel  # noqa: E402
+from dgfnet_inpaint.client import session, wire, zmtp  # noqa: E402
+from dgfnet_inpaint.client.discovery import read_address  # noqa: E402
+from dgfnet_inpaint.worker import OFF, Worker  # noqa: E402
+
+session.HANDSHAKE_SECONDS = 0.5
+KEY, INSTANCE, LOG = bytes(32), "an instance", "the.log"
+
+
+def wait_for(what, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        application.processEvents()
+        time.sleep(0.005)
+
+
+def publish(server):
+    """The state folder of a server at this listening socket."""
+    state = Path(tempfile.mkdtemp(dir=folder))
+    content = {
+        "address": f"tcp://127.0.0.1:{server.getsockname()[1]}",
+        "key": KEY.hex(),
+        "instance": INSTANCE,
+        "log": LOG,
+    }
+    (state / "connection.json").write_text(json.dumps(content))
+    (state / "connection.json").chmod(0o600)
+    return state
+
+
+def worker_at(state):
+    """A worker in this thread, and the list of what its light has shown."""
+    worker, shown = Worker("test", state), []
+    worker.status.connect(shown.append)
+    worker.begin()
+    return worker, shown
+
+
+def listener():
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(0)
+    return server
+
+
+# A server that hangs: it listens and never speaks.
+hung = listener()
+worker, shown = worker_at(publish(hung))
+worker.look()
+wait_for(lambda: shown)
+assert (shown[-1].light, shown[-1].log) == ("problem", LOG), shown
+assert "did not answer" in shown[-1].text
+worker.stop_server()  # in vain
+wait_for(lambda: not worker._channel)
+assert shown[-1].light == "problem", shown
+worker._seen = (INSTANCE, "cpu")  # it hangs since it was last talked to
+worker.look()
+assert worker._channel, "a hung server was taken for ready"
+wait_for(lambda: not worker._channel)
+assert shown[-1].light == "problem", shown
+
+# A server that was killed: its file is still there.
+dead = listener()
+state = publish(dead)
+dead.close()
+worker, shown = worker_at(state)
+worker._seen = (INSTANCE, "cpu")
+worker.look()
+wait_for(lambda: shown)
+assert shown == [OFF], shown
+
+# A session that is closed: the server is told so.
+server = listener()
+owner = QObject()
+channel = Channel(read_address(publish(server)), "test", owner)
+peers, got = [], bytearray()
+
+
+def converse():
+    """The server's side, as far as the WELCOME."""
+    if not peers:
+        try:
+            peer = server.accept()[0]
+        except BlockingIOError:
+            return False
+        peer.settimeout(0)
+        peer.sendall(zmtp.GREETING + zmtp.command(b"READY", zmtp.metadata({b"Socket-Type": b"ROUTER"})))
+        peers.append(peer)
+    receive()
+    if b"HELLO" not in got:
+        return False
+    welcome = {"instance": INSTANCE, "server": "test", "limits": {}}
+    frames = wire.encode(KEY, wire.TO_CLIENT, "WELCOME", channel.session._id, 1, welcome, [])
+    for place, frame in enumerate(frames):
+        peers[0].sendall(b"".join(zmtp.frame(frame, zmtp.MORE if place < len(frames) - 1 else 0)))
+    return True
+
+
+def receive():
+    try:
+        data = peers[0].recv(1 << 16)
+    except BlockingIOError:
+        return False
+    got.extend(data)
+    return not data
+
+
+wait_for(converse)
+wait_for(lambda: channel.is_welcome)
+channel.close()
+wait_for(receive)
+assert b"BYE" in got
+print(f"{binding} fine")
