@@ -15,10 +15,11 @@ import pathlib, sys
 import torch
 from PIL import Image
 from dataclasses import replace
-from dgfnet.training import parallel, command as training
+from dgfnet.training import parallel
 from dgfnet.training.data import PictureBank
 from dgfnet.model import DGFNetConfig
 from dgfnet.training.recipes import NARROW, Stage
+from dgfnet.training.session import Session
 from dgfnet.training.trainer import Trainer
 
 torch.set_num_threads(1)
@@ -31,7 +32,7 @@ with parallel.joined("cpu") as device:
     bank = PictureBank([(ramp * 3).to(torch.uint8)], [torch.zeros(3, 64, 64, dtype=torch.int8)], device)
     trainer = Trainer(recipe, bank, None, device)
     crops = trainer.ahead.take(0).crops
-    training.Session(trainer, folder).run()
+    Session(trainer, folder).run()
     state = {"image": crops.image, "network": trainer.network.state_dict(), "average": trainer.average.state_dict(),
              "discriminator": trainer.discriminator.state_dict()}
     torch.save(state, folder / f"rank{parallel.rank()}.pt")

@@ -12,12 +12,13 @@ from PIL import Image
 from dgfnet import model
 from dgfnet.errors import TrainingError, UsageError
 from dgfnet.model import DGFNetConfig
-from dgfnet.training import checkpoints
+from dgfnet.training import checkpoints, session
 from dgfnet.training import command as training
 from dgfnet.training.data import DataError
 from dgfnet.training.features import FeaturesError
 from dgfnet.training.losses import LossWeights
 from dgfnet.training.recipes import FULL, PAPER, RECIPES, restored
+from dgfnet.training.session import Session
 from dgfnet.training.trainer import Trainer
 
 
@@ -211,7 +212,7 @@ def test_a_run_by_time_ends_with_it(folder, capsys):
 def test_checkpoints_are_written_as_often_as_asked(recipe, bank, tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(checkpoints, "write", lambda trainer, *_: written.append(trainer.step))
-    training.Session(Trainer(recipe, bank, None), tmp_path, save_seconds=0).run()
+    Session(Trainer(recipe, bank, None), tmp_path, save_seconds=0).run()
     assert written == [1, 2, 3, 4, 4]
 
 
@@ -282,14 +283,14 @@ def test_a_clean_stop_keeps_the_last_good_checkpoint_too(recipe, bank, tmp_path,
     for number in range(60):
         trainer.watch.see({"fused hole": 0.1, "fused valid": 0.1}, number, stage)
     trainer.watch.error = 0.7
-    training.Session(trainer, tmp_path).run(deadline=0.0)
+    Session(trainer, tmp_path).run(deadline=0.0)
     assert trainer.step == 2
     assert (tmp_path / checkpoints.WHOLE).read_bytes() == kept
     assert "kept from before" in capsys.readouterr().err
 
 
 def test_without_a_terminal_a_line_tells_how_it_goes(folder, monkeypatch, capsys):
-    monkeypatch.setattr(training, "_TELL_SECONDS", 0)
+    monkeypatch.setattr(session, "_TELL_SECONDS", 0)
     assert train(folder, "--no-features", "--steps", "10", "--sheet-every", "0") == 0
     assert re.search(r"step 10 of 10: .*fused hole .*images/s .*share of peak ", capsys.readouterr().err)
     with open(folder / "run" / "log.csv") as file:
@@ -310,5 +311,5 @@ def test_divergence_keeps_the_last_good_checkpoint(recipe, bank, tmp_path):
     trainer.watch.see({"fused hole": 0.1, "fused valid": 0.1}, 0, wild[0])
     trainer.watch.seen, trainer.watch.lowest = 50, 0.2
     with pytest.raises(TrainingError, match=r"diverges.*--rate-factor"):
-        training.Session(trainer, tmp_path).run()
+        Session(trainer, tmp_path).run()
     assert (tmp_path / checkpoints.WHOLE).read_bytes() == kept
