@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -112,12 +113,10 @@ def _advance(bar: tqdm, done: int, name: str) -> Progress:
 
 def make_folder(folder: Path) -> None:
     """Make a folder to write to, before the work whose results it is for. Raises PictureError where that fails."""
-    try:
+    with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError
-    except OSError as fault:
-        raise PictureError("bad_option", f"Nothing can be written to {folder}.", "Choose another place.") from fault
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise PictureError("bad_option", f"Nothing can be written to {folder}.", "Choose another place.")
 
 
 def _fill_file(job: Job, fill: Filler, report: Progress) -> None:

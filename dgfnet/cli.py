@@ -249,14 +249,15 @@ def _delegate(module: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _import_rfr(options: argparse.Namespace) -> int:
+    from dgfnet.batch import make_folder
     from dgfnet.model import DGFNet, DGFNetConfig, save
     from dgfnet.network.rfr import read_checkpoint
 
     if options.out.suffix != ".safetensors":
         raise UsageError("The name of the weights to write must end in .safetensors.")
+    make_folder(options.out.parent)
     network = DGFNet(DGFNetConfig(fusion="none"))
     network.coarse = read_checkpoint(options.checkpoint)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     save(network, options.out, {"origin": f"imported from the RFR checkpoint {options.checkpoint.name}"})
     print(f"{options.out} written; use it with --weights {options.out}")
     return 0

@@ -61,6 +61,8 @@ def said_to_the_user(fault: Exception) -> str | None:
     """What the user is told of a fault: of the package's own, of memory, of files; None of others, which are bugs."""
     if type(fault).__module__.partition(".")[0] in ("dgfnet", "server"):
         return str(fault)
+    if isinstance(fault, OSError):  # first: its text holds a path, which may hold any words
+        return str(fault)
     if is_out_of_memory(fault):
         return "There is not enough memory. Close other programs, or ask for less: smaller pictures, smaller batches."
-    return str(fault) if isinstance(fault, OSError) else None
+    return None

@@ -167,7 +167,7 @@ class _Scales:
 
 
 def _merged(holes: list[Hole], scales: _Scales, report: Callable[[], None]) -> list[_Look]:
-    """Join holes for which one crop costs no more than two and is not coarser than either's own.
+    """Join holes for which one crop costs no more than two, and is as fine, with as much margin, as either's own.
 
     Greedy in reading order; a hole's candidate is the one that makes the smallest union with it, of those whose rows,
     with their margins, meet its own: with any other one crop costs more than two.
@@ -212,7 +212,8 @@ def _first_below(tops: np.ndarray, row: int) -> int:
 def _worth_joining(both: _Look, a: _Look, b: _Look) -> bool:
     if both.is_cut or a.is_cut or b.is_cut:
         return False
-    return both.scale >= 0.999 * max(a.scale, b.scale) and both.cost <= a.cost + b.cost
+    sees_no_less = both.margin >= max(a.margin, b.margin) and both.scale >= 0.999 * max(a.scale, b.scale)
+    return sees_no_less and both.cost <= a.cost + b.cost
 
 
 def _crops_of(look: _Look, hole_map: HoleMap, scales: _Scales) -> list[Crop]:

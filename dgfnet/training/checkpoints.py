@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dgfnet.errors import TrainingError
+from dgfnet.errors import TrainingError, is_out_of_memory
 from dgfnet.model import WeightsError, load, load_info, save
 from dgfnet.training.files import write_whole
 from dgfnet.training.trainer import Trainer
@@ -85,6 +85,8 @@ def read(folder: pathlib.Path, device: torch.device | str) -> dict[str, Any]:
         state = torch.load(source, map_location=device, weights_only=True)
         return state if "average" in state else whole(state, _average_beside(folder, state["step"], device))
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        if is_out_of_memory(error):
+            raise
         raise TrainingError(f"The checkpoint in '{folder}' is damaged ({type(error).__name__}).") from error
 
 

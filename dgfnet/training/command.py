@@ -78,6 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             return _train(arguments, recipe, device)
         except torch.OutOfMemoryError as error:
+            if all(stage.batch == 1 for stage in recipe.stages):
+                raise TrainingError(
+                    "The GPU's memory is full with batches of one; train on a larger one, or with --device cpu."
+                ) from error
             half = f"--batch-factor {recipe.batch_factor / 2:g}"
             raise TrainingError(f"The GPU's memory is full; `{half}` halves the batches.") from error
 

@@ -8,8 +8,12 @@ from dgfnet.errors import TrainingError
 from dgfnet.training.recipes import Stage
 
 _MEMORY = 0.98  # of the running mean: about 50 steps
-SLOWER = "resume with half the --rate-factor (0.5 if none was given)"
 _SOUND, _LOST = 1.5, 4.0  # running mean over the lowest one: worth a checkpoint, beyond repair
+
+
+def remedy(rate_factor: float) -> str:
+    """What helps a run that fell apart with these learning rates."""
+    return f"resume with --rate-factor {rate_factor / 2:g}"
 
 
 @dataclass
@@ -24,8 +28,8 @@ class Watch:
     error: float = 0.0
     lowest: float = float("inf")
 
-    def see(self, values: dict[str, float], step: int, stage: Stage) -> None:
-        """Take in the losses of a step.
+    def see(self, values: dict[str, float], step: int, stage: Stage, rate_factor: float = 1.0) -> None:
+        """Take in the losses of a step, made with so many times the recipe's learning rates.
 
         Raises:
             TrainingError: the error has grown beyond what training recovers from.
@@ -41,7 +45,7 @@ class Watch:
         if self.error > _LOST * self.lowest:
             raise TrainingError(
                 f"Training diverges: the mean error rose to {self.error:.3f} from {self.lowest:.3f} by step {step}. "
-                f"The last good checkpoint is kept; {SLOWER}."
+                f"The last good checkpoint is kept; {remedy(rate_factor)}."
             )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
-from dgfnet.errors import TrainingError
+from dgfnet.errors import TrainingError, is_out_of_memory
 
 
 def write_whole(file: pathlib.Path, write: Callable[[pathlib.Path], object]) -> None:
@@ -20,7 +20,10 @@ def write_whole(file: pathlib.Path, write: Callable[[pathlib.Path], object]) -> 
         write(partial)
         partial.replace(file)
     except (OSError, RuntimeError) as error:  # torch.save raises the latter where the disk is full
+        if is_out_of_memory(error):
+            raise
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise TrainingError(f"'{file}' cannot be written ({reason}); make room on its disk.") from error
+        remedy = "make room on its disk, or its folder writable"
+        raise TrainingError(f"'{file}' cannot be written ({reason}); {remedy}.") from error
     finally:
         partial.unlink(missing_ok=True)

@@ -41,7 +41,7 @@ class Recipe:
     Those of a narrower network are widened where the recipe `widens`, else their network is the one that is trained.
     With `hours` the run is as long as that instead of `steps`, and so are its stages: for a machine that is lent for a
     time. Such a run is not repeatable to the bit. The factors say by what `slower` and `larger` have multiplied the
-    stages that the recipe began with.
+    stages that the recipe began with; `batches` are theirs, where `larger` has rounded new ones.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Recipe:
     hours: float = 0.0
     rate_factor: float = 1.0
     batch_factor: float = 1.0
+    batches: tuple[int, ...] = ()
     deviations: tuple[str, ...] = ()
 
     def stage_at(self, step: int, seconds: float = 0.0) -> Stage:
@@ -93,9 +94,10 @@ class Recipe:
 
     def larger(self, factor: float) -> Recipe:
         """The same with `factor` times the batches that it began with, rounded, 1 or more."""
-        change = factor / self.batch_factor
-        stages = tuple(replace(stage, batch=max(1, round(stage.batch * change))) for stage in self.stages)
-        return replace(self, stages=stages, batch_factor=factor)
+        began = self.batches or tuple(stage.batch for stage in self.stages)
+        pairs = zip(self.stages, began, strict=True)
+        stages = tuple(replace(stage, batch=max(1, round(batch * factor))) for stage, batch in pairs)
+        return replace(self, stages=stages, batch_factor=factor, batches=began)
 
     def _position(self, step: int, seconds: float) -> tuple[float, float]:
         """How far a run has come, and how far it goes: both in seconds or both in steps."""

@@ -21,11 +21,11 @@ from dgfnet.training import losses, parallel
 from dgfnet.training.ahead import Ahead
 from dgfnet.training.batches import Batch, Batches, Below
 from dgfnet.training.data import Crops, PictureBank
-from dgfnet.training.divergence import SLOWER, Watch
+from dgfnet.training.divergence import Watch, remedy
 from dgfnet.training.features import VGGFeatures
 from dgfnet.training.losses import LossWeights
 from dgfnet.training.masks import MaskFolder
-from dgfnet.training.recipes import Recipe, Stage
+from dgfnet.training.recipes import Recipe, Stage, restored
 from dgfnet.training.replay import Replay
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -135,7 +135,7 @@ class Trainer:
             norms, report = self._measure(batch.stage, terms)
             self.ahead.start(self.step + 1)  # before the device is waited for
             values = self._update(batch.stage, terms, norms, report)
-            self.watch.see(values, self.step, batch.stage)
+            self.watch.see(values, self.step, batch.stage, self.recipe.rate_factor)
             self.step += 1
             before, clock = clock, time.perf_counter()
             self.seconds += clock - before  # with what is done between two steps: sheets, checkpoints
@@ -268,7 +268,7 @@ class Trainer:
         """Both optimisers' steps and the moving average, if all is finite; one wait for the device per step."""
         values = report.tolist()
         if not all(map(math.isfinite, values)):
-            raise TrainingError(f"The loss is not finite at step {self.step}; {SLOWER}.")
+            raise TrainingError(f"The loss is not finite at step {self.step}; {remedy(self.recipe.rate_factor)}.")
         if self.recipe.clip:
             nn.utils.clip_grads_with_norm_(self.network.parameters(), self.recipe.clip, norms[0])
         for optimizer in self._optimizers(stage):
@@ -309,7 +309,7 @@ class Trainer:
         Raises:
             TrainingError: the state is of another network.
         """
-        if state["recipe"]["network"] != dataclasses.asdict(self.recipe.network):
+        if restored(state["recipe"]).network != self.recipe.network:
             raise TrainingError("The checkpoint is of another network; start a new folder with --out.")
         for name in {"network", "average", "discriminator"} & set(state):
             getattr(self, name).load_state_dict(state[name])

@@ -19,7 +19,7 @@ from server.installation.environment import PYTHON
 from server.installation.problems import RUN_AGAIN, Problem, last_line
 from server.installation.progress import Progress
 
-# Only for a Python without ensurepip (Debian's, without python3-venv) and without pip of its own.
+# Only where that Python has no pip of its own either.
 PIP_INDEX = "https://pypi.org/simple"
 PIP_WHEEL, PIP_SHA256 = "pip-26.3-py3-none-any.whl", "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 

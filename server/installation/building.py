@@ -20,24 +20,24 @@ NEEDED_GB = {"cpu": 2, "": 2}  # free disk space for a first installation; a CUD
 CUDA_GB = 12
 
 
-def prepare(cpu_only: bool | None, test: bool, venv: Path = VENV) -> None:
+def prepare(cpu_only: bool | None, test: bool) -> None:
     """Check this Python, choose a PyTorch build and bring .venv up to date; `cpu_only` None: as the last time."""
     if sys.version_info[:2] > NEWEST:
         newest = f"{NEWEST[0]}.{NEWEST[1]}"
         raise Problem(
             f"The pinned PyTorch is not built for Python {sys.version.split()[0]}.", f"Use Python {newest} or older."
         )
-    environment.settle(venv)
-    stamp = environment.read_stamp(venv) or {}
+    environment.settle(VENV)
+    stamp = environment.read_stamp(VENV) or {}
     if cpu_only is None:
         cpu_only = bool(stamp.get("cpu_only"))
     build, reason = machine.choose_build(machine.find_gpus(), sys.platform, cpu_only, str(stamp.get("build", "")))
     print(f"PyTorch build: {build or 'standard'} ({reason})", flush=True)
     began = time.monotonic()
     with Progress() as progress:
-        step = set_up(venv, environment.wanted_stamp(build, test, cpu_only), progress)
+        step = set_up(VENV, environment.wanted_stamp(build, test, cpu_only), progress)
     words = {"keep": "is up to date", "update": "updated", "rebuild": "made"}[step]
-    print(f"{venv} {words}, {time.monotonic() - began:.0f} s", flush=True)
+    print(f"{VENV} {words}, {time.monotonic() - began:.0f} s", flush=True)
 
 
 def set_up(venv: Path, wanted: dict[str, object], progress: Progress) -> str:

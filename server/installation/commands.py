@@ -62,7 +62,7 @@ def install(cpu_only: bool | None, editors: bool) -> None:
     problems = install_plugins(host) if editors else []
     print("Proof: a real photograph through the server", flush=True)
     if environment.in_venv("dgfnet.demo"):
-        sentence = "The installation is in place, but its proof failed (see above)."
+        sentence = "The proof of the installation failed (see above)."
         problems.append(Problem(sentence, "Run `python3 install.py doctor`."))
     if problems:
         raise together(problems)
@@ -129,13 +129,15 @@ def is_serving(host: Host) -> bool:
     """Whether this user has a server, whichever folder it runs from."""
     try:
         return not has_ended(machine.state_folder(host))
+    except PermissionError:  # another user's lock, beside which this user can start no server either
+        raise
     except OSError:  # a disk without locks, where no server can run
         return False
 
 
 def server_is_left(host: Host, again: str) -> Problem:
     """For a server that `end_server` could not end."""
-    number = f"the number of its process is in {machine.state_folder(host) / CONNECTION_FILE}"
+    number = f"its computer and the number of its process are in {machine.state_folder(host) / CONNECTION_FILE}"
     return Problem("A server still runs and could not be ended.", f"End it ({number}), and {again}.")
 
 

@@ -15,6 +15,7 @@ class Problem(Exception):
     """A step that failed: one sentence for what happened, one for what to do."""
 
     def __init__(self, sentence: str, action: str) -> None:
+        sentence = sentence.rstrip(".") + "."  # what a program said may have no full stop
         super().__init__(f"{sentence} {action}")
         self.sentence, self.action = sentence, action
 

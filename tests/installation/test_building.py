@@ -23,20 +23,21 @@ def test_a_python_newer_than_the_pinned_pytorch_is_refused(monkeypatch) -> None:
 def test_cpu_is_remembered_until_it_is_taken_back(monkeypatch, tmp_path) -> None:
     asked = []
     venv = tmp_path / ".venv"
+    monkeypatch.setattr(building, "VENV", venv)
     monkeypatch.setattr(machine, "find_gpus", lambda: machine.parse_gpus("580.82.07, 9.0\n"))
     monkeypatch.setattr(environment, "runs", lambda _: True)
     monkeypatch.setattr(building, "make_venv", lambda venv, _: venv.mkdir(exist_ok=True))
     monkeypatch.setattr(building, "require_space", lambda *_: None)
     monkeypatch.setattr(packages, "install_packages", lambda venv, build, *_: asked.append(build))
     for cpu_only in (True, None, None, False, None):
-        building.prepare(cpu_only, test=False, venv=venv)
+        building.prepare(cpu_only, test=False)
     assert asked == ["cpu", "cu130"]
     monkeypatch.setattr(machine, "find_gpus", list)
     (venv / STAMP).unlink()
     for cpu_only in (False, True):  # the same build: nothing to install, but to remember
-        building.prepare(cpu_only, test=False, venv=venv)
+        building.prepare(cpu_only, test=False)
     monkeypatch.setattr(machine, "find_gpus", lambda: machine.parse_gpus("580.82.07, 9.0\n"))
-    building.prepare(None, test=False, venv=venv)
+    building.prepare(None, test=False)
     assert asked == ["cpu", "cu130", "cpu"]
 
 

@@ -100,7 +100,7 @@ def test_a_plugin_that_stays_is_told_and_the_rest_goes(tmp_path, monkeypatch, ca
 
     monkeypatch.setattr(editors, "plugin_tool", tool)
     (problem,) = editors.remove_plugins(Host("linux", tmp_path, {}))
-    assert problem.sentence == f"The plug-in was not removed: {tmp_path / '.config/GIMP/3.0'}"
+    assert problem.sentence == f"The plug-in was not removed: {tmp_path / '.config/GIMP/3.0'}."
     assert "uninstall" in problem.action
     assert capsys.readouterr().out == f"removed {tmp_path / '.local/share/krita/it'}\n"
 

@@ -139,6 +139,18 @@ def test_more_context_is_never_less(picture, hole):
         assert max(crop.box.width, crop.box.height) * crop.scale <= 512 + STRIDE
 
 
+def test_holes_are_not_joined_at_the_cost_of_their_context():
+    mask = np.zeros((3000, 3000), np.uint8)
+    mask[1450:1550, 1250:1350] = mask[1450:1550, 1650:1750] = 255
+    found = find_holes(mask, 0)
+    seen = []
+    for context in (2, 3, 3.5, 8):
+        crops = plan(*found, Box(0, 0, 3000, 3000), context, 81, 512)
+        seen.append([next(c.box for c in crops if hole.box.within(c.target) == hole.box) for hole in found[1]])
+    for less, more in pairwise(seen):
+        assert [box.within(wider) for box, wider in zip(less, more, strict=True)] == less
+
+
 def test_thin_holes_are_cut_into_crops_that_fade():
     picture = Box(0, 0, 2000, 200)
     crops = plan(*one_hole(2000, 200, Box(0, 100, 2000, 8), 4), picture, 1.0, 80, 512)

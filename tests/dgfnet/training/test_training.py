@@ -84,6 +84,7 @@ def test_factors_multiply_what_the_recipe_began_with(recipe):
     assert recipe.slower(0.5).larger(2).slower(0.5).larger(2) == recipe.slower(0.5).larger(2)
     assert recipe.slower(0.5).slower(0.25) == recipe.slower(0.25)
     assert recipe.slower(0.5).slower(1) == recipe
+    assert [stage.batch for stage in recipe.larger(0.1).larger(1).stages] == [stage.batch for stage in recipe.stages]
 
 
 def test_a_recipe_comes_back_from_its_settings():
