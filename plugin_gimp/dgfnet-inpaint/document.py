@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import blend
@@ -79,8 +80,11 @@ def encoding_of(drawable: Gimp.Drawable, with_curve: bool = False) -> Encoding:
     return precision.encoding(value, drawable.is_gray(), drawable.has_alpha(), with_curve)
 
 
-def find_hole(image: Gimp.Image, layer: Gimp.Layer) -> Hole:
-    """The selection, else what the layer mask hides, else what is transparent. Raises `InpaintError`.
+Look = Callable[[Gimp.Layer, Bounds, Encoding], bytes]
+
+
+def find_hole(image: Gimp.Image, layer: Gimp.Layer, look: Look) -> Hole:
+    """The selection, else what the layer mask hides, else what is transparent to `look`. Raises `InpaintError`.
 
     What is hidden or transparent in part is filled as a whole: a share of a fill above it would still be seen through.
     """
@@ -90,11 +94,13 @@ def find_hole(image: Gimp.Image, layer: Gimp.Layer) -> Hole:
     area = bounds_of(layer)
     sources = []
     if layer.get_mask() and layer.get_apply_mask():
-        sources.append((LAYER_MASK, layer.get_mask(), precision.mask_encoding(int(image.get_precision()))))
+        encoding = precision.mask_encoding(int(image.get_precision()))
+        sources.append((LAYER_MASK, encoding, read(layer.get_mask(), area, encoding, area)))
     if layer.has_alpha():
-        sources.append((TRANSPARENCY, layer, precision.alpha_encoding(int(image.get_precision()))))
-    for kind, drawable, encoding in sources:
-        missing = blend.inverted(read(drawable, area, encoding, area))
+        encoding = precision.alpha_encoding(int(image.get_precision()))
+        sources.append((TRANSPARENCY, encoding, look(layer, area, encoding)))
+    for kind, encoding, kept in sources:
+        missing = blend.inverted(kept)
         found = hole_of(kind, area, blend.whole(missing, encoding.pixel_bytes), encoding)
         if found:
             return found

@@ -49,7 +49,8 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
     _refuse(image, wish)
     layer = records.original(image, layer)
     asked = replace(settings, grow=0, feather=0.0) if hole else settings
-    hole = hole or document.find_hole(image, layer)
+    is_copy = settings.output == "copy"
+    hole = hole or document.find_hole(image, layer, reading.looker(image, layer, is_copy))
     say("Reading the picture", 0.0)
     picture = document.canvas(image) if settings.sample == "visible" else document.bounds_of(layer)
     crop = request_bounds(hole.bounds.pad(asked.grow), picture, asked.context)
@@ -60,7 +61,6 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
     refusal = ""
     if settings.output == "group":
         refusal = precision.group_refusal(int(image.get_precision()), _is_indexed(image))
-    is_copy = settings.output == "copy"
     if settings.sample == "visible":
         looked_at = reading.of_picture(image, crop, wish.exclude)
     else:

@@ -34,14 +34,18 @@ def of_layer(
     hidden = _hidden_by_mask(layer, crop)
     if hidden or exclude:
         encoding = encoding.with_alpha()
-    raw = for_copy and is_copied_as_it_is(image, layer)
-    data = (document.read if raw else staging.shown)(layer, crop, encoding)
+    data = looker(image, layer, for_copy)(layer, crop, encoding)
     if hidden:
         data = blend.hide(data, encoding.dtype, encoding.channels, hidden)
     fills = records.seen_fills(image, layer)
     if fills:
         data = staging.under(image, data, crop, encoding, fills)
     return _without(exclude, Pixels(data, encoding), crop)
+
+
+def looker(image: Gimp.Image, layer: Gimp.Layer, for_copy: bool) -> document.Look:
+    """How a layer's pixels are read: as its filters show them, but for copies that keep the filters."""
+    return document.read if for_copy and is_copied_as_it_is(image, layer) else staging.shown
 
 
 def is_copied_as_it_is(image: Gimp.Image, layer: Gimp.Layer) -> bool:

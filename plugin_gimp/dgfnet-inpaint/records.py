@@ -110,18 +110,23 @@ def source_of(image: Gimp.Image, record: Record, result: Gimp.Layer) -> Gimp.Lay
     layers = document.all_layers(image)
     place = [item.get_id() for item in layers].index(result.get_id())
     nearest = [*layers[place + 1 :], *layers[:place][::-1]]
-    return next((item for item in nearest if record.source and identity(item) == record.source), None)
+    return next((item for item in nearest if _is_named(item, record.source)), None)
 
 
 def excluded(image: Gimp.Image, record: Record) -> Gimp.Channel | None:
     """The channel that a run left out; None where there was none, or it is not in the image."""
-    return next((item for item in image.get_channels() if record.exclude and identity(item) == record.exclude), None)
+    return next((item for item in image.get_channels() if _is_named(item, record.exclude)), None)
 
 
 def is_fill_of(item: Gimp.Layer, source: Gimp.Layer) -> bool:
     """Whether a layer is a result that was made from the other, or from one with the same identity."""
     record = _readable(item)
-    return record is not None and bool(record.source) and record.source == identity(source)
+    return record is not None and _is_named(source, record.source)
+
+
+def _is_named(item: Gimp.Item, name: str) -> bool:
+    """Whether a record means an item by a name; records of earlier versions have its tattoo."""
+    return bool(name) and name in (identity(item), str(item.get_tattoo()))
 
 
 def _is_map_of(item: Gimp.Layer, source: Gimp.Layer) -> bool:

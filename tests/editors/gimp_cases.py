@@ -173,6 +173,7 @@ CASES = (
     Case("group layer, multiplied", scene="group_blended"),
     Case("group layer, multiplied, copy", scene="group_blended", soften=8.0, arguments=COPY),
     Case("no selection", select=(), says="Nothing is selected"),
+    Case("no selection: all is transparent to a filter", scene="emptied_by_a_filter", select=(), says="Everything is"),
     Case("everything is selected", select=(("rectangle", 0, 0, 192, 160),), says="Everything is selected"),
     Case("selection beside the layer", scene="offset", select=(("rectangle", 0, 0, 10, 10),), says="does not touch"),
     Case("channel", scene="channel", says="A channel is selected"),

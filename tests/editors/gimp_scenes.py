@@ -192,6 +192,15 @@ def holed(case, soft=0):
     return image, layer
 
 
+def emptied_by_a_filter(case):
+    """Opaque white, of which a filter shows nothing."""
+    image, layer = load()
+    layer.add_alpha()
+    layer.fill(Gimp.FillType.WHITE)
+    layer.append_filter(Gimp.DrawableFilter.new(layer, "gegl:color-to-alpha", ""))
+    return image, layer
+
+
 def holed_softly(case):
     return holed(case, 12)
 
