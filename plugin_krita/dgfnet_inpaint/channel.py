@@ -18,7 +18,11 @@ ANSWER_SECONDS = 0.5
 
 
 def answers(address: ServerAddress) -> bool:
-    """Whether a server is there, without a session: it greets whoever connects. Waits for at most ANSWER_SECONDS."""
+    """Whether a server's process runs, without a session: it greets whoever connects.
+
+    It does so in a thread of its own, so a server whose loop hangs greets too: only a stopped process is told.
+    Waits for at most ANSWER_SECONDS for the connection, and once more for the greeting.
+    """
     try:
         with create_connection((address.host, address.port), ANSWER_SECONDS) as connection:
             return bool(connection.recv(1))

@@ -11,8 +11,7 @@ from .client.errors import InpaintError
 from .colour import Space
 from .tasks import Steps
 
-BUSY_SECONDS = 10.0
-HOLD_SECONDS = 0.5  # of work; what takes longer may be a tool that waits for its artist (Move, Transform)
+HOLD_SECONDS = 0.5  # of work; what takes longer is told: it may be a tool that waits for its artist
 LOOK_SECONDS = 0.02
 LEAVE_OUT = "Leave out (DGFNet)"  # the name of a layer: what is painted there is not looked at
 
@@ -49,22 +48,12 @@ def is_idle(document: Any) -> bool:
     return True
 
 
-def settle(document: Any) -> Steps:
-    """Before reading: wait until Krita has finished what it is doing to the document.
+def until_idle(document: Any, held: Callable[[], None]) -> Steps:
+    """Before reading and writing: wait as long as it takes, so that artists finish what they do; `held` is called once.
 
-    A tool that holds it then applies what it shows, as at a click on most of Krita's own actions.
+    Not with Krita's `waitForDone`: it holds up the window, and for ever where a brush stroke is under way, whose end
+    comes through the window.
     """
-    for look in range(round(BUSY_SECONDS / LOOK_SECONDS)):
-        if is_idle(document):
-            return
-        if look == round(HOLD_SECONDS / LOOK_SECONDS):
-            document.waitForDone()
-        yield LOOK_SECONDS
-    raise InpaintError("busy", "Krita is still working on this picture.", "Try again when it has finished.")
-
-
-def until_idle(document: Any, held: Callable[[], None] = lambda: None) -> Steps:
-    """Before writing: the same for as long as it takes, so that artists finish what they do. `held` is called once."""
     for look in itertools.count():
         if is_idle(document):
             return

@@ -24,7 +24,7 @@ from .transport import Line
 NAME = "Inpaint (DGFNet)"
 TEXTURE_NAME = "Texture map (DGFNet)"
 READING = "Reading the picture"  # the first stage
-HELD = "Waiting until the tool is done"
+HELD = "Waiting until Krita or a tool is done"
 VERSION = 1  # of the record
 _VISIBLE = ""  # in a record, instead of a source's id
 
@@ -62,7 +62,7 @@ class Job:
 
     def inpaint(self, wanted: Settings) -> Steps:
         """Fill the hole; returns the sentences for the artist."""
-        yield from document.settle(self.document)
+        yield from self._settle()
         scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
         bounds, mask = yield from self._read_hole(scene, wanted)
         notes = yield from self._fill(scene, wanted, bounds, mask)
@@ -70,7 +70,7 @@ class Job:
 
     def again(self) -> Steps:
         """Fill the hole of the active result layer once more, as it was filled."""
-        yield from document.settle(self.document)
+        yield from self._settle()
         record = records.recall_fill(self.document, document.active_node(self.document))
         if record is None:
             raise InpaintError(
@@ -82,7 +82,7 @@ class Job:
 
     def another(self, wanted: Settings) -> Steps:
         """Fill another way: the selection, as wanted; without one the last fill's hole, as that was made."""
-        yield from document.settle(self.document)
+        yield from self._settle()
         variation = random.randint(1, settings.MAX_VARIATION)  # not the next: a fill that was undone does not come back
         selected = reading.selected_bounds(reading.selection_of(self.document))
         record = self._last_fill() if selected is None else None
@@ -95,7 +95,7 @@ class Job:
         way = records.way_since(self.document, record)
         if way is None:
             raise InpaintError(
-                "picture_changed", "The picture was changed since the region was filled.", "Select the region anew."
+                "picture_changed", "The picture was changed since the region was filled.", payloads.SELECT
             )
         source_id, notes = record.get("source_id", ""), []
         if wanted.source == "layer" and document.find_node(self.document, source_id) is None:
@@ -104,12 +104,12 @@ class Job:
         scene = yield from reading.look_at(self.document, self._bench, wanted.source, source_id)
         bounds, mask = yield self._line.call(lambda: payloads.unpacked(record, scene.canvas, way))
         if bounds.is_empty:
-            raise InpaintError("empty_mask", "The filled region lies outside of the canvas now.", "Select it anew.")
+            raise InpaintError("empty_mask", "The filled region lies outside of the canvas now.", payloads.SELECT)
         return notes + (yield from self._fill(scene, wanted, bounds, mask))
 
     def texture(self, wanted: Settings) -> Steps:
         """Split the selection's rectangle, or the whole canvas, into structure and texture."""
-        yield from document.settle(self.document)
+        yield from self._settle()
         scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
         selected = reading.selected_bounds(reading.selection_of(self.document))
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
@@ -127,7 +127,7 @@ class Job:
 
     def leave_out(self) -> Steps:
         """Mark the selection as something that must not be looked at."""
-        yield from document.settle(self.document)
+        yield from self._settle()
         selection = self.document.selection()  # not a layer's own: Krita paints inside of this one
         selected = reading.selected_bounds(selection)
         if selected is None:
@@ -137,10 +137,16 @@ class Job:
             raise _outside()
         stripes = yield from reading.read_selection(self.document, selection, covered)
         red = yield self._line.call(lambda: payloads.red(stripes))
-        yield from leaving.add_selection(self.document, self._bench, covered, red)
+        yield from leaving.add_selection(self.document, self._bench, covered, red, lambda: self.tell(HELD, 1.0))
         return [f"Left out: what is red. Erase or hide the layer “{document.LEAVE_OUT}” to have it looked at again."]
 
     # Their parts
+
+    def _settle(self) -> Steps:
+        """Before reading: wait until neither Krita nor a tool is at work on the document."""
+        yield from document.until_idle(self.document, lambda: self.tell(HELD, 0.0))
+        if self.stage != READING:
+            self.tell(READING, 0.0)
 
     def _last_fill(self) -> dict[str, Any] | None:
         """What is remembered about the active layer, if it is a fill, or about the newest fill made from it."""

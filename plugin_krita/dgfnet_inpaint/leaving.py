@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, Callable
 
 from krita import Krita, ManagedColor
 
@@ -30,19 +30,22 @@ PAINT = "fill_selection_foreground_color"  # Krita's own action: the one way to 
 RED = Space("RGBA", "U8", SRGB)
 
 
-def add_selection(document: Any, bench: Bench, bounds: Bounds, red: Any) -> Steps:
-    """Add the selection to the leave-out layer, or make one on top of `red` pixels at `bounds`: one undo step."""
+def add_selection(document: Any, bench: Bench, bounds: Bounds, red: Any, held: Callable[[], None]) -> Steps:
+    """Add the selection to the leave-out layer, or make one on top of `red` pixels at `bounds`: one undo step.
+
+    `held` is called where a tool holds the document, as in `until_idle`.
+    """
     view = view_of(document)
     layer = next(filter(_can_be_painted, nodes(document)), None)
     if layer is not None and view is not None:
         _paint(document, view, layer)
         with contextlib.suppress(Cancelled):  # too late: it is painted
-            yield from until_idle(document)
+            yield from until_idle(document, held)
         return
     made = MadeLayer(LEAVE_OUT, bounds, "normal", OPACITY, RED, red)
     layer = yield from make_layer(document, bench, made)
     yield None
-    yield from until_idle(document)
+    yield from until_idle(document, held)
     active = enter(document, layer, document.rootNode(), None)
     with contextlib.suppress(Cancelled):  # too late: the layer is there
         yield from put_back(document, active, layer)

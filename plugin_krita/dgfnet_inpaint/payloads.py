@@ -21,6 +21,8 @@ from .document import LEAVE_OUT
 from .layers import MadeLayer
 from .reading import Sheet
 
+SELECT = "Select the region, then run Inpaint."  # the remedy where a recorded region cannot be filled
+
 
 def joined(stripes: Iterable[Buffer]) -> bytearray:
     """Stripes as one run of bytes."""
@@ -154,6 +156,4 @@ def unpacked(record: Mapping[str, Any], canvas: Bounds, way: tuple[int, int]) ->
         mask = pixels.crop(mask, 1, bounds, common)
         return common._replace(width=0) if pixels.is_blank(mask) else common, mask
     except (KeyError, TypeError, ValueError, zlib.error):
-        raise InpaintError(
-            "no_record", "What is remembered about this layer is damaged.", "Select the region, then run Inpaint."
-        ) from None
+        raise InpaintError("no_record", "What is remembered about this layer is damaged.", SELECT) from None

@@ -137,9 +137,10 @@ def selection_of(document: Any) -> Any:
     """
     layer, whole = layer_of(active_node(document)), document.selection()
     masks = layer.childNodes() if layer is not None else []
-    local = next((mask.selection() for mask in masks if mask.type() == "selectionmask" and mask.visible()), None)
+    shown = (mask.selection() for mask in masks if mask.type() == "selectionmask" and mask.visible())
+    local: Any = next(shown, None)
     common, own = selected_bounds(whole), selected_bounds(local)
-    if common is not None and own is not None and common != own:
+    if common is not None and own is not None and (common != own or whole.pixelData(*own) != local.pixelData(*own)):
         raise InpaintError(
             "two_selections",
             f"The picture has a selection, and the layer “{layer.name()}” has another one.",

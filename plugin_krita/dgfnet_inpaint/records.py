@@ -65,7 +65,10 @@ def place_of(document: Any, node: Any) -> dict[str, list[int]]:
 
 
 def way_since(document: Any, record: dict[str, Any]) -> tuple[int, int] | None:
-    """How far a result has moved since it was made, in pixels; None where its region cannot be told any more."""
+    """How far a result has moved since it was made, in pixels; None where its region cannot be told any more.
+
+    Only its rectangle is looked at: that the picture was mirrored or turned by 180 degrees is not noticed.
+    """
     node, then = find_node(document, record["layer_id"]), record.get("place")
     if node is None or not then:  # a record of an earlier version
         return 0, 0

@@ -144,7 +144,7 @@ def run_again_after_scaling(stage):
     names = stage.layers(doc.rootNode())
     for action in ("dgfnet_inpaint_again", "dgfnet_inpaint_another"):
         yield from run_on(stage, doc, fill, action)
-        stage.failed_with("was changed since", "Select the region anew")
+        stage.failed_with("was changed since", "Select the region, then run Inpaint")
     assert stage.layers(doc.rootNode()) == names
 
 
@@ -169,7 +169,7 @@ def run_again_outside_of_the_canvas(stage):
     doc.waitForDone()
     yield 0.5
     yield from run_on(stage, doc, fill, "dgfnet_inpaint_again")
-    stage.failed_with("outside of the canvas now")
+    stage.failed_with("outside of the canvas now", "Select the region, then run Inpaint")
 
 
 @case

@@ -148,6 +148,16 @@ def selection_of_the_layer_itself(stage):
     assert not any(is_failure for _, is_failure in stage.messages), stage.messages
     bounds = stage.top(doc).bounds()
     assert (bounds.x(), bounds.y(), bounds.width(), bounds.height()) == (20, 30, 50, 20)
+    soft = Selection()
+    soft.select(20, 30, 50, 20, 128)  # the same rectangle
+    doc.setSelection(soft)
+    doc.waitForDone()
+    yield 0.2
+    yield from stage.run()
+    stage.failed_with("has another one", "Hide")
+    doc.setSelection(None)
+    doc.waitForDone()
+    yield 0.2
     mask.setVisible(False)
     doc.waitForDone()
     yield 0.3

@@ -1,4 +1,4 @@
-"""A tool that holds the document open (Move, Transform) at the click and when the fill is there."""
+"""A tool that holds the document open (Move, Transform, a stroke under way) at the click and when the fill is there."""
 
 from dgfnet_inpaint import jobs
 from dgfnet_inpaint.extension import DOCKER
@@ -15,6 +15,7 @@ except ImportError:
     from PyQt6.QtTest import QTest
 
 CANVASES = ("KisOpenGLCanvas2", "KisQPainterCanvas")
+LEFT, PLAIN = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 BRUSH, MOVE, TRANSFORM = "KritaShape/KisToolBrush", "KritaTransform/KisToolMove", "KisToolTransform"
 
 
@@ -23,21 +24,41 @@ def take(stage, tool):
     yield 1.0
 
 
-def drag(stage, way):
-    """Drag from the middle of the canvas."""
+def middle(stage):
+    """The canvas that is shown and its middle."""
     window = stage.krita.activeWindow().qwindow()
     (canvas,) = [
         widget
         for widget in window.findChildren(QWidget)
         if widget.metaObject().className() in CANVASES and widget.isVisible()
     ]
-    start, left, plain = canvas.rect().center(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    return canvas, canvas.rect().center()
+
+
+def press(stage, way):
+    """Drag from the middle of the canvas, and keep the button down."""
+    canvas, start = middle(stage)
     QTest.mouseMove(canvas, start)
-    QTest.mousePress(canvas, left, plain, start)
+    QTest.mousePress(canvas, LEFT, PLAIN, start)
     for step in range(5):
         QTest.mouseMove(canvas, start + QPoint(way * step // 4, 0))
         yield 0.05
-    QTest.mouseRelease(canvas, left, plain, start + QPoint(way, 0))
+
+
+def release(stage, way):
+    canvas, start = middle(stage)
+    QTest.mouseRelease(canvas, LEFT, PLAIN, start + QPoint(way, 0))
+
+
+def drag(stage, way):
+    yield from press(stage, way)
+    release(stage, way)
+    yield 1.0
+
+
+def run_until_held(stage):
+    stage.krita.action("dgfnet_inpaint").trigger()
+    yield from stage.wait_for(lambda: stage.controller.jobs[0].stage == jobs.HELD)
     yield 1.0
 
 
@@ -48,9 +69,47 @@ def is_free(doc):
     return True
 
 
+def held_at_the_click(stage, tool):
+    """Nothing is asked of Krita that waits for an end which the artist could not bring about meanwhile."""
+    doc, node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    yield from take(stage, tool)
+    try:
+        yield from press(stage, 20)
+        assert not is_free(doc), "the tool does not hold the document"
+        yield from run_until_held(stage)
+        stage.krita.action("dgfnet_cancel").trigger()
+        yield from stage.finish()
+        stage.said("Cancelled")
+        assert not is_free(doc), "the artist was not done"
+        yield from run_until_held(stage)
+        release(stage, 20)
+        yield 1.0
+    finally:
+        yield from take(stage, BRUSH)
+    yield from stage.finish()
+    assert not any(is_failure for _, is_failure in stage.messages), stage.messages
+    assert stage.layers(doc.rootNode()) == [[node.name()], RESULT]
+
+
+@case
+def brush_stroke_at_the_click(stage):
+    yield from held_at_the_click(stage, BRUSH)
+
+
+@case
+def move_under_way_at_the_click(stage):
+    yield from held_at_the_click(stage, MOVE)
+
+
+@case
+def transformation_under_way_at_the_click(stage):
+    yield from held_at_the_click(stage, TRANSFORM)
+
+
 @case
 def move_tool_before_the_click(stage):
-    """The move is kept, and what was moved is filled: here a transparent rectangle."""
+    """The fill waits until its artist presses Enter; then what was moved is filled: here a transparent rectangle."""
     doc, node = yield from stage.new_document()
     node.setPixelData(QByteArray(bytes(4 * HOLE[2] * HOLE[3])), *HOLE)
     doc.refreshProjection()
@@ -60,7 +119,12 @@ def move_tool_before_the_click(stage):
     try:
         yield from drag(stage, 20)
         assert not is_free(doc), "the tool does not hold the document"
-        yield from stage.run()
+        yield from run_until_held(stage)
+        assert not is_free(doc), "the artist was not done"
+        canvas, _ = middle(stage)
+        canvas.setFocus()
+        QTest.keyClick(canvas, Qt.Key.Key_Return)
+        yield from stage.finish()
         assert not any(is_failure for _, is_failure in stage.messages), stage.messages
         assert stage.layers(doc.rootNode()) == [[node.name()], RESULT]
         way, bounds = node.position().x(), stage.top(doc).bounds()
