@@ -30,6 +30,7 @@ def test_the_types_agree(tmp_path: Path, plugin) -> None:
     settings.write_text(SETTINGS)
     plugin.install(tmp_path)
     (client,) = tmp_path.rglob("client")
-    command = [sys.executable, "-m", "mypy", "--config-file", str(settings), "--cache-dir", str(tmp_path / "cache")]
+    options = ["--no-site-packages", f"--config-file={settings}", f"--cache-dir={tmp_path / 'cache'}"]
+    command = [sys.executable, "-m", "mypy", *options]
     done = subprocess.run([*command, *map(str, client.parent.glob("*.py"))], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
