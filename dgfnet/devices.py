@@ -1,4 +1,4 @@
-"""Which device a command works on. Imports torch."""
+"""Whether a device works. Imports torch."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ import torch
 from dgfnet.errors import UsageError, is_out_of_memory
 
 
+def fault_of(device: str | torch.device) -> Exception | None:
+    """What comes of the smallest computation on a device instead of its result; None where that comes."""
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as fault:
+        return fault
+    return None
+
+
 def check_device(name: str) -> None:
-    """Have the device answer.
+    """Have the device that a command works on answer.
 
     Raises:
         UsageError: there is no such device here.
     """
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as fault:
-        if is_out_of_memory(fault):  # it is there, and full
-            raise
-        raise UsageError(f"There is no device '{name}' here; leave --device out to use what there is.") from fault
+    fault = fault_of(name)
+    if fault is None:
+        return
+    if is_out_of_memory(fault):  # it is there, and full
+        raise fault
+    raise UsageError(f"There is no device '{name}' here; leave --device out to use what there is.") from fault

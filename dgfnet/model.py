@@ -236,8 +236,9 @@ def find(weights: str | pathlib.Path | None = None) -> pathlib.Path:
         if candidate.is_file():
             return candidate
     names = ", ".join(available()) or "none"
-    overruled = "; $DGFNET_WEIGHTS names them" if overruling_weights() else "; choose others with `dgfnet weights use`"
-    hint = "" if weights else overruled
+    hint = ""
+    if not weights:
+        hint = "; $DGFNET_WEIGHTS names them" if overruling_weights() else "; choose others with `dgfnet weights use`"
     raise WeightsError(f"There are no weights called '{path}'; shipped are: {names}{hint}.")
 
 

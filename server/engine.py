@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from dgfnet import model
+from dgfnet.devices import fault_of
 from dgfnet.errors import Progress, is_out_of_memory
 from dgfnet.filling.memo import Memo
 from dgfnet.filling.predictor import MAX_SIDE
@@ -35,14 +36,11 @@ def choose_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        if not is_out_of_memory(error):
-            reason = str(error).splitlines()[0].partition(". ")[0]  # PyTorch can go on for a page
-            raise NoEngine(f"The device {name} cannot be used ({reason}).") from None
-    return device
+    fault = fault_of(name)
+    if fault and not is_out_of_memory(fault):
+        reason = str(fault).splitlines()[0].partition(". ")[0]  # PyTorch can go on for a page
+        raise NoEngine(f"The device {name} cannot be used ({reason}).")
+    return torch.device(name)
 
 
 def load_engine(device: str = "auto", weights: str | None = None) -> NetworkEngine:
@@ -159,8 +157,5 @@ class NetworkEngine:
 
 def _answers(device: torch.device) -> bool:
     """Whether anything can still be computed on a device. After some faults of CUDA no call succeeds in the process."""
-    try:
-        torch.ones(1, device=device).item()
-    except RuntimeError as fault:
-        return is_out_of_memory(fault)
-    return True
+    fault = fault_of(device)
+    return fault is None or is_out_of_memory(fault)

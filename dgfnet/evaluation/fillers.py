@@ -17,6 +17,7 @@ from dgfnet.filling.patchmatch import patchmatch
 from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet, Output
 from dgfnet.training.data import DataError
+from dgfnet.training.files import write_whole
 
 Filler = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
 """(name of the case, RGB uint8 [H, W, 3] with a black hole, hole bool [H, W]) -> RGB uint8; the hole only is used."""
@@ -125,7 +126,7 @@ def kept(fill: Filler, folder: pathlib.Path) -> Filler:
     A file says which picture and hole it is of: a result of another case by the same name is made anew.
 
     Raises:
-        DataError: a kept file is unreadable.
+        DataError, TrainingError: a kept file is unreadable; a result cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -138,9 +139,7 @@ def kept(fill: Filler, folder: pathlib.Path) -> Filler:
         result = np.where(hole[..., None], fill(name, picture, hole), picture)
         label = PngInfo()
         label.add_text(_CASE, case)
-        partial = file.with_suffix(".partial")
-        Image.fromarray(result).save(partial, "PNG", pnginfo=label)
-        partial.replace(file)
+        write_whole(file, lambda partial: Image.fromarray(result).save(partial, "PNG", pnginfo=label))
         return result
 
     return fill_once

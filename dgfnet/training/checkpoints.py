@@ -6,12 +6,14 @@ is written last: a crash at any moment leaves the checkpoint before whole.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
 import json
 import pathlib
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -78,12 +80,30 @@ def read(folder: pathlib.Path, device: torch.device | str) -> dict[str, Any]:
     Raises:
         TrainingError: there is none, a part is missing or damaged, or it is not a checkpoint.
     """
-    if not exists(folder):
-        raise TrainingError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
-    source = _join(folder) if (folder / LIST).is_file() else folder / WHOLE
-    try:
+    source = _source(folder)
+    with _damage_told(folder):
         state = torch.load(source, map_location=device, weights_only=True)
         return state if "average" in state else whole(state, _average_beside(folder, state["step"], device))
+
+
+def recipe(folder: pathlib.Path) -> dict[str, Any]:
+    """The recipe's settings; where the checkpoint is one file, its tensors stay on the disk. Raises as `read`."""
+    source = _source(folder)
+    with _damage_told(folder):
+        mapped = isinstance(source, pathlib.Path)
+        return dict(torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)["recipe"])
+
+
+def _source(folder: pathlib.Path) -> pathlib.Path | io.BytesIO:
+    if not exists(folder):
+        raise TrainingError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
+    return _join(folder) if (folder / LIST).is_file() else folder / WHOLE
+
+
+@contextlib.contextmanager
+def _damage_told(folder: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         if is_out_of_memory(error):
             raise

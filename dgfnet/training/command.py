@@ -202,7 +202,7 @@ _TOLD: dict[str, Callable[[Recipe], str]] = {
 def _resumed(arguments: argparse.Namespace) -> Recipe:
     """The checkpoint's recipe, altered by what the command line says; each difference is told in a line."""
     begun = next(at for name in _models(arguments) if checkpoints.exists(at := arguments.out / name))
-    kept = restored(checkpoints.read(begun, "cpu")["recipe"])
+    kept = restored(checkpoints.recipe(begun))
     if arguments.recipe and RECIPES[arguments.recipe].name != kept.name:
         raise TrainingError(
             f"'{begun}' is a run of the recipe '{kept.name}'; leave --recipe out, or choose another --out."

@@ -60,9 +60,10 @@ def fills_of(image: Gimp.Image, source: Gimp.Layer) -> list[tuple[Record, Gimp.L
     found = []
     for item in document.all_layers(image):
         record = _readable(item)
-        its_source = source_of(image, record, item) if record else None
-        if record and its_source and its_source.get_id() == source.get_id():
-            found.append((record, item))
+        if record and _is_named(source, record.source):  # or one of its duplicates is
+            meant = source_of(image, record, item)
+            if meant and meant.get_id() == source.get_id():
+                found.append((record, item))
     return found
 
 
@@ -74,7 +75,7 @@ def stack_on(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
 
 def seen_fills(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
     """The visible results in `stack_on`. Copies are none of them: each is a picture of its own, to be filled itself."""
-    records = ((_readable(item), item) for item in stack_on(image, source) if is_fill_of(item, source))
+    records = ((_readable(item), item) for item in stack_on(image, source))  # a map has none
     return [item for record, item in records if record and record.settings.output != "copy" and item.get_visible()]
 
 

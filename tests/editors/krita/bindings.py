@@ -5,21 +5,11 @@
 
 import sys
 import time
-from pathlib import Path
 
-binding, folder = sys.argv[1:]
-other = {"PyQt5": "PyQt6", "PyQt6": "PyQt5"}[binding]
-sys.modules[other] = None  # as each Krita refuses the other's binding
-sys.path[:0] = [folder, str(Path(__file__).with_name("standin"))]
+from one_binding import binding, module
 
-if binding == "PyQt5":
-    from PyQt5.QtTest import QTest
-    from PyQt5.QtWidgets import QApplication
-else:
-    from PyQt6.QtTest import QTest
-    from PyQt6.QtWidgets import QApplication
-
-application = QApplication([])
+QTest = module("QtTest").QTest
+application = module("QtWidgets").QApplication([])
 faults = []
 sys.excepthook = lambda *what: faults.append(what)
 

@@ -5,22 +5,14 @@
 
 import json
 import socket
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-binding, folder = sys.argv[1:]
-other = {"PyQt5": "PyQt6", "PyQt6": "PyQt5"}[binding]
-sys.modules[other] = None  # as each Krita refuses the other's binding
-sys.path[:0] = [folder, str(Path(__file__).with_name("standin"))]
+from one_binding import binding, folder, module
 
-if binding == "PyQt5":
-    from PyQt5.QtCore import QCoreApplication, QObject
-else:
-    from PyQt6.QtCore import QCoreApplication, QObject
-
-application = QCoreApplication([])
+QObject = module("QtCore").QObject
+application = module("QtCore").QCoreApplication([])
 
 from dgfnet_inpaint.channel import Channel  # noqa: E402
 from dgfnet_inpaint.client import session, wire, zmtp  # noqa: E402

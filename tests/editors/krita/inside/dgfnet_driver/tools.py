@@ -1,6 +1,6 @@
 """A tool that holds the document open (Move, Transform, a stroke under way) at the click and when the fill is there."""
 
-from dgfnet_inpaint import jobs
+from dgfnet_inpaint import document, jobs
 from dgfnet_inpaint.extension import DOCKER
 from dgfnet_inpaint.qt import QByteArray, Qt, QWidget
 
@@ -62,13 +62,6 @@ def run_until_held(stage):
     yield 1.0
 
 
-def is_free(doc):
-    if not doc.tryBarrierLock():
-        return False
-    doc.unlock()
-    return True
-
-
 def held_at_the_click(stage, tool):
     """Nothing is asked of Krita that waits for an end which the artist could not bring about meanwhile."""
     doc, node = yield from stage.new_document()
@@ -76,12 +69,12 @@ def held_at_the_click(stage, tool):
     yield from take(stage, tool)
     try:
         yield from press(stage, 20)
-        assert not is_free(doc), "the tool does not hold the document"
+        assert not document.is_idle(doc), "the tool does not hold the document"
         yield from run_until_held(stage)
         stage.krita.action("dgfnet_cancel").trigger()
         yield from stage.finish()
         stage.said("Cancelled")
-        assert not is_free(doc), "the artist was not done"
+        assert not document.is_idle(doc), "the artist was not done"
         yield from run_until_held(stage)
         release(stage, 20)
         yield 1.0
@@ -118,9 +111,9 @@ def move_tool_before_the_click(stage):
     yield from take(stage, MOVE)
     try:
         yield from drag(stage, 20)
-        assert not is_free(doc), "the tool does not hold the document"
+        assert not document.is_idle(doc), "the tool does not hold the document"
         yield from run_until_held(stage)
-        assert not is_free(doc), "the artist was not done"
+        assert not document.is_idle(doc), "the artist was not done"
         canvas, _ = middle(stage)
         canvas.setFocus()
         QTest.keyClick(canvas, Qt.Key.Key_Return)
@@ -140,12 +133,12 @@ def transform_tool_while_a_fill_is_made(stage):
     names = stage.layers(doc.rootNode())
     yield from take(stage, TRANSFORM)
     try:
-        assert not is_free(doc), "the tool does not hold the document"
+        assert not document.is_idle(doc), "the tool does not hold the document"
         stage.go_on()
         yield from stage.wait_for(lambda: stage.controller.jobs[0].stage == jobs.HELD)
         yield 0.5
         assert stage.layers(doc.rootNode()) == names
-        assert not is_free(doc), "the artist was not done"
+        assert not document.is_idle(doc), "the artist was not done"
     finally:
         yield from take(stage, BRUSH)
     yield from stage.finish()
@@ -170,7 +163,7 @@ def cancelled_while_a_tool_is_open(stage):
         stage.krita.action("dgfnet_cancel").trigger()
         yield from stage.finish()
         stage.said("Cancelled")
-        assert not is_free(doc)
+        assert not document.is_idle(doc)
     finally:
         stage.controller.unseen.disconnect(told.append)
         docker.setVisible(was_visible)
