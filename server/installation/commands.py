@@ -72,9 +72,10 @@ def run_tests(cpu_only: bool | None) -> None:
     """Set up what is missing and run every check; all of them run, whichever fails."""
     building.prepare(cpu_only, test=True)
     failed = []
-    for check in ("ruff check", "ruff format --check", "mypy", "pytest"):
+    # Two processes, each with whole files: the two editors, of one session each, run beside each other.
+    for check in ("ruff check .", "ruff format --check .", "mypy", "pytest --numprocesses 2 --dist loadfile"):
         print(f"\n$ {check}", flush=True)
-        if environment.in_venv(*check.split(), *(["."] if check.startswith("ruff") else [])):
+        if environment.in_venv(*check.split()):
             failed.append(check)
     if failed:
         raise Problem(f"Failed: {', '.join(failed)}.", "See the output above.")
