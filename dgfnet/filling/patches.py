@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dgfnet.filling.holes import depth_in
+from dgfnet.network.rtv import gaussian_blur
 
 RADIUS = 3  # patches of 7 x 7 px
 PATCH = 2 * RADIUS + 1
@@ -27,8 +28,12 @@ FEWEST_SOURCES = 32
 """Of a level, but for the finest of a filler that has nothing else."""
 _JUMPS = (4, 1)
 _FALLOFF = 3.0  # a vote shrinks by this factor per px that its patch's centre lies inside the region (paper: 1.3)
+_FINE = 1.0  # px, standard deviation of the blur that takes detail away
+_NEARBY = 3.0  # px, standard deviation: over how much its energy is averaged
+_MOST_GAIN = 2.0  # of detail
 _AXES = 24  # principal components that patches are compared by
 _SAMPLED = 4000  # patches that show which these are
+_FAINT = 0.01  # of energy, in squared steps of 255: less detail is none
 _PAIRS = 2**25  # of patches that are compared in one go
 
 
@@ -223,6 +228,26 @@ def vote(at: Level, found: Tensor, distance: Tensor | None = None, shift: float 
         total += voice * copy
         share += voice
     image[:, pixels] = total / share
+
+
+def restore_contrast(at: Level, found: Tensor, every: int = 1) -> None:
+    """Give a voted region [N targets] the contrast of what was copied into it.
+
+    Copies that agree keep theirs, but the mean of copies that differ has less detail than each of them. So detail is
+    amplified, up to twofold, until its energy is the mean of the copies' energies.
+
+    Args:
+        found: [N], the source of each target.
+        every: see `vote`.
+    """
+    colours = at.image[:3]
+    detail = colours - gaussian_blur(colours[None], _FINE)[0]
+    energy = detail.square().mean(0, keepdim=True)
+    copied = at._replace(image=energy.clone())
+    vote(copied, found, every=every)
+    has, wanted = (gaussian_blur(values[None], _NEARBY)[0] for values in (energy, copied.image))
+    gain = (wanted / has.clamp_min(_FAINT)).sqrt().clamp(1, _MOST_GAIN)
+    colours += at.region * (gain - 1) * detail
 
 
 def _trust(distance: Tensor | None) -> Tensor:

@@ -30,6 +30,7 @@ from dgfnet.filling.patches import (
     level,
     likeness,
     nearest,
+    restore_contrast,
     settled,
     vote,
 )
@@ -100,9 +101,11 @@ def rebuilt(
         is_searched = number < searched
         if number:
             found = enlarged(levels[number - 1], found, at, generator)
-        vote(at, found, shift=_SHIFT, every=1 if is_searched else _EVERY)
+        every = 1 if is_searched else _EVERY
+        vote(at, found, shift=_SHIFT, every=every)
         if is_searched:
             found = settled(at, found, rounds[number], generator, _MEAN, _SHIFT, partial(told, 1 + number))
+    restore_contrast(at, found, every)
     finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
     return picture + share * (finished - picture)
 

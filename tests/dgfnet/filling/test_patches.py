@@ -11,6 +11,7 @@ from dgfnet.filling.patches import (
     level,
     likeness,
     nearest,
+    restore_contrast,
     search,
     vote,
 )
@@ -129,6 +130,31 @@ def test_far_patches_hardly_count(at):
     distance = torch.where(wrong, 1e6, 1.0)
     vote(at, found, distance)
     np.testing.assert_allclose(at.image, at.image[:, :8, :8].repeat(1, 8, 4), atol=1e-2)
+
+
+def test_the_mean_of_unlike_copies_gets_their_contrast_back():
+    noise = 128 + 20 * torch.randn(3, 96, 96, generator=torch.Generator().manual_seed(3))
+    region = torch.zeros(96, 96, dtype=torch.bool)
+    region[30:66, 30:66] = True
+    at = level(noise, region, region)
+    known = at.image.clone()
+    found = torch.randint(len(at.sources), (len(at.targets),), generator=torch.Generator().manual_seed(4))
+    vote(at, found)
+    inner = at.image[:, 36:60, 36:60].clone()
+    restore_contrast(at, found)
+    richer = at.image[:, 36:60, 36:60]
+    assert inner.std() < 0.5 * 20
+    assert richer.std() > 1.5 * inner.std()
+    assert richer.mean() == pytest.approx(float(inner.mean()), abs=0.5)
+    assert torch.equal(at.image[:, ~region], known[:, ~region])
+
+
+def test_copies_of_one_mind_keep_their_contrast(at):
+    found = at.row[at.targets + 16 * 32]
+    vote(at, found)
+    before = at.image.clone()
+    restore_contrast(at, found)
+    assert torch.allclose(at.image, before, atol=1e-3)
 
 
 def test_answers_are_passed_on_to_the_next_scale(at, generator):
