@@ -22,9 +22,9 @@ from dgfnet.errors import UsageError, said_to_the_user
 if TYPE_CHECKING:
     import numpy as np
 
-    from dgfnet.doctor import Check
     from dgfnet.errors import Progress
     from dgfnet.model import DGFNet
+    from server.installation.checks import Check
 
 FAILED, MISUSED = 1, 2
 _DELEGATED = {  # command: module with add_arguments and run, what it does
@@ -308,16 +308,17 @@ def _stop(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from dgfnet.doctor import checks, report
+    from dgfnet.doctor import checks
+    from server.installation.checks import report
 
     return FAILED if report(chain(checks(options.weights, lambda: _network(options)), _server_checks())) else 0
 
 
 def _server_checks() -> Iterator[Check]:
     """Whether a server runs and answers; none is no problem, it is started when it is needed."""
-    from dgfnet.doctor import Check
     from server.client.discovery import state_folder
     from server.client.errors import InpaintError
+    from server.installation.checks import Check
     from server.locking import has_ended
     from server.remote import Client
 

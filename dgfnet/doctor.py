@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module, metadata
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dgfnet import __version__
+from server.installation.checks import REINSTALL, Check
 
 if TYPE_CHECKING:
     from dgfnet.model import DGFNet
@@ -25,26 +26,6 @@ PACKAGES = {
     "tqdm": "tqdm",
 }
 """What is installed, and by what name it is imported: by nothing at this module's head, or it could not be missed."""
-_REINSTALL = "Run `python3 install.py`."
-
-
-class Check(NamedTuple):
-    """One line; an empty fix means that all is well."""
-
-    name: str
-    detail: str
-    fix: str = ""
-
-
-def report(found: Iterable[Check]) -> int:
-    """Print each check as it is made; the number of problems."""
-    problems = 0
-    for check in found:
-        problems += bool(check.fix)
-        print(f"{'problem' if check.fix else 'ok':8} {check.name}: {check.detail}", flush=True)
-        if check.fix:
-            print(f"{'':8} -> {check.fix}")
-    return problems
 
 
 def checks(weights: str | None, load: Callable[[], tuple[DGFNet, str]]) -> Iterator[Check]:
@@ -57,7 +38,7 @@ def checks(weights: str | None, load: Callable[[], tuple[DGFNet, str]]) -> Itera
             yield Check(package, metadata.version(package))
         except (ImportError, OSError) as fault:
             broken = True
-            yield Check(package, f"cannot be imported ({fault})", _REINSTALL)
+            yield Check(package, f"cannot be imported ({fault})", REINSTALL)
     if broken:
         return
     from dgfnet.model import WeightsError, load_info
@@ -82,7 +63,7 @@ def _fix_of_weights(asked: str | None) -> str:
         return "Correct the name or the path."
     if overruling_weights():
         return "Correct $DGFNET_WEIGHTS, or unset it."
-    return f"Choose others with `dgfnet weights use {DEFAULT}`." if chosen_weights() else _REINSTALL
+    return f"Choose others with `dgfnet weights use {DEFAULT}`." if chosen_weights() else REINSTALL
 
 
 def _described(device: str) -> str:

@@ -153,7 +153,7 @@ PAPER = Recipe(
 """Section 4.1 of the paper. How long it trained is not printed; RFR's own number of steps stands in."""
 
 _FUSED = LossWeights(50, 50, 30, 1000, 0.1)
-"""Perceptual x 300 and style x 5.6: chosen by measurement, docs/training-log.md."""
+"""Perceptual x 300 and style x 5.6: chosen by measurement, docs/training-log.md, 2. and 6."""
 _VARIED = Variation(zoom=(0.85, 1.25), aspect=1.2, colour=0.2, darken=0.85)
 _OURS = (
     "the coarse branch adds to a membrane over the hole",

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,13 +68,14 @@ def krita_profiles(host: Host) -> list[Profile]:
 
 
 class Editor(NamedTuple):
-    """One row of the table of editors; the functions but `find` take a profile's folder."""
+    """One row of the table of editors; `package` is that of its plug-in."""
 
     name: str
     find: Callable[[Host], list[Profile]]
-    install: Callable[[Path], None]
-    remove: Callable[[Path], list[Path]]
-    check: Callable[[Path], list[str]]
+    package: str
+
+
+EDITORS = (Editor("GIMP", gimp_profiles, "plugin_gimp"), Editor("Krita", krita_profiles, "plugin_krita"))
 
 
 def plugin_tool(package: str, action: str, folder: Path, python: Path) -> subprocess.CompletedProcess[str]:
@@ -105,30 +105,20 @@ def check_plugin(package: str, folder: Path) -> list[str]:
     return (done.stdout + done.stderr).strip().splitlines() if done.returncode else []
 
 
-def plugin_row(name: str, find: Callable[[Host], list[Profile]], package: str) -> Editor:
-    """The row of an editor whose plug-in is `package`."""
-    return Editor(
-        name, find, partial(place_plugin, package), partial(remove_plugin, package), partial(check_plugin, package)
-    )
-
-
-EDITORS = (plugin_row("GIMP", gimp_profiles, "plugin_gimp"), plugin_row("Krita", krita_profiles, "plugin_krita"))
-
-
-def profiles_of(host: Host, editors: tuple[Editor, ...]) -> list[tuple[Editor, Profile]]:
+def profiles_of(host: Host) -> list[tuple[Editor, Profile]]:
     """Every profile of every editor."""
-    return [(editor, profile) for editor in editors for profile in editor.find(host)]
+    return [(editor, profile) for editor in EDITORS for profile in editor.find(host)]
 
 
-def install_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[Problem]:
+def install_plugins(host: Host) -> list[Problem]:
     """Install each editor's plug-in into each of its profiles, with a line for each; what could not be installed."""
-    found, problems = profiles_of(host, editors), []
+    found, problems = profiles_of(host), []
     for editor, profile in found:
         if profile.refusal:
             told = f"left alone, {profile.refusal}"
         else:
             try:
-                editor.install(profile.folder)
+                place_plugin(editor.package, profile.folder)
                 told = f"plug-in installed; restart {editor.name}"
             except Problem as problem:
                 problems.append(problem)
@@ -139,12 +129,12 @@ def install_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[P
     return problems
 
 
-def remove_plugins(host: Host, editors: tuple[Editor, ...] = EDITORS) -> list[Problem]:
+def remove_plugins(host: Host) -> list[Problem]:
     """Take each editor's plug-in out of each of its profiles, naming each piece; what could not be removed."""
     problems = []
-    for editor, profile in profiles_of(host, editors):
+    for editor, profile in profiles_of(host):
         try:
-            for path in editor.remove(profile.folder):
+            for path in remove_plugin(editor.package, profile.folder):
                 print(f"removed {path}")
         except Problem as problem:
             problems.append(problem)

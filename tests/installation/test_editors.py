@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from server.installation import editors
-from server.installation.editors import Editor
 from server.installation.machine import Host
 from server.installation.problems import Problem
 
@@ -66,22 +65,19 @@ def test_macos(tmp_path) -> None:
     assert len(editors.krita_profiles(host)) == 1
 
 
-def test_a_plugin_goes_into_every_profile_that_can_take_it(tmp_path, capsys) -> None:
+def test_a_plugin_goes_into_every_profile_that_can_take_it(tmp_path, monkeypatch, capsys) -> None:
     make(tmp_path, ".config/GIMP/2.10", ".config/GIMP/3.0", ".config/GIMP/3.2", ".local/share/krita")
-    placed: list[Path] = []
+    placed: list[tuple[str, Path]] = []
 
-    def place(folder: Path) -> None:
+    def place(package: str, folder: Path) -> None:
         if folder.name == "3.0":
             raise Problem("The folder is another user's.", "Correct it.")
-        placed.append(folder)
+        placed.append((package, folder))
 
-    table = (
-        Editor("GIMP", editors.gimp_profiles, place, None, None),
-        Editor("Krita", editors.krita_profiles, place, None, None),
-    )
-    (problem,) = editors.install_plugins(Host("linux", tmp_path, {}), table)
+    monkeypatch.setattr(editors, "place_plugin", place)
+    (problem,) = editors.install_plugins(Host("linux", tmp_path, {}))
     assert problem.sentence == "The folder is another user's."
-    assert placed == [tmp_path / ".config/GIMP/3.2", tmp_path / ".local/share/krita"]
+    assert placed == [("plugin_gimp", tmp_path / ".config/GIMP/3.2"), ("plugin_krita", tmp_path / ".local/share/krita")]
     assert [line.rsplit(": ", 1)[1] for line in capsys.readouterr().out.splitlines()] == [
         "left alone, the plug-in needs GIMP 3",
         "The folder is another user's.",
