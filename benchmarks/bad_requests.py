@@ -225,7 +225,6 @@ CASES: list[tuple[str, Callable[[Visitor], Answer], str]] = [
     ("option of the wrong type", changed(options={"context": "wide"}), "bad_option"),
     ("option out of range", changed(options={"texture_strength": 3}), "bad_option"),
     ("option NaN", changed(options={"feather": float("nan")}), "bad_option"),
-    ("encoding of another depth", changed(options={"output": "group", "encoding": {"depth": "u2"}}), "bad_option"),
     ("options not a map", changed(options=[1]), "bad_message"),
     ("job id not 32 lower-case hex digits", changed(job="../../x"), "bad_message"),
     ("no job id", message("CANCEL"), "bad_message"),
