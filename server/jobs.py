@@ -13,6 +13,7 @@ import dgfnet
 from dgfnet.errors import Progress
 from dgfnet.pictures import split_alpha, to_float
 from server import layers
+from server.client.wire import PAYLOAD_BYTES
 from server.colour import linear_to_srgb, srgb_to_linear
 from server.messages import Layer, Submit
 from server.options import (
@@ -23,7 +24,7 @@ from server.options import (
     read_inpaint_options,
     read_texture_options,
 )
-from server.protocol import MESSAGE_BYTES, ErrorCode, Refusal, bad_array
+from server.protocol import ErrorCode, Refusal, bad_array
 
 SPACES = ("srgb", "linear")
 MOST_SCALES = 1000
@@ -173,10 +174,10 @@ def run(job: Job, engine: Engine, progress: Progress) -> tuple[list[Layer], dict
 
 def _check_size(made: list[Layer]) -> None:
     size = sum(layer.pixels.nbytes for layer in made)
-    if size > MESSAGE_BYTES:
+    if size > PAYLOAD_BYTES:
         raise Refusal(
             ErrorCode.TOO_LARGE,
-            f"The result has {size / 2**20:.0f} MiB; the most is {MESSAGE_BYTES / 2**20:.0f}.",
+            f"The result has {size / 2**20:.0f} MiB; the most is {PAYLOAD_BYTES / 2**20:.0f}.",
             "Do it in parts: select fewer or nearer regions at a time.",
         )
 

@@ -21,9 +21,10 @@ from server.client.discovery import ServerAddress, read_address, state_folder
 from server.client.errors import InpaintError
 from server.client.session import HANDSHAKE_SECONDS, HEARTBEAT_SECONDS, SILENCE_SECONDS
 from server.client.silence import Silence
+from server.client.wire import PAYLOAD_BYTES, PROTOCOL, TO_SERVER, UnsignedError
 from server.lifecycle import start
 from server.locking import has_ended
-from server.protocol import Direction, Dropped, Refusal, Session
+from server.protocol import Dropped, Refusal, Session
 
 NEVER = 10**9
 """Milliseconds until ZeroMQ connects again by itself: to whoever has taken a dead server's port, with a picture that
@@ -56,11 +57,11 @@ class Client:
     def __init__(self, address: ServerAddress, timing: Timing | None = None) -> None:
         self.address = address
         self.timing = timing or Timing()
-        self.session = Session(address.key, protocol.new_id(), Direction.TO_SERVER)
+        self.session = Session(address.key, protocol.new_id(), TO_SERVER)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 200)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, protocol.MESSAGE_BYTES)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, PAYLOAD_BYTES)
         self._socket.setsockopt(zmq.RECONNECT_IVL, NEVER)
         host = f"[{address.host}]" if ":" in address.host else address.host
         self._socket.connect(f"tcp://{host}:{address.port}")
@@ -117,7 +118,7 @@ class Client:
 
     def hello(self) -> m.Welcome:
         """Open the session."""
-        self.send(m.Hello(list(protocol.VERSIONS), f"pyzmq, dgfnet {dgfnet.__version__}"))
+        self.send(m.Hello(list(PROTOCOL), f"pyzmq, dgfnet {dgfnet.__version__}"))
         return self._expect(m.Welcome)
 
     def status(self) -> m.State:
@@ -200,7 +201,7 @@ class Client:
                 header, payloads = self.session.decode(frames)
                 message = m.read_message(header, m.REPLIES)
                 arrays = protocol.read_arrays(header.arrays, payloads)
-            except Dropped:
+            except (UnsignedError, Dropped):
                 continue
             except Refusal as refusal:
                 raise InpaintError(

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from server.client.discovery import state_folder
+from server.client.discovery import CONNECTION_FILE, state_folder
 from server.client.errors import InpaintError
 from server.lifecycle import ENDING_SECONDS, published_address
-from server.locking import CONNECTION_FILE, has_ended
+from server.locking import has_ended
 from server.remote import Client, Timing
 
 FORCE_SECONDS = 5.0

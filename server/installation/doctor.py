@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from server.client.discovery import LAUNCH_FILE
 from server.installation import environment, machine
 from server.installation.editors import EDITORS, NO_PROFILE, Editor, profiles_of
 from server.installation.environment import ROOT, VENV
@@ -68,13 +69,13 @@ def doctor_checks(host: Host) -> Iterator[Check]:
             "the CUDA build does not see the GPU",
             "Update the NVIDIA driver, or run `python3 install.py --cpu`.",
         )
-    launch = machine.state_folder(host) / "launch.json"
+    launch = machine.state_folder(host) / LAUNCH_FILE
     try:
         points_here = json.loads(launch.read_text(encoding="utf-8"))["cwd"] == str(ROOT)
     except (OSError, ValueError, KeyError, TypeError):
         points_here = False
     yield Check(
-        "launch.json", f"{launch} {'leads here' if points_here else 'does not lead here'}", "" if points_here else again
+        LAUNCH_FILE, f"{launch} {'leads here' if points_here else 'does not lead here'}", "" if points_here else again
     )
     yield from editor_checks(host)
 

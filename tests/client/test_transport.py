@@ -21,7 +21,7 @@ import zmq
 
 from server import protocol
 from server.broker import Broker
-from server.client import launch
+from server.client import launch, wire
 from server.client.discovery import ServerAddress, read_address
 from server.client.errors import Cancelled, InpaintError
 from server.client.requests import InpaintRequest
@@ -77,10 +77,8 @@ def router(answer: Answer) -> Iterator[tuple[ServerAddress, list[list[bytes]]]]:
             peer, *frames = sock.recv_multipart()
             seen.append([hashlib.sha256(frame).digest() for frame in frames])
             header = protocol.read_header(frames[1])
-            session = sessions.setdefault(
-                header.session, protocol.Session(KEY, header.session, protocol.Direction.TO_CLIENT)
-            )
-            protocol.verify(KEY, protocol.Direction.TO_SERVER, [memoryview(frame) for frame in frames])
+            session = sessions.setdefault(header.session, protocol.Session(KEY, header.session, wire.TO_CLIENT))
+            wire.verify(KEY, wire.TO_SERVER, [memoryview(frame) for frame in frames])
 
             def say(type_: str, arrays: Any = None, peer: bytes = peer, session: Any = session, **fields: Any) -> None:
                 sock.send_multipart([peer, *session.encode(type_, fields, arrays or {})])
@@ -215,7 +213,7 @@ def test_the_same_request_through_pyzmq_has_identical_bytes(monkeypatch: pytest.
             client.run(asked)
         pure = seen[:2]
     with router(answer) as (address, seen):
-        session = protocol.Session(KEY, protocol.new_id(), protocol.Direction.TO_SERVER)
+        session = protocol.Session(KEY, protocol.new_id(), wire.TO_SERVER)
         context = zmq.Context()
         dealer = context.socket(zmq.DEALER)
         dealer.connect(f"tcp://127.0.0.1:{address.port}")

@@ -16,6 +16,7 @@ import zmq
 from dgfnet.errors import Cancelled, PictureError
 from server import messages as m
 from server import protocol
+from server.client import wire
 from server.client.errors import InpaintError
 from server.jobs import read_job
 from server.worker import NoEngine
@@ -244,7 +245,7 @@ def test_a_failing_job_leaves_a_working_server(server, engine, photo, mask, fail
 
 @pytest.mark.parametrize("result_bytes", [1 << 30, 100])
 def test_a_picture_is_not_kept_after_its_job(client, engine, photo, mask, monkeypatch, wait_until, result_bytes):
-    monkeypatch.setattr("server.jobs.MESSAGE_BYTES", result_bytes)
+    monkeypatch.setattr("server.jobs.PAYLOAD_BYTES", result_bytes)
     pictures, inpaint = [], engine.inpaint
 
     def watched(image, *rest):
@@ -258,7 +259,7 @@ def test_a_picture_is_not_kept_after_its_job(client, engine, photo, mask, monkey
 
 
 def test_a_result_that_no_message_can_hold_is_told(client, photo, mask, monkeypatch):
-    monkeypatch.setattr("server.jobs.MESSAGE_BYTES", 1000)
+    monkeypatch.setattr("server.jobs.PAYLOAD_BYTES", 1000)
     client.send(m.Submit(ID, "texture"), {"image": np.zeros((9, 9, 3), np.uint8)})
     assert isinstance(collect(client, [ID])[0][ID], m.Result)
     with pytest.raises(InpaintError) as refused:
@@ -275,7 +276,7 @@ def test_a_bad_header_is_answered_to_its_session_if_it_names_one(server, client,
     header = msgpack.packb(sent)
     with zmq.Context() as context, context.socket(zmq.DEALER) as other:  # another connection, as of a replay
         other.connect(f"tcp://127.0.0.1:{server.port}")
-        other.send_multipart([protocol.signature(server.key, protocol.Direction.TO_SERVER, header, []), header])
+        other.send_multipart([wire.signature(server.key, wire.TO_SERVER, header, []), header])
         assert other.poll(5000)
         answer = protocol.read_header(other.recv_multipart()[1])
     assert (answer.type, answer.fields["code"]) == ("ERROR", "bad_message")
