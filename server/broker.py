@@ -148,7 +148,7 @@ class Broker:
         peer.address, peer.heard = address, time.monotonic()
         self._live[header.session] = peer
         try:
-            message = m.read_message(header, m.REQUESTS)
+            message = m.read_message(header)
             arrays = protocol.read_arrays(header.arrays, frames[2:])
             self._on_message(peer, message, arrays)
         except Refusal as refusal:

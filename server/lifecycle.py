@@ -26,7 +26,6 @@ from server.client.discovery import (
     state_folder,
 )
 from server.client.errors import InpaintError
-from server.client.launch import START_SECONDS, Launch
 from server.client.wire import PROTOCOL
 from server.jobs import Engine
 from server.locking import LOCK_FILE, try_lock
@@ -80,31 +79,11 @@ def serve(load_engine: Callable[[], Engine], folder: Path | None = None, limits:
         return ended
 
 
-def start(
-    folder: Path | None = None, stale: ServerAddress | None = None, wait_seconds: float = START_SECONDS
-) -> ServerAddress:
-    """Start a server that outlives this process and wait until it is published.
-
-    Where no `launch.json` says how, this Python and these sources do it. `stale` is the address that has just been
-    found dead, if any. Raises `InpaintError` where it does not start in time.
-    """
-    folder = folder or state_folder()
-    make_private_folder(folder)
+def say_how_to_start(folder: Path) -> None:
+    """Write `launch.json` where `install.py` has not: this Python and these sources start the server."""
     if not (folder / LAUNCH_FILE).exists():
         command = [sys.executable, "-m", "server", "--home", str(folder.resolve())]
         write_private(folder / LAUNCH_FILE, {"command": command, "cwd": str(SOURCE_ROOT)})
-    deadline = time.monotonic() + wait_seconds
-    launch = Launch(folder, time.monotonic(), stale)
-    while time.monotonic() < deadline:
-        address = launch.poll(time.monotonic())
-        if address is not None:
-            return address
-        time.sleep(0.05)
-    raise InpaintError(
-        "start_failed",
-        f"The server did not become ready within {wait_seconds:.0f} seconds.",
-        f"Run `dgfnet doctor`, or look into {folder / LOG_FILE}.",
-    )
 
 
 def published_address(folder: Path) -> ServerAddress | None:

@@ -18,7 +18,7 @@ import msgpack
 import numpy as np
 
 from server.client.pixels import DEPTHS
-from server.client.wire import TO_CLIENT, TO_SERVER, signature, verify
+from server.client.wire import signature
 from server.client.zmtp import Buffer
 
 PIXELS = 100_000_000
@@ -212,13 +212,3 @@ class Session:
         if header.seq <= self.received:
             raise Dropped(f"replay of message {header.seq}")
         self.received = header.seq
-
-    def decode(self, frames: Sequence[memoryview]) -> tuple[Header, list[memoryview]]:
-        """Verify and decode one received message; its header and its payloads.
-
-        Raises `UnsignedError`, `Dropped` or `Refusal`.
-        """
-        verify(self.key, TO_CLIENT if self.sends == TO_SERVER else TO_SERVER, frames)
-        header = read_header(frames[1])
-        self.accept(header)
-        return header, list(frames[2:])

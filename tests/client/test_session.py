@@ -47,8 +47,11 @@ class Server:
         for event in self.zmtp.receive_data(data.replace(GREETING, b"", 1).replace(command(b"READY", CLIENT), b"", 1)):
             assert isinstance(event, Message)
             frames = [memoryview(part) for part in event.frames]
-            self.session.id = self.session.id or protocol.read_header(frames[1]).session
-            messages.append(self.session.decode(frames))
+            wire.verify(self.session.key, wire.TO_SERVER, frames)
+            header = protocol.read_header(frames[1])
+            self.session.id = self.session.id or header.session
+            self.session.accept(header)
+            messages.append((header, frames[2:]))
         return messages
 
     def bytes_of(self, type_: str, arrays: dict[str, np.ndarray] | None = None, **fields: object) -> bytes:

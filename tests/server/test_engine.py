@@ -118,7 +118,7 @@ def test_out_of_memory_everywhere_is_told(run_server, real_engine, photo, mask, 
             client.submit(photo, mask)
         assert refused.value.code == "out_of_memory"
         monkeypatch.setattr(little_memory, "enough", 512)
-        assert client.submit(photo, mask).layers
+        assert client.submit(photo, mask)[0]
 
 
 def test_cancel_reaches_the_network(real_engine, photo, mask):
