@@ -252,7 +252,7 @@ def _texture(options: argparse.Namespace) -> int:
     with tqdm(total=1.0, disable=None, bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}") as bar:
 
         def report(stage: str, fraction: float) -> None:
-            bar.set_description(stage, refresh=False)
+            bar.set_description_str(stage, refresh=False)
             bar.update(fraction - bar.n)
 
         maps = texture_maps(photo.pixels, options.lam, options.sigma, report, device)
