@@ -104,8 +104,12 @@ def fill_files(jobs: list[Job], fill: Filler) -> int:
 
 
 def _advance(bar: tqdm, done: int, name: str) -> Progress:
+    shown = ""
+
     def report(stage: str, fraction: float) -> None:
-        bar.set_description(f"{name}: {stage}", refresh=False)
+        nonlocal shown
+        before, shown = shown, stage  # a new stage is shown at once: tqdm leaves out what comes soon after another
+        bar.set_description_str(f"{name}: {stage}", refresh=stage != before)
         bar.update(done + fraction - bar.n)
 
     return report

@@ -10,6 +10,7 @@ import importlib
 import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
 from itertools import chain
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from dgfnet.errors import Progress
     from dgfnet.model import DGFNet
+    from server.client.transport import Client
     from server.installation.checks import Check
 
 FAILED, MISUSED = 1, 2
@@ -152,9 +154,7 @@ def _inpaint(options: argparse.Namespace) -> int:
     if options.server:
         if options.device or options.weights or options.threads:
             raise UsageError("--device, --weights and --threads belong to the server; give them to `dgfnet serve`.")
-        from server.remote import Client
-
-        with Client.connect():  # where no server can be had, that is said once, not for each picture
+        with _connect():  # where no server can be had, that is said once, not for each picture
             pass
         failures = fill_files(jobs, partial(_ask_server, given))
     else:
@@ -175,18 +175,47 @@ def _ask_server(given: dict[str, Any], image: np.ndarray, mask: np.ndarray, repo
     from dgfnet.filling.composition import blend
     from dgfnet.filling.holes import Box
     from dgfnet.pictures import split_alpha, to_float
-    from server.remote import Client
+    from server.client.requests import InpaintRequest
+    from server.client.wire import Array
+    from server.protocol import DTYPES, write_array
 
-    with Client.connect() as client:
-        layers = client.submit(image, mask, options=given, progress=report).layers
+    described = (write_array(name, pixels) for name, pixels in (("image", image), ("mask", mask)))
+    photo, hole = (Array(**descriptor, data=payload) for descriptor, payload in described)
+    with _connect() as client:
+        layers = client.run(InpaintRequest(photo, hole, **given), report).layers
     result = image.copy()
     for layer in layers:
-        colour, alpha = split_alpha(layer.pixels)
+        x, y, width, height = layer.bounds
+        pixels = np.frombuffer(layer.pixels, DTYPES[layer.dtype]).reshape(height, width, layer.channels)
+        colour, alpha = split_alpha(pixels)
         assert alpha is not None
-        where = Box(layer.x, layer.y, alpha.shape[1], alpha.shape[0]).slices
+        where = Box(x, y, width, height).slices
         fill = np.broadcast_to(to_float(colour), (*alpha.shape, 3))
         result[where] = blend(result[where], fill, to_float(alpha))
     return result
+
+
+def _connect(start: bool = True) -> Client:
+    """A client of this user's server, which is started if none runs (and `start`). Raises `InpaintError`."""
+    from server.client.discovery import state_folder
+    from server.client.errors import InpaintError
+    from server.client.launch import does_not_answer
+    from server.client.transport import UNANSWERED, connect
+    from server.lifecycle import say_how_to_start
+    from server.locking import has_ended
+
+    folder = state_folder()
+    if start:
+        say_how_to_start(folder)
+    else:
+        with suppress(OSError):  # a disk without locks, or another user's: there is no server of this user's
+            has_ended(folder)  # where one was killed, its file goes
+    try:
+        return connect(f"dgfnet {__version__}", folder, start)
+    except InpaintError as error:
+        if start or error.code not in UNANSWERED:
+            raise
+        raise does_not_answer() from None
 
 
 def _device(options: argparse.Namespace) -> str:
@@ -223,7 +252,7 @@ def _texture(options: argparse.Namespace) -> int:
     with tqdm(total=1.0, disable=None, bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}") as bar:
 
         def report(stage: str, fraction: float) -> None:
-            bar.set_description(stage, refresh=False)
+            bar.set_description_str(stage, refresh=False)
             bar.update(fraction - bar.n)
 
         maps = texture_maps(photo.pixels, options.lam, options.sigma, report, device)
@@ -292,10 +321,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from server.remote import Client
-
-    with Client.connect(start_server=False) as client:
-        for name, value in client.status().fields().items():
+    with _connect(start=False) as client:
+        for name, value in client.status().fields.items():
             print(f"{name}: {value}")
     return 0
 
@@ -320,13 +347,12 @@ def _server_checks() -> Iterator[Check]:
     from server.client.errors import InpaintError
     from server.installation.checks import Check
     from server.locking import has_ended
-    from server.remote import Client
 
     if has_ended(state_folder()):
         yield Check("server", "not running; it starts when it is needed")
         return
     try:
-        with Client.connect(start_server=False) as client:
+        with _connect(start=False) as client:
             where = client.address
     except InpaintError:
         yield Check("server", "it runs and does not answer", "Stop it with `dgfnet stop`.")

@@ -14,9 +14,10 @@ import zmq
 import dgfnet
 from server import messages as m
 from server import protocol
+from server.client.wire import PAYLOAD_BYTES, PROTOCOL, TO_CLIENT, TO_SERVER, UnsignedError, verify
 from server.fair_queue import FairQueue
 from server.jobs import Engine, Job, read_job
-from server.protocol import Direction, Dropped, ErrorCode, Refusal, Session
+from server.protocol import Dropped, ErrorCode, Refusal, Session
 from server.worker import Event, Failed, Finished, Mailbox, ModelState, Progressed, Stopped, Worker
 
 log = logging.getLogger("server")
@@ -73,7 +74,7 @@ class Broker:
         self._log_path = log_path
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
-        self._router.setsockopt(zmq.MAXMSGSIZE, protocol.MESSAGE_BYTES)
+        self._router.setsockopt(zmq.MAXMSGSIZE, PAYLOAD_BYTES)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._router.setsockopt(zmq.RCVHWM, 16)
         self._router.setsockopt(zmq.LINGER, 1000)
@@ -128,8 +129,8 @@ class Broker:
 
     def _on_frames(self, address: bytes, frames: list[memoryview]) -> None:
         try:
-            protocol.verify(self._key, Direction.TO_SERVER, frames)
-        except Dropped as reason:
+            verify(self._key, TO_SERVER, frames)
+        except UnsignedError as reason:
             log.warning("dropped a message: %s", reason)
             return
         try:
@@ -147,7 +148,7 @@ class Broker:
         peer.address, peer.heard = address, time.monotonic()
         self._live[header.session] = peer
         try:
-            message = m.read_message(header, m.REQUESTS)
+            message = m.read_message(header)
             arrays = protocol.read_arrays(header.arrays, frames[2:])
             self._on_message(peer, message, arrays)
         except Refusal as refusal:
@@ -158,7 +159,7 @@ class Broker:
 
     def _peer(self, session: str) -> Peer:
         if session not in self._known:
-            self._known[session] = Peer(Session(self._key, session, Direction.TO_CLIENT))
+            self._known[session] = Peer(Session(self._key, session, TO_CLIENT))
         return self._known[session]
 
     def _on_message(self, peer: Peer, message: m.Message, arrays: dict[str, np.ndarray]) -> None:
@@ -181,7 +182,7 @@ class Broker:
                 peer.greeted = False
 
     def _greet(self, peer: Peer, hello: m.Hello) -> None:
-        lowest, highest = protocol.VERSIONS
+        lowest, highest = PROTOCOL
         version = min(highest, hello.protocol[1])
         if version < max(lowest, hello.protocol[0]):
             raise Refusal(
@@ -192,7 +193,7 @@ class Broker:
             )
         peer.greeted = True
         log.info("session %s: %s", peer.session.id[:8], hello.client)
-        limits = {"message_bytes": protocol.MESSAGE_BYTES, "pixels": protocol.PIXELS}
+        limits = {"message_bytes": PAYLOAD_BYTES, "pixels": protocol.PIXELS}
         model = self._model
         self._send(peer, m.Welcome(version, self._instance, dgfnet.__version__, model.device, model.weights, limits))
 

@@ -13,6 +13,7 @@ import dgfnet
 from dgfnet.errors import Progress
 from dgfnet.pictures import split_alpha, to_float
 from server import layers
+from server.client.wire import PAYLOAD_BYTES
 from server.colour import linear_to_srgb, srgb_to_linear
 from server.messages import Layer, Submit
 from server.options import (
@@ -23,7 +24,7 @@ from server.options import (
     read_inpaint_options,
     read_texture_options,
 )
-from server.protocol import MESSAGE_BYTES, ErrorCode, Refusal, bad_array
+from server.protocol import ErrorCode, Refusal, bad_array
 
 SPACES = ("srgb", "linear")
 MOST_SCALES = 1000
@@ -138,14 +139,14 @@ def read_job(owner: str, submit: Submit, arrays: Mapping[str, np.ndarray]) -> Jo
     if image.ndim == 3 and image.shape[2] > 4:
         raise bad_array(f"The picture has {image.shape[2]} channels; the most is 4.")
     if mask is None:
-        return Job(owner, submit.job, submit.space, read_texture_options(submit.options, image.dtype), image, None)
+        return Job(owner, submit.job, submit.space, read_texture_options(submit.options), image, None)
     if mask.ndim != 2 or mask.shape != image.shape[:2]:
         raise Refusal(
             ErrorCode.BAD_MASK,
             f"The mask has the shape {list(mask.shape)} but the picture has {list(image.shape[:2])} rows and columns.",
             "Send a mask of the picture's rows and columns.",
         )
-    return Job(owner, submit.job, submit.space, read_inpaint_options(submit.options, image.dtype), image, mask)
+    return Job(owner, submit.job, submit.space, read_inpaint_options(submit.options), image, mask)
 
 
 def run(job: Job, engine: Engine, progress: Progress) -> tuple[list[Layer], dict[str, Any]]:
@@ -156,16 +157,15 @@ def run(job: Job, engine: Engine, progress: Progress) -> tuple[list[Layer], dict
         "device": engine.device,
         "space": job.space,
     }
-    encoding = {"offset": job.options.offset, "depth": job.image.dtype.str[1:]}
     if isinstance(job.options, TextureOptions):
         made, split = _texture(job, job.options, engine, progress)
         _check_size(made)
         rtv = {name: split.options[argument] for name, argument in RTV_OPTIONS.items()}
-        return made, report | {"options": {**rtv, "encoding": encoding}, "notes": split.notes}
+        return made, report | {"options": rtv, "notes": split.notes}
     made, outcome = _inpaint(job, job.options, engine, progress)
     _check_size(made)
     return made, report | {
-        "options": {**outcome.options, "output": job.options.output, "encoding": encoding},
+        "options": {**outcome.options, "output": job.options.output},
         "scales": [float(scale) for scale in outcome.fill.scales[:MOST_SCALES]],
         "seconds": {stage: round(float(seconds), 3) for stage, seconds in outcome.fill.seconds.items()},
         "notes": outcome.notes,
@@ -174,10 +174,10 @@ def run(job: Job, engine: Engine, progress: Progress) -> tuple[list[Layer], dict
 
 def _check_size(made: list[Layer]) -> None:
     size = sum(layer.pixels.nbytes for layer in made)
-    if size > MESSAGE_BYTES:
+    if size > PAYLOAD_BYTES:
         raise Refusal(
             ErrorCode.TOO_LARGE,
-            f"The result has {size / 2**20:.0f} MiB; the most is {MESSAGE_BYTES / 2**20:.0f}.",
+            f"The result has {size / 2**20:.0f} MiB; the most is {PAYLOAD_BYTES / 2**20:.0f}.",
             "Do it in parts: select fewer or nearer regions at a time.",
         )
 
@@ -194,15 +194,14 @@ def _inpaint(job: Job, options: InpaintOptions, engine: Engine, progress: Progre
     dtype = job.image.dtype
     if as_group:
         strength = float(outcome.options["texture_strength"])  # in a group the layer's opacity does it
-        group = layers.fill_group(fill, coarse, outcome.fill.alpha, x, y, dtype, options.offset, strength)
-        return group, outcome
+        return layers.fill_group(fill, coarse, outcome.fill.alpha, x, y, dtype, strength), outcome
     return layers.fill_layer(fill, outcome.fill.alpha, x, y, dtype), outcome
 
 
 def _texture(job: Job, options: TextureOptions, engine: Engine, progress: Progress) -> tuple[list[Layer], Split]:
     split = engine.structure(_to_srgb(job), options.rtv, progress)
     colour, alpha = split_alpha(job.image)
-    return layers.texture_pair(colour, _from_srgb(split.structure, job), alpha, options.offset), split
+    return layers.texture_pair(colour, _from_srgb(split.structure, job), alpha), split
 
 
 def _to_srgb(job: Job) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dgfnet.pictures import from_float, full_scale
 from server import sums
+from server.client.pixels import DEPTHS
 from server.messages import Layer
 
 NAME = "Inpaint (DGFNet)"
@@ -17,13 +18,15 @@ STRIPE = 256
 """Rows computed in one go, so that a large picture is not held again in a wider type."""
 
 
-def split(final: np.ndarray, coarse: np.ndarray, offset: float) -> tuple[np.ndarray, np.ndarray]:
+def split(final: np.ndarray, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Split `final` into (coarse, texture) with `coarse + texture - offset == final`; same shape and dtype.
 
-    The texture is cut to what a layer can hold, 0 to full scale; what it cannot hold, and its rounding, goes into the
-    coarse part, which otherwise stays as it is (`server.sums` says where it must give way by a little more). In
-    float32 the sum is exact where `final` is on the `sums.lattice`, and to 6e-8 elsewhere.
+    The offset is the dtype's `grain_merge_offset`. The texture is cut to what a layer can hold, 0 to full scale; what
+    it cannot hold, and its rounding, goes into the coarse part, which otherwise stays as it is (`server.sums` says
+    where it must give way by a little more). In float32 the sum is exact where `final` is on the `sums.lattice`, and
+    to 6e-8 elsewhere.
     """
+    offset = DEPTHS[final.dtype.str[1:]].grain_merge_offset
     base, texture = np.empty_like(final), np.empty_like(final)
     for top in range(0, len(final), STRIPE):
         rows = slice(top, top + STRIPE)
@@ -58,7 +61,6 @@ def fill_group(
     x: int,
     y: int,
     dtype: np.dtype,
-    offset: float,
     strength: float,
 ) -> list[Layer]:
     """The fill as a coarse layer and a texture layer, whose opacity is the texture `strength`.
@@ -66,7 +68,7 @@ def fill_group(
     The coarse layer carries the soft `alpha`. The texture layer is opaque wherever that is above 0: were it soft too,
     it would fade twice at a soft edge, and the sum would not be the fill there.
     """
-    base, texture = split(sums.lattice(from_float(fill, dtype)), from_float(coarse, dtype), offset)
+    base, texture = split(sums.lattice(from_float(fill, dtype)), from_float(coarse, dtype))
     soft = from_float(alpha, dtype)
     support = from_float((soft > 0).astype(np.float32), dtype)
     return [
@@ -75,10 +77,10 @@ def fill_group(
     ]
 
 
-def texture_pair(colour: np.ndarray, structure: np.ndarray, alpha: np.ndarray | None, offset: float) -> list[Layer]:
+def texture_pair(colour: np.ndarray, structure: np.ndarray, alpha: np.ndarray | None) -> list[Layer]:
     """A picture [H, W, C] as structure and texture; `structure` is float, `alpha` [H, W] as `colour` or None."""
     dtype = colour.dtype
-    base, texture = split(colour, from_float(structure, dtype), offset)
+    base, texture = split(colour, from_float(structure, dtype))
     full = np.full(colour.shape[:2], full_scale(dtype), dtype)
     return [
         Layer(

@@ -16,18 +16,25 @@ from pathlib import Path
 from typing import Any
 
 import dgfnet
-from server import protocol
 from server.broker import Broker, Limits
-from server.client.discovery import ServerAddress, read_address, state_folder
+from server.client.discovery import (
+    CONNECTION_FILE,
+    KEY_BYTES,
+    LAUNCH_FILE,
+    ServerAddress,
+    read_address,
+    state_folder,
+)
 from server.client.errors import InpaintError
-from server.client.launch import START_SECONDS, Launch
+from server.client.wire import PROTOCOL
 from server.jobs import Engine
-from server.locking import CONNECTION_FILE, LOCK_FILE, try_lock
+from server.locking import LOCK_FILE, try_lock
 from server.private import make_private_folder, write_private
+from server.protocol import new_id
 
 log = logging.getLogger("server")
 
-LAUNCH_FILE, LOG_FILE = "launch.json", "server.log"
+LOG_FILE = "server.log"
 ENDING_SECONDS = 15.0
 """How long a starting server waits for one that holds the lock but has no connection file: it is about to end."""
 STARTING_SECONDS = 1.0
@@ -58,7 +65,7 @@ def serve(load_engine: Callable[[], Engine], folder: Path | None = None, limits:
     folder = folder or state_folder()
     make_private_folder(folder)
     with _only_one(folder), _logging_to(folder / LOG_FILE) as log_path:
-        key, instance = secrets.token_bytes(protocol.KEY_BYTES), protocol.new_id()
+        key, instance = secrets.token_bytes(KEY_BYTES), new_id()
         broker = Broker(load_engine, key, instance, str(log_path), limits)
         address = broker.bind()
         with _stop_on_signals(broker), _published(folder, address, key, instance, log_path):
@@ -72,31 +79,11 @@ def serve(load_engine: Callable[[], Engine], folder: Path | None = None, limits:
         return ended
 
 
-def start(
-    folder: Path | None = None, stale: ServerAddress | None = None, wait_seconds: float = START_SECONDS
-) -> ServerAddress:
-    """Start a server that outlives this process and wait until it is published.
-
-    Where no `launch.json` says how, this Python and these sources do it. `stale` is the address that has just been
-    found dead, if any. Raises `InpaintError` where it does not start in time.
-    """
-    folder = folder or state_folder()
-    make_private_folder(folder)
+def say_how_to_start(folder: Path) -> None:
+    """Write `launch.json` where `install.py` has not: this Python and these sources start the server."""
     if not (folder / LAUNCH_FILE).exists():
         command = [sys.executable, "-m", "server", "--home", str(folder.resolve())]
         write_private(folder / LAUNCH_FILE, {"command": command, "cwd": str(SOURCE_ROOT)})
-    deadline = time.monotonic() + wait_seconds
-    launch = Launch(folder, time.monotonic(), stale)
-    while time.monotonic() < deadline:
-        address = launch.poll(time.monotonic())
-        if address is not None:
-            return address
-        time.sleep(0.05)
-    raise InpaintError(
-        "start_failed",
-        f"The server did not become ready within {wait_seconds:.0f} seconds.",
-        f"Run `dgfnet doctor`, or look into {folder / LOG_FILE}.",
-    )
 
 
 def published_address(folder: Path) -> ServerAddress | None:
@@ -133,7 +120,7 @@ def _published(folder: Path, address: str, key: bytes, instance: str, log_path: 
         "pid": os.getpid(),
         "machine": platform.node(),
         "instance": instance,
-        "protocol": list(protocol.VERSIONS),
+        "protocol": list(PROTOCOL),
         "version": dgfnet.__version__,
         "log": str(log_path),
     }

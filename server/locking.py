@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import IO
 
-CONNECTION_FILE, LOCK_FILE = "connection.json", "server.lock"
+from server.client.discovery import CONNECTION_FILE
+
+LOCK_FILE = "server.lock"
 
 
 def has_ended(folder: Path) -> bool:

@@ -1,12 +1,12 @@
-"""The messages of docs/protocol.md as dataclasses, each field with the check that it passes before it is used."""
+"""The messages of docs/protocol.md as dataclasses; each field of a request has a check that it passes before use."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,11 +23,6 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and len(value) <= TEXT_LENGTH
 
 
-def is_text_or_none(value: object) -> bool:
-    """A text, or nothing (not known yet)."""
-    return value is None or is_text(value)
-
-
 def is_count(value: object) -> bool:
     """A whole number, 0 or more."""
     return type(value) is int and value >= 0
@@ -36,11 +31,6 @@ def is_count(value: object) -> bool:
 def is_number(value: object) -> bool:
     """A finite number; booleans are not numbers."""
     return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
-
-
-def is_share(value: object) -> bool:
-    """A number from 0 to 1."""
-    return is_number(value) and 0 <= value <= 1  # type: ignore[operator]
 
 
 def is_map(value: object) -> bool:
@@ -53,17 +43,6 @@ def is_version_range(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(is_count(v) for v in value) and value[0] <= value[1]
 
 
-def is_layer_list(value: object) -> bool:
-    """A list of maps, each with the fields of a `Layer`."""
-    return isinstance(value, list) and all(
-        is_map(layer)
-        and all(is_text(layer.get(key)) for key in ("name", "role", "blend"))
-        and all(type(layer.get(key)) is int for key in ("x", "y"))
-        and is_share(layer.get("opacity"))
-        for layer in value
-    )
-
-
 def _field_of(check: Check, description: str) -> dict[str, Any]:
     """Metadata of a field whose value must pass `check`; `description` completes "`x` is not ..."."""
     return {"check": check, "description": description}
@@ -71,13 +50,8 @@ def _field_of(check: Check, description: str) -> dict[str, Any]:
 
 ID = _field_of(is_id, "32 lower-case hex digits")
 TEXT = _field_of(is_text, "a short text")
-TEXT_OR_NONE = _field_of(is_text_or_none, "a short text")
-COUNT = _field_of(is_count, "a whole number, 0 or more")
-NUMBER = _field_of(is_number, "a number")
-SHARE = _field_of(is_share, "a number from 0 to 1")
 MAP = _field_of(is_map, "a map with text keys")
 VERSIONS = _field_of(is_version_range, "[lowest, highest]")
-LAYERS = _field_of(is_layer_list, "a list of layers")
 
 
 @dataclass(frozen=True)
@@ -157,12 +131,12 @@ class Welcome(Message):
     """The answer to `Hello`; device and weights are None while the network is being loaded."""
 
     TYPE = "WELCOME"
-    protocol: int = field(metadata=COUNT)
-    instance: str = field(metadata=ID)
-    server: str = field(metadata=TEXT)
-    device: str | None = field(metadata=TEXT_OR_NONE)
-    weights: str | None = field(metadata=TEXT_OR_NONE)
-    limits: dict[str, int] = field(metadata=MAP)
+    protocol: int
+    instance: str
+    server: str
+    device: str | None
+    weights: str | None
+    limits: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -170,8 +144,8 @@ class Accepted(Message):
     """The job is in the queue."""
 
     TYPE = "ACCEPTED"
-    job: str = field(metadata=ID)
-    ahead: int = field(metadata=COUNT)
+    job: str
+    ahead: int
 
 
 @dataclass(frozen=True)
@@ -179,9 +153,9 @@ class Progress(Message):
     """How far a job is."""
 
     TYPE = "PROGRESS"
-    job: str = field(metadata=ID)
-    stage: str = field(metadata=TEXT)
-    fraction: float = field(metadata=SHARE)
+    job: str
+    stage: str
+    fraction: float
 
 
 @dataclass(frozen=True)
@@ -189,9 +163,9 @@ class Result(Message):
     """The layers of a finished job, bottom first; their arrays travel as payloads in the same order."""
 
     TYPE = "RESULT"
-    job: str = field(metadata=ID)
-    layers: list[dict[str, Any]] = field(metadata=LAYERS)
-    report: dict[str, Any] = field(metadata=MAP)
+    job: str
+    layers: list[dict[str, Any]]
+    report: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -199,7 +173,7 @@ class Cancelled(Message):
     """The job has stopped without a result."""
 
     TYPE = "CANCELLED"
-    job: str = field(metadata=ID)
+    job: str
 
 
 @dataclass(frozen=True)
@@ -207,10 +181,10 @@ class Error(Message):
     """What went wrong and what to do, a sentence each."""
 
     TYPE = "ERROR"
-    code: str = field(metadata=TEXT)
-    message: str = field(metadata=TEXT)
-    action: str = field(metadata=TEXT)
-    job: str | None = field(metadata=ID, default=None)
+    code: str
+    message: str
+    action: str
+    job: str | None = None
 
 
 @dataclass(frozen=True)
@@ -225,34 +199,28 @@ class State(Message):
     """The answer to `Status`; device and weights are None until known, `uptime` in seconds, `memory` in bytes."""
 
     TYPE = "STATE"
-    device: str | None = field(metadata=TEXT_OR_NONE)
-    weights: str | None = field(metadata=TEXT_OR_NONE)
-    model: str = field(metadata=TEXT)
-    uptime: float = field(metadata=NUMBER)
-    jobs: int = field(metadata=COUNT)
-    log: str = field(metadata=TEXT)
-    version: str = field(metadata=TEXT)
-    memory: dict[str, int] = field(metadata=MAP)
-    problem: str | None = field(metadata=TEXT, default=None)
+    device: str | None
+    weights: str | None
+    model: str
+    uptime: float
+    jobs: int
+    log: str
+    version: str
+    memory: dict[str, int]
+    problem: str | None = None
 
 
 REQUESTS: dict[str, type[Message]] = {kind.TYPE: kind for kind in (Hello, Submit, Cancel, Ping, Status, Shutdown, Bye)}
-REPLIES: dict[str, type[Message]] = {
-    kind.TYPE: kind for kind in (Welcome, Accepted, Progress, Result, Cancelled, Error, Pong, State, Bye)
-}
 
 
-AnyMessage = TypeVar("AnyMessage", bound=Message)
-
-
-def read_message(header: Header, kinds: Mapping[str, type[Message]]) -> Message:
-    """The message in a header. Raises `Refusal` (bad_type, bad_message). Fields nobody asked for are ignored."""
-    kind = kinds.get(header.type)
+def read_message(header: Header) -> Message:
+    """The request in a header. Raises `Refusal` (bad_type, bad_message). Fields nobody asked for are ignored."""
+    kind = REQUESTS.get(header.type)
     if kind is None:
         raise Refusal(
             ErrorCode.BAD_TYPE,
             f"There is no message type `{header.type[:40]}`.",
-            f"Send one of {', '.join(kinds)}.",
+            f"Send one of {', '.join(REQUESTS)}.",
         )
     values: dict[str, Any] = {}
     for f in dataclasses.fields(kind):

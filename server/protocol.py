@@ -1,14 +1,12 @@
-"""Frames of the wire protocol (docs/protocol.md): signing, checking, headers, arrays. No sockets in here.
+"""Messages of the wire protocol (docs/protocol.md) as the server reads and writes them. No sockets in here.
 
-A received message passes `verify` (sizes, magic, HMAC) before anything in it is decoded; then `read_header`, then
-`Session.accept` (replays), then `read_arrays`. What fails in `verify` or `accept` is `Dropped` without an answer, any
-later fault is a `Refusal`, which becomes an ERROR.
+A received message passes `wire.verify` (sizes, magic, HMAC) before anything in it is decoded; then `read_header`, then
+`Session.accept` (replays), then `read_arrays`. What fails in `verify` or `accept` is dropped without an answer, any
+other fault is a `Refusal`, which becomes an ERROR.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -19,36 +17,17 @@ from typing import Any, NamedTuple
 import msgpack
 import numpy as np
 
-Buffer = bytes | bytearray | memoryview
+from server.client.pixels import DEPTHS
+from server.client.wire import signature
+from server.client.zmtp import Buffer
 
-VERSIONS = (1, 1)
-"""Lowest and highest protocol version that this code speaks."""
-MAGIC = b"DGF1"
-SIGNATURE_BYTES = len(MAGIC) + hashlib.sha256().digest_size
-KEY_BYTES = 32
-HEADER_BYTES = 64 * 1024
-PAYLOAD_FRAMES = 8
-MESSAGE_BYTES = 1 << 30
-"""Most bytes of payload in one message."""
 PIXELS = 100_000_000
 """Most pixels in one picture."""
-DTYPES = {code: np.dtype("<" + code) for code in ("u1", "u2", "f2", "f4")}
+DTYPES = {code: np.dtype("<" + code) for code in DEPTHS}
 
 NO_SESSION = "0" * 32
 """The session of an ERROR about a header in which no session can be read."""
 _ID = re.compile(r"[0-9a-f]{32}")
-
-
-class Direction(bytes, Enum):
-    """Part of the signed text, so that a message sent back to its sender does not pass."""
-
-    TO_SERVER = b">"
-    TO_CLIENT = b"<"
-
-    @property
-    def opposite(self) -> Direction:
-        """The other way."""
-        return Direction.TO_CLIENT if self is Direction.TO_SERVER else Direction.TO_SERVER
 
 
 class ErrorCode(str, Enum):
@@ -76,7 +55,7 @@ class ErrorCode(str, Enum):
 
 
 class Dropped(Exception):
-    """The message gets no answer: it is not from someone who holds the key, or it is a replay."""
+    """The message gets no answer: it was seen before, or is another session's."""
 
 
 class Refusal(Exception):
@@ -116,30 +95,6 @@ def new_id() -> str:
 def is_id(value: object) -> bool:
     """Whether `value` is 32 lower-case hex digits."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
-def signature(key: bytes, direction: Direction, header: Buffer, payloads: Sequence[Buffer]) -> bytes:
-    """Frame 0 of a message: the magic, then HMAC-SHA256 of direction + sha256(header) + sha256(payload)..."""
-    digests = [hashlib.sha256(part).digest() for part in (header, *payloads)]
-    return MAGIC + hmac.digest(key, direction.value + b"".join(digests), "sha256")
-
-
-def verify(key: bytes, direction: Direction, frames: Sequence[memoryview]) -> None:
-    """Raise `Dropped` unless the frames are within the limits and signed with `key` for `direction`."""
-    if not 2 <= len(frames) <= 2 + PAYLOAD_FRAMES:
-        raise Dropped(f"{len(frames)} frames")
-    signed, header, *payloads = frames
-    if signed.nbytes != SIGNATURE_BYTES:
-        raise Dropped(f"signature frame of {signed.nbytes} bytes")
-    if header.nbytes > HEADER_BYTES:
-        raise Dropped(f"header of {header.nbytes} bytes")
-    size = sum(payload.nbytes for payload in payloads)
-    if size > MESSAGE_BYTES:
-        raise Dropped(f"payloads of {size} bytes")
-    if bytes(signed[: len(MAGIC)]) != MAGIC:
-        raise Dropped("not a DGF1 message")
-    if not hmac.compare_digest(signature(key, direction, header, payloads), signed):
-        raise Dropped("wrong signature")
 
 
 def read_header(frame: Buffer) -> Header:
@@ -235,7 +190,7 @@ class Session:
 
     key: bytes
     id: str
-    sends: Direction
+    sends: bytes
     sent: int = 0
     received: int = 0
 
@@ -257,10 +212,3 @@ class Session:
         if header.seq <= self.received:
             raise Dropped(f"replay of message {header.seq}")
         self.received = header.seq
-
-    def decode(self, frames: Sequence[memoryview]) -> tuple[Header, list[memoryview]]:
-        """Verify and decode one received message; its header and its payloads. Raises `Dropped` or `Refusal`."""
-        verify(self.key, self.sends.opposite, frames)
-        header = read_header(frames[1])
-        self.accept(header)
-        return header, list(frames[2:])

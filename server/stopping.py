@@ -10,17 +10,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from server.client.discovery import state_folder
+import dgfnet
+from server.client.discovery import CONNECTION_FILE, state_folder
 from server.client.errors import InpaintError
+from server.client.transport import Client
 from server.lifecycle import ENDING_SECONDS, published_address
-from server.locking import CONNECTION_FILE, has_ended
-from server.remote import Client, Timing
+from server.locking import has_ended
 
 FORCE_SECONDS = 5.0
 """How long a signal may take."""
 
 
-def stop(folder: Path | None = None, timing: Timing | None = None) -> bool:
+def stop(folder: Path | None = None) -> bool:
     """End the server and wait until it has ended; False where none ran.
 
     One that does not answer, or is not through in time, is ended by signals. Raises `InpaintError` where none helps.
@@ -40,8 +41,7 @@ def stop(folder: Path | None = None, timing: Timing | None = None) -> bool:
         now = published_address(folder)
         return has_ended(folder) or (now is not None and now.instance != address.instance)
 
-    with contextlib.suppress(InpaintError), Client(address, timing) as client:
-        client.hello()
+    with contextlib.suppress(InpaintError), Client(address, f"dgfnet {dgfnet.__version__}") as client:
         client.shutdown()
         if _wait(is_gone, ENDING_SECONDS):
             return True

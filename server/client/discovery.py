@@ -12,6 +12,8 @@ from typing import Any, Mapping, NamedTuple
 
 from .errors import InpaintError
 
+CONNECTION_FILE, LAUNCH_FILE = "connection.json", "launch.json"
+KEY_BYTES = 32
 _TCP = re.compile(r"tcp://(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:/\[\]]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -57,7 +59,7 @@ def read_address(folder: Path) -> ServerAddress | None:
 
     A file that says where a server is does not prove that it still runs.
     """
-    path = folder / "connection.json"
+    path = folder / CONNECTION_FILE
     data = _read_json(path)
     if data is None:
         return None
@@ -66,7 +68,7 @@ def read_address(folder: Path) -> ServerAddress | None:
         key = bytes.fromhex(data["key"])
     except (KeyError, TypeError, ValueError):
         key = b""
-    if not found or not 0 < int(found["port"]) < 65536 or len(key) != 32:
+    if not found or not 0 < int(found["port"]) < 65536 or len(key) != KEY_BYTES:
         raise _unusable(path, "does not hold a TCP address and a key of 64 hex digits")
     host, pid = found["v6"] or found["host"], data.get("pid")
     instance, log, machine = (str(data.get(name, "")) for name in ("instance", "log", "machine"))
@@ -75,7 +77,7 @@ def read_address(folder: Path) -> ServerAddress | None:
 
 def read_launch_command(folder: Path) -> LaunchCommand:
     """How to start a server. Raises `InpaintError` where DGFNet Inpaint is not installed."""
-    path = folder / "launch.json"
+    path = folder / LAUNCH_FILE
     data = _read_json(path)
     if data is None:
         raise InpaintError(
@@ -95,7 +97,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
             # The file holds the key: one that others can read or have written is worth nothing.
             if hasattr(os, "getuid"):
                 status = os.fstat(file.fileno())
-                exposed = 0o077 if path.name == "connection.json" else 0o022
+                exposed = 0o077 if path.name == CONNECTION_FILE else 0o022
                 if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & exposed:
                     raise _unusable(path, "belongs to another user or can be touched by others")
             data = json.loads(file.read(1 << 20).decode("utf-8"))
@@ -111,5 +113,5 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _unusable(path: Path, why: str) -> InpaintError:
-    remedy = "stop the server and delete the file" if path.name == "connection.json" else "run `python3 install.py`"
+    remedy = "stop the server and delete the file" if path.name == CONNECTION_FILE else "run `python3 install.py`"
     return InpaintError("bad_state", f"The file {path} {why}.", f"Please {remedy}, then try again.")

@@ -86,11 +86,7 @@ class Launch:
             self._exited_at = now
         if self._exited_at is not None and now - self._exited_at > GRACE_SECONDS:
             if status == 0 and address:  # ours gave way to the server that was found dead: it hangs
-                raise InpaintError(
-                    "server_silent",
-                    "A server runs, but it does not answer.",
-                    "Stop it with `dgfnet stop`, then try again.",
-                )
+                raise does_not_answer()
             raise self._failure(f"The server ended with status {status} while it was starting.")
         if now > self._deadline:
             raise self._failure(f"The server did not become ready within {START_SECONDS:.0f} seconds.")
@@ -100,6 +96,13 @@ class Launch:
         lines = last_lines(self._log)
         said = f" Its last words: {' / '.join(lines)}" if lines else ""
         return InpaintError("start_failed", message + said, f"Run `dgfnet doctor`; the whole output is in {self._log}.")
+
+
+def does_not_answer() -> InpaintError:
+    """For a server that is known to run."""
+    return InpaintError(
+        "server_silent", "A server runs, but it does not answer.", "Stop it with `dgfnet stop`, then try again."
+    )
 
 
 def last_lines(path: Path, count: int = LOG_LINES) -> list[str]:

@@ -13,9 +13,9 @@ class InpaintRequest:
     """Fill `mask` (0 keep, full fill, between: soft edge) in `image`; both have the same rows and columns.
 
     `space` is the image's encoding: ``srgb`` (display-referred) or ``linear``. `output` is ``layer`` or ``group``
-    (coarse and texture layers; `encoding` is the texture's ``offset`` and ``depth``, see `pixels.DEPTHS`). `context` is
-    the margin as a multiple of the hole's size, `grow` and `feather` are pixels, `texture_strength` and `patches` are 0
-    to 1, `variation` is the number of another fill of the same hole; 0 is not sent, since older servers do not know it.
+    (coarse and texture layers, see `pixels.DEPTHS`). `context` is the margin as a multiple of the hole's size, `grow`
+    and `feather` are pixels, `texture_strength` and `patches` are 0 to 1, `variation` is the number of another fill of
+    the same hole; 0 is not sent, since older servers do not know it.
     """
 
     image: Array
@@ -28,7 +28,6 @@ class InpaintRequest:
     texture_strength: float | None = None
     patches: float | None = None
     variation: int | None = None
-    encoding: Mapping[str, Any] | None = None
 
     @property
     def arrays(self) -> list[Array]:
@@ -37,7 +36,7 @@ class InpaintRequest:
 
     def fields(self) -> dict[str, Any]:
         """The header's fields but the job."""
-        names = ("output", "context", "grow", "feather", "texture_strength", "patches", "variation", "encoding")
+        names = ("output", "context", "grow", "feather", "texture_strength", "patches", "variation")
         asked = replace(self, variation=self.variation or None)
         return {"task": "inpaint", "space": self.space, "options": _given(asked, {name: name for name in names})}
 
@@ -50,7 +49,6 @@ class TextureRequest:
     space: str = "srgb"
     lambda_: float | None = None
     sigma: float | None = None
-    encoding: Mapping[str, Any] | None = None
 
     @property
     def arrays(self) -> list[Array]:
@@ -59,7 +57,7 @@ class TextureRequest:
 
     def fields(self) -> dict[str, Any]:
         """The header's fields but the job."""
-        names = {"lambda_": "lambda", "sigma": "sigma", "encoding": "encoding"}
+        names = {"lambda_": "lambda", "sigma": "sigma"}
         return {"task": "texture", "space": self.space, "options": _given(self, names)}
 
 

@@ -1,4 +1,4 @@
-"""A client on a plain socket, for programs that may wait: GIMP's plug-in, scripts, tests.
+"""A client on a plain socket, for programs that may wait: GIMP's plug-in, the command line, tests.
 
 Nothing here waits longer than POLL_SECONDS without calling `on_poll` back.
 """
@@ -28,6 +28,9 @@ RECEIVE_BYTES = 1 << 20
 OnProgress = Callable[[str, float], object]
 OnPoll = Callable[[], bool]
 """Called at least every POLL_SECONDS; True asks to cancel."""
+
+UNANSWERED = ("connection_lost", "no_answer", "not_a_server")
+"""Codes of a `Client` that met nobody, or a stranger."""
 
 AnyEvent = TypeVar("AnyEvent", bound=ev.Event)
 
@@ -61,9 +64,9 @@ def connect(
         try:
             return Client(address, client, on_poll)
         except InpaintError as error:
-            # Nobody or a stranger at that address: the file is left over from a server that was killed. A server
-            # that answered with an error of its own is not replaced.
-            if error.code not in ("connection_lost", "no_answer", "not_a_server"):
+            # The file is left over from a server that was killed. One that answered with an error of its own is not
+            # replaced.
+            if error.code not in UNANSWERED:
                 raise
             failure = error
     if not start:
@@ -82,6 +85,7 @@ class Client:
     """A welcomed session. Use it as a context manager, or `close` it. Every method raises `InpaintError`."""
 
     def __init__(self, address: ServerAddress, client: str, on_poll: OnPoll = _keep_going) -> None:
+        self.address = address
         self._session = ClientSession(address.key, client, time.monotonic())
         self._unsent: deque[memoryview] = deque()
         self._socket = _open(address.host, address.port, on_poll)

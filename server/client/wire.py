@@ -1,4 +1,4 @@
-"""Messages of docs/protocol.md as frames: signing, checking, headers, arrays (as in server/protocol.py)."""
+"""Messages of docs/protocol.md as frames: signing, checking, headers, arrays. The server shares the frames' rules."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from typing import Any, Mapping, NamedTuple, Sequence
 
+from .pixels import DEPTHS
 from .zmtp import Buffer, Limits
 
 try:  # the copy that the installer puts beside a plug-in
@@ -18,9 +19,8 @@ MAGIC = b"DGF1"
 SIGNATURE_BYTES = len(MAGIC) + 32
 HEADER_BYTES = 64 * 1024
 PAYLOAD_FRAMES = 8
-PAYLOAD_BYTES = 1 << 30
-TO_SERVER, TO_CLIENT = b">", b"<"
-ITEM_BYTES = {"u1": 1, "u2": 2, "f2": 2, "f4": 4}
+PAYLOAD_BYTES = 1 << 30  # in one message
+TO_SERVER, TO_CLIENT = b">", b"<"  # part of the signed text: a message sent back to its sender does not pass
 
 TRANSPORT_LIMITS = Limits(
     frame_bytes=PAYLOAD_BYTES,
@@ -50,11 +50,11 @@ class Array(NamedTuple):
 
     def check(self) -> Array:
         """The array itself; raises `WireError` where dtype, shape and data do not fit together."""
-        if self.dtype not in ITEM_BYTES:
+        if self.dtype not in DEPTHS:
             raise WireError(f"The array {self.name} has the unknown type {self.dtype!r}.")
         if len(self.shape) not in (2, 3) or not all(type(extent) is int and extent > 0 for extent in self.shape):
             raise WireError(f"The array {self.name} has the impossible shape {list(self.shape)}.")
-        size, expected = memoryview(self.data).nbytes, ITEM_BYTES[self.dtype]
+        size, expected = memoryview(self.data).nbytes, DEPTHS[self.dtype].item_bytes
         for extent in self.shape:
             expected *= extent
         if size != expected:
@@ -66,6 +66,19 @@ def signature(key: bytes, direction: bytes, header: Buffer, payloads: Sequence[B
     """Frame 0: the magic, then HMAC-SHA256 over direction + sha256(header) + sha256(payload)..."""
     digests = b"".join(hashlib.sha256(part).digest() for part in (header, *payloads))
     return MAGIC + hmac.digest(key, direction + digests, "sha256")
+
+
+def verify(key: bytes, direction: bytes, frames: Sequence[Buffer]) -> None:
+    """Raise `UnsignedError` unless the frames are within the limits and signed with `key` for `direction`."""
+    if not 2 <= len(frames) <= 2 + PAYLOAD_FRAMES:
+        raise UnsignedError(f"The message has {len(frames)} frames.")
+    signed, header, *payloads = frames
+    if len(header) > HEADER_BYTES or sum(len(payload) for payload in payloads) > PAYLOAD_BYTES:
+        raise UnsignedError("The message is larger than the protocol allows.")
+    if len(signed) != SIGNATURE_BYTES or signed[: len(MAGIC)] != MAGIC:
+        raise UnsignedError("The message is none of this protocol.")
+    if not hmac.compare_digest(signature(key, direction, header, payloads), signed):
+        raise UnsignedError("The message is not signed with the key of this server.")
 
 
 def encode(
@@ -88,13 +101,8 @@ def decode(key: bytes, direction: bytes, frames: Sequence[Buffer]) -> tuple[dict
     Raises `UnsignedError` before anything is decoded where the limits or the signature are wrong, and `WireError` on
     a signed message that is malformed.
     """
-    if not 2 <= len(frames) <= 2 + PAYLOAD_FRAMES:
-        raise UnsignedError(f"The message has {len(frames)} frames.")
-    signed, packed, *payloads = frames
-    if len(packed) > HEADER_BYTES or sum(len(payload) for payload in payloads) > PAYLOAD_BYTES:
-        raise UnsignedError("The message is larger than the protocol allows.")
-    if not hmac.compare_digest(signature(key, direction, packed, payloads), bytes(signed)):
-        raise UnsignedError("The message is not signed with the key of this server.")
+    verify(key, direction, frames)
+    _, packed, *payloads = frames
     try:
         header = unpackb(packed, raw=False)
     except Exception:  # msgpack raises many kinds; all say that this is not msgpack

@@ -9,13 +9,14 @@ import signal
 import sys
 from pathlib import Path
 
+from server.client.discovery import CONNECTION_FILE, LAUNCH_FILE
 from server.installation import building, environment, machine
 from server.installation.doctor import doctor
 from server.installation.editors import install_plugins, remove_plugins
 from server.installation.environment import ROOT, VENV
 from server.installation.machine import Host
 from server.installation.problems import REMOVE_AGAIN, RUN_AGAIN, Problem, explain_os_error, together
-from server.locking import CONNECTION_FILE, LOCK_FILE, has_ended
+from server.locking import LOCK_FILE, has_ended
 from server.private import write_private
 
 
@@ -111,7 +112,7 @@ def leftovers(host: Host, ended: bool) -> list[Path]:
     While a server runs, its files are not left over.
     """
     state = machine.state_folder(host)
-    patterns = ["launch.json*"]  # with the halves of interrupted writes
+    patterns = [f"{LAUNCH_FILE}*"]  # with the halves of interrupted writes
     if ended:
         patterns += [f"{CONNECTION_FILE}*", LOCK_FILE, "*.log*"]
     named = [path for pattern in patterns for path in sorted(state.glob(pattern))]
@@ -144,6 +145,6 @@ def server_is_left(host: Host, again: str) -> Problem:
 
 def write_launch(host: Host) -> Path:
     """Tell the clients how to start the server (docs/protocol.md, launch.json)."""
-    path = machine.state_folder(host) / "launch.json"
+    path = machine.state_folder(host) / LAUNCH_FILE
     write_private(path, {"command": [str(environment.python_of(VENV)), "-m", "server"], "cwd": str(ROOT)})
     return path

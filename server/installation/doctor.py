@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from server.client.discovery import LAUNCH_FILE
 from server.installation import environment, machine
 from server.installation.checks import REINSTALL, Check, report
 from server.installation.editors import NO_PROFILE, check_plugin, profiles_of
@@ -54,13 +55,13 @@ def doctor_checks(host: Host) -> Iterator[Check]:
             "the CUDA build does not see the GPU",
             "Update the NVIDIA driver, or run `python3 install.py --cpu`.",
         )
-    launch = machine.state_folder(host) / "launch.json"
+    launch = machine.state_folder(host) / LAUNCH_FILE
     try:
         points_here = json.loads(launch.read_text(encoding="utf-8"))["cwd"] == str(ROOT)
     except (OSError, ValueError, KeyError, TypeError):
         points_here = False
     leads = "leads here" if points_here else "does not lead here"
-    yield Check("launch.json", f"{launch} {leads}", "" if points_here else REINSTALL)
+    yield Check(LAUNCH_FILE, f"{launch} {leads}", "" if points_here else REINSTALL)
     yield from editor_checks(host)
 
 

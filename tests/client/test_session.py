@@ -37,7 +37,7 @@ class Server:
         self.client = cs.ClientSession(KEY, "test", now=0.0)
         self.zmtp = Connection()
         self.zmtp.receive_data(GREETING + READY)
-        self.session = protocol.Session(key, "", protocol.Direction.TO_CLIENT)
+        self.session = protocol.Session(key, "", wire.TO_CLIENT)
         self.client.receive_data(GREETING + READY, 0.0)
 
     def received(self) -> list[tuple[protocol.Header, list[memoryview]]]:
@@ -47,8 +47,11 @@ class Server:
         for event in self.zmtp.receive_data(data.replace(GREETING, b"", 1).replace(command(b"READY", CLIENT), b"", 1)):
             assert isinstance(event, Message)
             frames = [memoryview(part) for part in event.frames]
-            self.session.id = self.session.id or protocol.read_header(frames[1]).session
-            messages.append(self.session.decode(frames))
+            wire.verify(self.session.key, wire.TO_SERVER, frames)
+            header = protocol.read_header(frames[1])
+            self.session.id = self.session.id or header.session
+            self.session.accept(header)
+            messages.append((header, frames[2:]))
         return messages
 
     def bytes_of(self, type_: str, arrays: dict[str, np.ndarray] | None = None, **fields: object) -> bytes:
@@ -83,7 +86,7 @@ def server() -> Server:
 
 def test_both_implementations_write_the_same_bytes() -> None:
     fields = {"job": JOB, "task": "inpaint", "space": "srgb", "options": {"context": 1.5, "output": "group"}}
-    theirs = protocol.Session(KEY, JOB, protocol.Direction.TO_SERVER)
+    theirs = protocol.Session(KEY, JOB, wire.TO_SERVER)
     for arrays in ({"image": IMAGE, "mask": MASK}, {}):
         expected = [bytes(part) for part in theirs.encode("SUBMIT", fields, arrays)]
         ours = [array(values)._replace(name=name) for name, values in arrays.items()]

@@ -19,8 +19,8 @@ from dgfnet.model import DGFNet, DGFNetConfig, load, save
 from dgfnet.pictures import Picture
 from dgfnet.trial import seam_step
 from server.client.errors import InpaintError
-from server.messages import Layer
-from server.remote import JobResult
+from server.client.events import Layer, Result
+from server.client.geometry import Bounds
 
 
 @pytest.fixture(scope="module")
@@ -351,32 +351,30 @@ def test_the_server_fills_as_the_command_does(tmp_path, weights, capsys, monkeyp
 
 
 class Sessions:
-    """In place of `server.remote.Client`: the server is stopped at the second picture; the next session starts one."""
+    """In place of the server's clients: the server is stopped at the second picture; the next session starts one."""
 
     submitted = 0
 
-    @classmethod
-    def connect(cls):
-        return cls()
+    def __init__(self, *_):
+        self.ended = False
 
     def __enter__(self):
-        self.ended = False
         return self
 
     def __exit__(self, *_):
         pass
 
-    def submit(self, image, mask, options, progress):
+    def run(self, request, on_progress):
         Sessions.submitted += 1
         self.ended = self.ended or Sessions.submitted == 2
         if self.ended:
             raise InpaintError("shutting_down", "The server has shut down.", "Please try again.")
-        layer = Layer("fill", "fill", 40, 30, "normal", 1.0, np.full((20, 20, 4), 255, np.uint8))
-        return JobResult([layer], {})
+        layer = Layer("fill", "fill", Bounds(40, 30, 20, 20), "normal", 1.0, "u1", 4, bytes([255]) * 1600)
+        return Result("", (layer,), {})
 
 
 def test_a_server_that_is_stopped_costs_one_picture(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("server.remote.Client", Sessions)
+    monkeypatch.setattr("server.client.transport.connect", Sessions)
     for name in ("a", "b", "c"):
         put(tmp_path / "in" / f"{name}.png", photo())
         put(tmp_path / "masks" / f"{name}.png", hole())

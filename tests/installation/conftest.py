@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from server.client.discovery import CONNECTION_FILE
 from server.installation import environment
-from server.locking import CONNECTION_FILE, LOCK_FILE, try_lock
+from server.locking import LOCK_FILE, try_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 

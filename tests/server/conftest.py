@@ -6,17 +6,24 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+import zmq
 
 from dgfnet.pictures import split_alpha
+from server import messages as m
 from server import protocol
 from server.broker import Broker, Limits
 from server.client.discovery import ServerAddress
+from server.client.errors import InpaintError
+from server.client.wire import TO_CLIENT, TO_SERVER, verify
 from server.jobs import Engine, Outcome, Split
-from server.remote import Client, Timing
+
+REPLIES = (m.Welcome, m.Accepted, m.Progress, m.Result, m.Cancelled, m.Error, m.Pong, m.State, m.Bye)
+SECONDS = 60.0
+Reply = TypeVar("Reply", bound=m.Message)
 
 
 class StandInFill:
@@ -75,6 +82,96 @@ class StandInEngine:
         return {"process_peak": 1}
 
 
+class ZmqClient:
+    """A client on libzmq, from one thread: says whatever a test wants and hands on whatever comes.
+
+    While it waits for an answer it sends a PING every `heartbeat` seconds.
+    """
+
+    def __init__(self, address: ServerAddress, heartbeat: float = 2.0) -> None:
+        self.heartbeat = heartbeat
+        self.session = protocol.Session(address.key, protocol.new_id(), TO_SERVER)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 200)
+        self._socket.connect(f"tcp://{address.host}:{address.port}")
+
+    def __enter__(self) -> ZmqClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.send(m.Bye())
+        self._socket.close()
+        self._context.term()
+
+    def send(self, message: m.Message, arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        self._socket.send_multipart(self.session.encode(message.TYPE, message.fields(), arrays or {}), copy=False)
+
+    def receive(self, seconds: float) -> tuple[m.Message, dict[str, np.ndarray]] | None:
+        """The next message, verified, and its arrays, or None where none comes within `seconds`."""
+        if not self._socket.poll(max(0, round(seconds * 1000))):
+            return None
+        frames = [frame.buffer for frame in self._socket.recv_multipart(copy=False)]
+        verify(self.session.key, TO_CLIENT, frames)
+        header = protocol.read_header(frames[1])
+        self.session.accept(header)
+        (kind,) = (kind for kind in REPLIES if header.type == kind.TYPE)
+        return kind(**header.fields), protocol.read_arrays(header.arrays, frames[2:])
+
+    def hello(self) -> m.Welcome:
+        return self._ask(m.Hello([1, 1], "libzmq"), m.Welcome)[0]
+
+    def status(self) -> m.State:
+        return self._ask(m.Status(), m.State)[0]
+
+    def shutdown(self) -> None:
+        self._ask(m.Shutdown(), m.Bye)
+
+    def submit(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray | None = None,
+        task: str = "inpaint",
+        options: Mapping[str, Any] | None = None,
+        space: str = "srgb",
+        progress: Callable[[str, float], object] = lambda stage, fraction: None,
+    ) -> tuple[list[m.Layer], dict[str, Any]]:
+        """Have a job done: its layers, bottom first, and the report."""
+        arrays = {"image": image} | ({} if mask is None else {"mask": mask})
+        job = m.Submit(protocol.new_id(), task, space, dict(options or {}))
+        result, pixels = self._ask(job, m.Result, arrays, progress)
+        layers = zip(result.layers, pixels.values(), strict=True)
+        return [m.Layer(**fields, pixels=array) for fields, array in layers], result.report
+
+    def _ask(
+        self,
+        question: m.Message,
+        kind: type[Reply],
+        arrays: Mapping[str, np.ndarray] | None = None,
+        progress: Callable[[str, float], object] = lambda stage, fraction: None,
+    ) -> tuple[Reply, dict[str, np.ndarray]]:
+        """The answer of this kind, while PINGs go out. Raises `InpaintError` where it is an ERROR or a goodbye."""
+        self.send(question, arrays)
+        began = pinged = time.monotonic()
+        while time.monotonic() - began < SECONDS:
+            if time.monotonic() - pinged > self.heartbeat:
+                self.send(m.Ping())
+                pinged = time.monotonic()
+            match self.receive(self.heartbeat):
+                case (message, pixels) if isinstance(message, kind):
+                    return message, pixels
+                case (m.Progress(stage=stage, fraction=fraction), _):
+                    progress(stage, fraction)
+                case (m.Error() as error, _):
+                    raise InpaintError(error.code, error.message, error.action)
+                case (m.Bye(), _):
+                    raise InpaintError("shutting_down", "The server has shut down.", "")
+        raise TimeoutError(f"no {kind.TYPE} within {SECONDS:.0f} s")
+
+
 class RunningServer:
     """A broker at work, and how to reach it."""
 
@@ -92,9 +189,9 @@ class RunningServer:
         self.broker.run()
         self.ended = self.broker.close()
 
-    def client(self, **timing: float) -> Client:
+    def client(self, heartbeat: float = 2.0) -> ZmqClient:
         """A client that has said hello."""
-        client = Client(self.address, Timing(**timing))
+        client = ZmqClient(self.address, heartbeat)
         client.hello()
         return client
 
@@ -129,9 +226,14 @@ def server(run_server: Callable[..., RunningServer], engine: StandInEngine) -> R
 
 
 @pytest.fixture
-def client(server: RunningServer) -> Iterator[Client]:
+def client(server: RunningServer) -> Iterator[ZmqClient]:
     with server.client() as client:
         yield client
+
+
+@pytest.fixture
+def zmq_client() -> type[ZmqClient]:
+    return ZmqClient
 
 
 @pytest.fixture

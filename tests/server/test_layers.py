@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from server import layers
+from server.client.pixels import DEPTHS
 from server.colour import linear_to_srgb, srgb_to_linear
-from server.options import GRAIN_MERGE_OFFSETS
 
 
 def pixels(code, seed, shape=(40, 30, 3)):
@@ -20,28 +20,27 @@ def test_integer_sums_are_exact_even_where_the_texture_is_out_of_range(code):
     final, coarse = pixels(code, 1), pixels(code, 2)
     final[0, 0], coarse[0, 0] = 0, np.iinfo(code).max
     final[0, 1], coarse[0, 1] = np.iinfo(code).max, 0
-    offset = GRAIN_MERGE_OFFSETS[code]
-    base, texture = layers.split(final, coarse, offset)
+    base, texture = layers.split(final, coarse)
     assert base.dtype == texture.dtype == final.dtype
-    np.testing.assert_array_equal(base.astype(int) + texture.astype(int) - int(offset), final)
+    np.testing.assert_array_equal(base.astype(int) + texture.astype(int) - int(DEPTHS[code].grain_merge_offset), final)
 
 
 def test_the_coarse_layer_stays_as_it_is_where_the_texture_fits():
     final, coarse = np.full((2, 2, 1), 200, np.uint8), np.full((2, 2, 1), 150, np.uint8)
-    base, texture = layers.split(final, coarse, 127)
+    base, texture = layers.split(final, coarse)
     assert (base == 150).all()
     assert (texture == 177).all()
 
 
 def test_the_excess_goes_into_the_coarse_layer():
-    base, texture = layers.split(np.full((1, 1, 1), 255, np.uint8), np.zeros((1, 1, 1), np.uint8), 127)
+    base, texture = layers.split(np.full((1, 1, 1), 255, np.uint8), np.zeros((1, 1, 1), np.uint8))
     assert (int(base[0, 0, 0]), int(texture[0, 0, 0])) == (127, 255)
 
 
 @pytest.mark.parametrize(("code", "error"), [("f2", 2.5e-4), ("f4", 6e-8)])
 def test_float_sums_are_exact_to_the_last_bits(code, error):
     final, coarse = pixels(code, 1), pixels(code, 2)
-    base, texture = layers.split(final, coarse, 0.5)
+    base, texture = layers.split(final, coarse)
     assert texture.min() >= 0
     assert texture.max() <= 1
     total = base.astype(np.float64) + texture.astype(np.float64) - 0.5
@@ -62,7 +61,7 @@ def test_the_group_shows_what_the_single_layer_shows_at_soft_edges_too():
     alpha = np.linspace(0, 1, 72, dtype=np.float32).reshape(8, 9)
     below = rng.random((8, 9, 3)) * 255
     (single,) = layers.fill_layer(fill, alpha, 5, 6, np.dtype("u1"))
-    base, texture = layers.fill_group(fill, coarse, alpha, 5, 6, np.dtype("u1"), 127, 1.0)
+    base, texture = layers.fill_group(fill, coarse, alpha, 5, 6, np.dtype("u1"), 1.0)
     shown = over_with_clipping(below, base.pixels, texture.pixels, texture.opacity, 255, 127)
     share = single.pixels[..., 3:] / 255
     np.testing.assert_allclose(shown, below + share * (single.pixels[..., :3] - below), atol=1e-9)
@@ -72,7 +71,7 @@ def test_the_group_shows_what_the_single_layer_shows_at_soft_edges_too():
 
 def test_texture_opacity_is_the_strength():
     fill, coarse = np.full((1, 1, 3), 0.6, np.float32), np.full((1, 1, 3), 0.4, np.float32)
-    base, texture = layers.fill_group(fill, coarse, np.ones((1, 1), np.float32), 0, 0, np.dtype("u1"), 127, 0.5)
+    base, texture = layers.fill_group(fill, coarse, np.ones((1, 1), np.float32), 0, 0, np.dtype("u1"), 0.5)
     shown = over_with_clipping(np.zeros(3), base.pixels, texture.pixels, texture.opacity, 255, 127)
     np.testing.assert_allclose(shown, 127.5, atol=0.5)
 
@@ -99,7 +98,7 @@ def test_the_float_group_is_the_float_fill_bit_for_bit(code):
     fill[0], fill[1], coarse[2] = 0, 1, 0
     alpha = np.ones(fill.shape[:2], np.float32)
     (single,) = layers.fill_layer(fill, alpha, 0, 0, np.dtype(code))
-    base, texture = layers.fill_group(fill, coarse, alpha, 0, 0, np.dtype(code), 0.5, 1.0)
+    base, texture = layers.fill_group(fill, coarse, alpha, 0, 0, np.dtype(code), 1.0)
     shown = in_single_floats(base.pixels[..., :3], texture.pixels[..., :3])
     np.testing.assert_array_equal(shown, single.pixels[..., :3].astype(np.float32))
     np.testing.assert_allclose(single.pixels[..., :3], fill, atol=6e-8 if code == "f4" else 2.5e-4)
@@ -109,7 +108,7 @@ def test_the_float_group_is_the_float_fill_bit_for_bit(code):
 
 def test_half_floats_keep_the_coarse_layer_but_in_the_dark():
     fill, coarse = pixels("f4", 1), np.clip(pixels("f4", 1) + pixels("f4", 3) / 5 - 0.1, 0, 1)
-    base, _ = layers.split(fill.astype(np.float16), coarse.astype(np.float16), 0.5)
+    base, _ = layers.split(fill.astype(np.float16), coarse.astype(np.float16))
     moved = np.abs(base.astype(np.float32) - coarse) > 1e-3
     assert moved.mean() < 0.1
     assert (fill[moved] < 0.25).all()

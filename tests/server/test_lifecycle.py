@@ -17,16 +17,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dgfnet.cli import _connect
 from server import messages as m
 from server.__main__ import main as server_main
 from server.broker import Limits
 from server.client.discovery import read_address
 from server.client.errors import InpaintError
-from server.client.transport import Client as EditorClient
-from server.lifecycle import AlreadyRunning, published_address, serve, start
+from server.client.requests import InpaintRequest
+from server.client.transport import Client, connect
+from server.client.wire import Array
+from server.lifecycle import AlreadyRunning, published_address, serve
 from server.locking import has_ended
 from server.private import write_private
-from server.remote import Client, Timing
 from server.stopping import stop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,8 +43,7 @@ def serving(tmp_path, engine, wait_until):
     wait_until((tmp_path / "connection.json").exists)
     yield tmp_path
     if (tmp_path / "connection.json").exists():
-        with Client.connect(tmp_path, start_server=False) as client:
-            client.shutdown()
+        connect("test", tmp_path, start=False).shutdown()
     thread.join(20)
     assert ended == [True]
 
@@ -82,8 +83,8 @@ def test_the_connection_file_is_whole_and_private_and_goes(serving):
     assert content["log"] == str(serving / "server.log")
     if os.name == "posix":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with Client.connect(serving, start_server=False) as client:
-        assert client.hello().instance == content["instance"]
+    with connect("test", serving, start=False) as client:
+        assert client.welcome.instance == content["instance"]
         client.shutdown()
     deadline = time.monotonic() + 10
     while path.exists():
@@ -107,8 +108,7 @@ def test_each_start_has_a_new_key(tmp_path, engine, wait_until):
         thread.start()
         wait_until((tmp_path / "connection.json").exists)
         keys.add(read_address(tmp_path).key)
-        with Client.connect(tmp_path, start_server=False) as client:
-            client.shutdown()
+        connect("test", tmp_path, start=False).shutdown()
         thread.join(20)
     assert len(keys) == 2
 
@@ -125,7 +125,8 @@ def test_a_signal_ends_it_cleanly(tmp_path, processes, wait_until, number):
     assert "ended" in (tmp_path / "server.log").read_text()
 
 
-def test_a_killed_server_is_replaced_on_demand(tmp_path, processes, wait_until):
+def test_a_killed_server_is_replaced_on_demand(tmp_path, processes, wait_until, monkeypatch):
+    monkeypatch.setenv("DGFNET_HOME", str(tmp_path))
     process = start_process(tmp_path)
     processes.append(process)
     wait_until((tmp_path / "connection.json").exists)
@@ -133,12 +134,21 @@ def test_a_killed_server_is_replaced_on_demand(tmp_path, processes, wait_until):
     process.kill()
     process.wait(20)
     assert (tmp_path / "connection.json").exists()
-    with pytest.raises(InpaintError) as gone:
-        Client.connect(tmp_path, start_server=False, timing=Timing(hello=0.3))
-    assert gone.value.code == "no_server"
-    with Client.connect(tmp_path, timing=Timing(hello=5)) as client:
+    with _connect() as client:  # the command line's own, which needs no launch.json
         assert client.address.instance != dead.instance
         client.shutdown()
+
+
+def test_a_killed_server_is_none(tmp_path, processes, wait_until, monkeypatch):
+    monkeypatch.setenv("DGFNET_HOME", str(tmp_path))
+    process = start_process(tmp_path)
+    processes.append(process)
+    wait_until((tmp_path / "connection.json").exists)
+    process.kill()
+    process.wait(20)
+    with pytest.raises(InpaintError, match="No server is running") as gone:
+        _connect(start=False)
+    assert gone.value.code == "no_server"
 
 
 def test_a_server_that_another_client_starts_meanwhile_is_not_taken_for_the_dead_one(
@@ -148,17 +158,16 @@ def test_a_server_that_another_client_starts_meanwhile_is_not_taken_for_the_dead
     content = {"address": "tcp://127.0.0.1:1", "key": "00" * 32, "instance": "ab" * 16}  # a killed server's
     write_private(tmp_path / "connection.json", content)
     write_private(tmp_path / "launch.json", {"command": [sys.executable, "-c", "pass"], "cwd": str(ROOT)})
-    hello = Client.hello
 
-    def wait_in_vain(client):
-        monkeypatch.setattr(Client, "hello", hello)
+    def wait_in_vain(address, *_):
+        monkeypatch.setattr("server.client.transport.Client", Client)
         request.getfixturevalue("serving")  # the other client's
-        wait_until(lambda: published_address(tmp_path) not in (None, client.address))
-        raise InpaintError("server_silent", "No answer.", "")
+        wait_until(lambda: published_address(tmp_path) not in (None, address))
+        raise InpaintError("no_answer", "No answer.", "")
 
-    monkeypatch.setattr(Client, "hello", wait_in_vain)
-    with Client.connect(tmp_path) as client:
-        assert client.status().model
+    monkeypatch.setattr("server.client.transport.Client", wait_in_vain)
+    with connect("test", tmp_path) as client:
+        assert client.status().fields["model"]
 
 
 def test_start_on_demand_and_missing_weights_in_plain_words(tmp_path, wait_until):
@@ -169,27 +178,14 @@ def test_start_on_demand_and_missing_weights_in_plain_words(tmp_path, wait_until
             "cwd": str(ROOT),
         },
     )
-    address = start(tmp_path, wait_seconds=30)
-    with Client(address) as client:
-        client.hello()
+    with connect("test", tmp_path) as client:
         with pytest.raises(InpaintError) as refused:
-            client.submit(np.zeros((8, 8), np.uint8), np.eye(8, dtype=np.uint8))
+            client.run(InpaintRequest(Array("", "u1", (8, 8), bytes(64)), Array("", "u1", (8, 8), bytes(range(64)))))
         assert refused.value.code == "no_weights"
         assert "none-such" in refused.value.message
-        assert client.status().log == str(tmp_path / "server.log")
+        assert client.status().fields["log"] == str(tmp_path / "server.log")
         client.shutdown()
     wait_until(lambda: not (tmp_path / "connection.json").exists())
-
-
-def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
-    monkeypatch.setattr("server.client.launch.GRACE_SECONDS", 0.1)
-    write_private(
-        tmp_path / "launch.json",
-        {"command": [sys.executable, "-c", "import sys; sys.exit('no room left')"], "cwd": str(ROOT)},
-    )
-    with pytest.raises(InpaintError, match="no room left") as refused:
-        start(tmp_path, wait_seconds=20)
-    assert refused.value.code == "start_failed"
 
 
 def test_idle_exit_of_a_real_process(tmp_path, processes, wait_until):
@@ -212,18 +208,21 @@ def test_stop_returns_when_the_process_has_ended_and_says_whether_there_was_one(
     assert not stop(tmp_path)
 
 
-def test_the_file_is_gone_before_the_goodbye_and_the_server_before_shutdown_returns(tmp_path, engine, wait_until):
+def test_the_file_is_gone_before_the_goodbye_and_the_server_before_shutdown_returns(
+    tmp_path, engine, wait_until, zmq_client
+):
     """So that the next client neither meets the dying server nor has to wait for its lock."""
     engine.go.clear()
     thread = threading.Thread(target=serve, args=(lambda: engine, tmp_path, Limits(tick=0.02)))
     thread.start()
     wait_until((tmp_path / "connection.json").exists)
-    with Client.connect(tmp_path, start_server=False) as busy:
+    with zmq_client(read_address(tmp_path)) as busy:
+        busy.hello()
         busy.send(m.Submit("ab" * 16, "inpaint"), {"image": np.zeros((8, 8), np.uint8), "mask": np.eye(8, dtype="u1")})
         assert engine.started.wait(10)
         engine.stubborn = True  # what a network does that is in the middle of a crop
         threading.Timer(0.5, engine.go.set).start()
-        client = EditorClient(read_address(tmp_path), "test")
+        client = Client(read_address(tmp_path), "test")
         client.shutdown()
         assert engine.go.is_set()
         assert not (tmp_path / "connection.json").exists()
@@ -240,17 +239,18 @@ def test_a_server_that_hangs_is_told_and_ended(tmp_path, processes, wait_until, 
     monkeypatch.setattr("server.stopping.FORCE_SECONDS", 0.3)
     monkeypatch.setattr("server.client.launch.GRACE_SECONDS", 0.1)
     monkeypatch.setattr("server.client.session.HANDSHAKE_SECONDS", 0.5)
+    monkeypatch.setenv("DGFNET_HOME", str(tmp_path))
     process = start_process(tmp_path)
     processes.append(process)
     wait_until((tmp_path / "connection.json").exists)
     command = [sys.executable, "-m", "server", "--home", str(tmp_path)]
     write_private(tmp_path / "launch.json", {"command": command, "cwd": str(ROOT)})
     process.send_signal(signal.SIGSTOP)
-    for start_server in (False, True):
+    for start in (False, True):
         with pytest.raises(InpaintError, match="runs, but it does not answer") as silent:
-            Client.connect(tmp_path, start_server, Timing(hello=0.3))
+            _connect(start)
         assert "dgfnet stop" in silent.value.action
-    assert stop(tmp_path, Timing(hello=0.3))
+    assert stop(tmp_path)
     assert process.wait(20) == -signal.SIGKILL
     assert not (tmp_path / "connection.json").exists()
 
@@ -272,7 +272,7 @@ def test_a_process_that_is_not_known_for_sure_is_not_ended(tmp_path, monkeypatch
     with open(tmp_path / "server.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(InpaintError, match=says):
-            stop(tmp_path, Timing(hello=0.2))
+            stop(tmp_path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows locks in another way")
@@ -295,9 +295,8 @@ def test_a_damaged_connection_file_is_told_and_replaced(tmp_path, content):
     path.touch(0o600)
     path.write_text(content)
     with pytest.raises(InpaintError, match=r"connection\.json"):
-        Client.connect(tmp_path, start_server=False)
-    with Client.connect(tmp_path):
-        pass
+        connect("test", tmp_path, start=False)
+    connect("test", tmp_path).close()
     assert stop(tmp_path)
     path.touch(0o600)
     assert not stop(tmp_path)
