@@ -226,8 +226,8 @@ def _texture(options: argparse.Namespace) -> int:
             bar.set_description(stage, refresh=False)
             bar.update(fraction - bar.n)
 
-        maps = texture_maps(photo.pixels, options.lam, options.sigma, report, device)
-    structure, texture, offset = encoded_maps(photo.pixels, *maps)
+        smooth, _ = texture_maps(photo.pixels, options.lam, options.sigma, report, device)
+    structure, texture, offset = encoded_maps(photo.pixels, smooth)
     suffix = ".png" if photo.pixels.dtype.kind == "u" else ".tiff"
     for name, pixels in (("structure", structure), ("texture", texture)):
         path = options.out / f"{options.photo.stem}-{name}{suffix}"
