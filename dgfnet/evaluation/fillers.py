@@ -9,13 +9,12 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from dgfnet.filling.patchmatch import patchmatch
 from dgfnet.inpainting import FillOptions, Inpainter
-from dgfnet.model import DGFNet, Output
+from dgfnet.model import DGFNet
 from dgfnet.training.data import DataError
 from dgfnet.training.files import write_whole
 
@@ -78,27 +77,14 @@ def network(net: DGFNet, stage: Stage = "final") -> Filler:
     `final` is what an artist gets; `network` is without patches that are copied, `enlarged` without refinement too;
     `coarse` is the coarse branch alone.
     """
-    inpainter = Inpainter(CoarseOnly(net) if stage == "coarse" else net, next(net.parameters()).device)
-    inpainter.finer = net.finer and stage in ("final", "network")
-    options = FillOptions(patches=float(stage == "final"))
+    inpainter = Inpainter(net, next(net.parameters()).device)
+    inpainter.finer = net.finer and stage != "enlarged"
+    options = FillOptions(patches=float(stage == "final"), texture_strength=float(stage != "coarse"))
 
     def fill(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         return inpainter.fill(picture, hole, options).compose(picture)
 
     return fill
-
-
-class CoarseOnly:
-    """A network whose final picture is its coarse one."""
-
-    def __init__(self, net: DGFNet) -> None:
-        self.reach, self.recurrences_for, self.refine, self._net = net.reach, net.recurrences_for, net.refine, net
-        self.finer = False
-
-    def __call__(self, image: torch.Tensor, known: torch.Tensor, recurrences: int | None = None) -> Output:
-        """As `DGFNet.forward`."""
-        out = self._net(image, known, recurrences)
-        return out._replace(fused=out.coarse)
 
 
 def results(folder: pathlib.Path) -> Filler:
