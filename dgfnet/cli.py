@@ -10,6 +10,7 @@ import importlib
 import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
 from itertools import chain
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgfnet import __version__
-from dgfnet.errors import UsageError, said_to_the_user
+from dgfnet.errors import UsageError, UserError, said_to_the_user
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,6 +140,18 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _asking_server() -> Iterator[None]:
+    """Have the user told what goes wrong with the server; its client, which editors carry, has an error of its own."""
+    from server.client.errors import InpaintError
+
+    try:
+        yield
+    except InpaintError as fault:
+        raise UserError(str(fault)) from fault
+
+
+@_asking_server()
 def _inpaint(options: argparse.Namespace) -> int:
     from dgfnet.batch import fill_files, find_jobs
     from dgfnet.inpainting import FillOptions, Inpainter
@@ -165,6 +178,7 @@ def _inpaint(options: argparse.Namespace) -> int:
     return FAILED if failures else 0
 
 
+@_asking_server()
 def _ask_server(given: dict[str, Any], image: np.ndarray, mask: np.ndarray, report: Progress) -> np.ndarray:
     """Have the server fill a picture, and put the layer that comes back above it as an editor would.
 
@@ -291,6 +305,7 @@ def _serve(options: argparse.Namespace) -> int:
     return serve(options.rest, "dgfnet serve")
 
 
+@_asking_server()
 def _status(options: argparse.Namespace) -> int:
     from server.remote import Client
 
@@ -300,6 +315,7 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
+@_asking_server()
 def _stop(options: argparse.Namespace) -> int:
     from server.stopping import stop
 

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from dgfnet.errors import UserError
 from dgfnet.filling.patchmatch import patchmatch
 from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet
-from dgfnet.training.data import DataError
 from dgfnet.training.files import write_whole
 
 Filler = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
@@ -47,12 +47,12 @@ def biharmonic(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """scikit-image's biharmonic filler.
 
     Raises:
-        DataError: scikit-image is not installed.
+        UserError: scikit-image is not installed.
     """
     try:
         from skimage.restoration import inpaint_biharmonic
     except ImportError as error:
-        raise DataError("The biharmonic filler is scikit-image's; `pip install scikit-image`.") from error
+        raise UserError("The biharmonic filler is scikit-image's; `pip install scikit-image`.") from error
     filled = inpaint_biharmonic(picture, hole, channel_axis=2)
     return (np.clip(filled, 0, 1) * 255).round().astype(np.uint8)
 
@@ -91,16 +91,16 @@ def results(folder: pathlib.Path) -> Filler:
     """Pictures that another program made: `NAME.png` per case.
 
     Raises:
-        DataError: a case is missing, unreadable, or of another size.
+        UserError: a case is missing, unreadable, or of another size.
     """
 
     def fill(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         file = folder / f"{name}.png"
         if not file.is_file():
-            raise DataError(f"'{folder}' holds no result for '{name}'; `dgfnet evaluate --export` writes the cases.")
+            raise UserError(f"'{folder}' holds no result for '{name}'; `dgfnet evaluate --export` writes the cases.")
         result, _ = _read(file)
         if result.shape != picture.shape:
-            raise DataError(f"'{file}' is {result.shape[1]} x {result.shape[0]} px, the case {picture.shape[1]} px.")
+            raise UserError(f"'{file}' is {result.shape[1]} x {result.shape[0]} px, the case {picture.shape[1]} px.")
         return result
 
     return fill
@@ -112,7 +112,8 @@ def kept(fill: Filler, folder: pathlib.Path) -> Filler:
     A file says which picture and hole it is of: a result of another case by the same name is made anew.
 
     Raises:
-        DataError, TrainingError: a kept file is unreadable; a result cannot be written.
+        UserError: a kept file is unreadable.
+        FileError: a result cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -137,7 +138,7 @@ def _read(file: pathlib.Path) -> tuple[np.ndarray, str | None]:
         with Image.open(file) as picture:
             return np.array(picture.convert("RGB")), picture.info.get(_CASE)
     except OSError as error:
-        raise DataError(f"'{file}' cannot be read as a picture.") from error
+        raise UserError(f"'{file}' cannot be read as a picture.") from error
 
 
 def _opencv(picture: np.ndarray, hole: np.ndarray, method: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dgfnet import pictures
-from dgfnet.errors import PictureError, TrainingError
+from dgfnet.errors import FileError, PictureError, UserError
 from dgfnet.network.rtv import rtv
 from dgfnet.training.files import write_whole
 
@@ -30,10 +30,6 @@ _SHORT_SIDES = 8
 """Sizes that pictures are brought to, evenly spaced: so few that many are equal, and are split by RTV together."""
 _TOGETHER = 16 * 3 * 256 * 384
 """Values of pictures that are split together."""
-
-
-class DataError(ValueError):
-    """The pictures cannot be used; the text says why."""
 
 
 class Crops(NamedTuple):
@@ -93,7 +89,7 @@ def find_pictures(sources: list[str]) -> list[Entry]:
     """Every picture file in folders (searched deeply) and tar files, sorted by name within each; nothing is decoded.
 
     Raises:
-        DataError: a source is neither, or holds no picture.
+        UserError: a source is neither, or holds no picture.
     """
     found: list[Entry] = []
     for source in sources:
@@ -103,9 +99,9 @@ def find_pictures(sources: list[str]) -> list[Entry]:
         elif path.is_file() and tarfile.is_tarfile(path):
             found += _members_of(tarfile.TarFile.open(path))
         else:
-            raise DataError(f"'{source}' is neither a folder nor a tar file of pictures.")
+            raise UserError(f"'{source}' is neither a folder nor a tar file of pictures.")
         if len(found) == before:
-            raise DataError(f"'{source}' holds no pictures.")
+            raise UserError(f"'{source}' holds no pictures.")
     return found
 
 
@@ -128,19 +124,19 @@ def decode(name: str, data: bytes) -> Image.Image:
     """A picture file's bytes as RGB, upright as when it is filled.
 
     Raises:
-        DataError: it cannot be read.
+        UserError: it cannot be read.
     """
     try:
         return Image.fromarray(pictures.to_rgb(pictures.decode(data, name)))
     except PictureError as fault:
-        raise DataError(f"{fault.message} Leave it out, or save it anew.") from fault
+        raise UserError(f"{fault.message} Leave it out, or save it anew.") from fault
 
 
 def read_pictures(sources: list[str]) -> Iterator[tuple[str, Image.Image]]:
     """Name and RGB picture of all that `find_pictures` finds.
 
     Raises:
-        DataError: also where a picture cannot be read.
+        UserError: also where a picture cannot be read.
     """
     for name, data in find_pictures(sources):
         yield name, decode(name, data())
@@ -199,7 +195,7 @@ class PictureBank:
                 it has no room, a line on stderr says so.
 
         Raises:
-            DataError: a source is neither folder nor tar file, holds no picture, or has no positive weight.
+            UserError: a source is neither folder nor tar file, holds no picture, or has no positive weight.
         """
         weighed = [split_weight(source) for source in sources]
         paths, shares = [path for path, _ in weighed], [share for _, share in weighed]
@@ -227,7 +223,7 @@ class PictureBank:
             kept = {"images": images, "textures": textures, "weights": weights}
             try:
                 write_whole(file, lambda partial: torch.save(kept, partial))
-            except TrainingError as error:
+            except FileError as error:
                 print(f"{error} This run goes on without; the next one decodes the pictures anew.", file=sys.stderr)
         return cls(images, textures, device, weights, scales)
 
@@ -261,7 +257,7 @@ def split_weight(source: str) -> tuple[str, float]:
     """PATH=WEIGHT or PATH -> path and weight.
 
     Raises:
-        DataError: the weight is not positive.
+        UserError: the weight is not positive.
     """
     path, equals, number = source.rpartition("=")
     if not equals or pathlib.Path(source).exists():
@@ -271,7 +267,7 @@ def split_weight(source: str) -> tuple[str, float]:
     except ValueError:
         return source, 1.0
     if not 0 < weight < float("inf"):
-        raise DataError(f"The weight of '{path}' must be a positive number, not {number}.")
+        raise UserError(f"The weight of '{path}' must be a positive number, not {number}.")
     return path, weight
 
 
@@ -279,12 +275,12 @@ def _stamps(paths: list[str]) -> list[tuple[str, int, int]]:
     """What tells a changed source from the same one: every file's size and time of change.
 
     Raises:
-        DataError: there is no such source.
+        UserError: there is no such source.
     """
     stamps = []
     for path in map(pathlib.Path, paths):
         if not path.exists():
-            raise DataError(f"There is no '{path}'; give folders or tar files of pictures.")
+            raise UserError(f"There is no '{path}'; give folders or tar files of pictures.")
         for file in _files_in(path) if path.is_dir() else [path]:
             facts = file.stat()
             stamps.append((str(file), facts.st_size, facts.st_mtime_ns))

@@ -129,7 +129,7 @@ class MaskFolder:
         """`holes` is the colour of a hole; nothing about it is guessed.
 
         Raises:
-            DataError: there is no mask in the folder.
+            UserError: there is no mask in the folder.
         """
         self.masks: list[Tensor] = []
         for _, picture in read_pictures([str(folder)]):

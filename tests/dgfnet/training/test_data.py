@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 
 from dgfnet import pictures
+from dgfnet.errors import UserError
 from dgfnet.network.rtv import rtv
-from dgfnet.training.data import DataError, PictureBank, Variation, read_pictures, split_weight
+from dgfnet.training.data import PictureBank, Variation, read_pictures, split_weight
 
 
 @pytest.fixture
@@ -33,9 +34,9 @@ def test_folders_and_tars_give_the_same_pictures(folder, tmp_path):
 
 
 def test_bad_sources_get_a_sentence(tmp_path):
-    with pytest.raises(DataError, match="neither a folder nor a tar"):
+    with pytest.raises(UserError, match="neither a folder nor a tar"):
         list(read_pictures([str(tmp_path / "absent")]))
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(UserError, match="holds no pictures"):
         list(read_pictures([str(tmp_path)]))
 
 
@@ -113,7 +114,7 @@ def test_pictures_are_read_as_they_are_filled(tmp_path, photograph):
     np.testing.assert_array_equal(read["deepgrey.png"], photograph[..., :1].repeat(3, axis=2))
     np.testing.assert_array_equal(read["through.png"], photograph)
     (tmp_path / "rotated.png").write_bytes(b"damaged")
-    with pytest.raises(DataError, match=r"rotated\.png is not a picture.*Leave it out"):
+    with pytest.raises(UserError, match=r"rotated\.png is not a picture.*Leave it out"):
         build(tmp_path)
 
 
@@ -134,5 +135,5 @@ def test_weights_are_read_from_the_end(tmp_path):
     assert split_weight("x=0.5") == ("x", 0.5)
     assert split_weight("x=y") == ("x=y", 1.0)
     for number in ("0", "-1", "inf", "nan"):
-        with pytest.raises(DataError, match="positive"):
+        with pytest.raises(UserError, match="positive"):
             split_weight(f"x={number}")
