@@ -31,7 +31,7 @@ FAILED, MISUSED = 1, 2
 _DELEGATED = {  # command: module with add_arguments and run, what it does
     "train": ("training.command", "train the network"),
     "evaluate": ("evaluation.command", "measure the network beside other fillers on photographs"),
-    "publish": ("training.publishing", "make a training run's weights ready to ship, with their model card"),
+    "publish": ("publishing", "make a training run's weights ready to ship, with their model card"),
 }
 
 
@@ -207,11 +207,11 @@ def _device(options: argparse.Namespace) -> str:
     """The device that the options ask for, once it has answered."""
     import torch
 
-    from dgfnet.devices import check_device
+    from dgfnet.devices import check_device, default_device
 
     if options.threads:
         torch.set_num_threads(max(options.threads, 1))
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = options.device or default_device()
     check_device(device)
     return device
 

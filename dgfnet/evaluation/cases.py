@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from dgfnet.errors import UserError
-from dgfnet.training.data import Entry, decode, find_pictures
-from dgfnet.training.masks import KINDS, Colour, Kind, hole_of, random_masks
+from dgfnet.masks import KINDS, Colour, Kind, hole_of, random_masks
+from dgfnet.photographs import Entry, decode, find_pictures
 
 SHARES = ((0.2, 0.3), (0.3, 0.4), (0.4, 0.5))
 SMALLEST = 32

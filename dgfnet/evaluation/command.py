@@ -6,11 +6,10 @@ import argparse
 import pathlib
 import sys
 
-import torch
 from tqdm import tqdm
 
 from dgfnet import model
-from dgfnet.devices import check_device
+from dgfnet.devices import check_device, default_device
 from dgfnet.errors import UserError
 from dgfnet.evaluation import fillers
 from dgfnet.evaluation.cases import CaseSet, MaskFiles, export
@@ -18,7 +17,7 @@ from dgfnet.evaluation.inception import load_inception
 from dgfnet.evaluation.judgement import Judgement, write
 from dgfnet.evaluation.lpips import load_lpips
 from dgfnet.evaluation.perception import Perception, load_squeezenet
-from dgfnet.training.masks import KINDS, Kind
+from dgfnet.masks import KINDS, Kind
 
 _DEFAULT_KINDS: tuple[Kind, ...] = ("irregular", "square")
 _JUDGED = "dgfnet"  # the column of the judged weights, as artists get them
@@ -54,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--squeezenet", metavar="FILE", help="SqueezeNet 1.1 without its classifier, as Keras weights")
     parser.add_argument("--inception", metavar="FILE", help="the Inception network of FID, for FID")
     parser.add_argument("--lpips", nargs=2, metavar=("ALEXNET", "LINEAR"), help="torchvision's AlexNet and LPIPS's own")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=default_device())
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from dgfnet.errors import FileError, UserError, is_out_of_memory
+from dgfnet.files import write_whole
 from dgfnet.model import WeightsError, load, load_info, save
-from dgfnet.training.files import write_whole
 from dgfnet.training.trainer import Trainer
 
 WHOLE, LIST, WEIGHTS = "checkpoint.pt", "checkpoint.json", "weights.safetensors"

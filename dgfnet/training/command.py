@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 import torch
 
+from dgfnet.devices import default_device
 from dgfnet.errors import UserError
+from dgfnet.masks import MaskFolder
 from dgfnet.model import ABLATION, DGFNet, label, load, load_info
 from dgfnet.training import checkpoints, parallel
 from dgfnet.training.data import PictureBank
 from dgfnet.training.features import load_features
-from dgfnet.training.masks import MaskFolder
 from dgfnet.training.recipes import NARROW, RECIPES, Recipe, restored
 from dgfnet.training.samples import Samples
 from dgfnet.training.session import SAVE_SECONDS, Session
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--slim-checkpoint", action="store_true", help="a quarter of the size; not to the bit")
 
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    machine.add_argument("--device", default=default_device())
     machine.add_argument("--threads", type=int, help="CPU threads")
     machine.add_argument("--compile", action="store_true", help="through torch.compile; the first steps take minutes")
     machine.add_argument("--no-graphs", action="store_true", help="ask a GPU for every operation by itself: slower")

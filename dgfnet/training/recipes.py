@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dgfnet.errors import UserError
+from dgfnet.masks import Kind
 from dgfnet.model import DEFAULT, DGFNetConfig
 from dgfnet.training.data import NONE, Variation
 from dgfnet.training.losses import LossWeights
-from dgfnet.training.masks import Kind
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from dgfnet.errors import UserError
+from dgfnet.masks import MaskFolder
 from dgfnet.model import DGFNet, Output
 from dgfnet.network.discriminator import PatchDiscriminator
 from dgfnet.network.layers import composite
@@ -24,7 +25,6 @@ from dgfnet.training.data import Crops, PictureBank
 from dgfnet.training.divergence import Watch, remedy
 from dgfnet.training.features import VGGFeatures
 from dgfnet.training.losses import LossWeights
-from dgfnet.training.masks import MaskFolder
 from dgfnet.training.recipes import Recipe, Stage, restored
 from dgfnet.training.replay import Replay
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 from dgfnet.errors import UserError
 from dgfnet.evaluation.cases import SHARES, CaseSet, MaskFiles, spread
-from dgfnet.training.masks import MaskFolder, random_masks
+from dgfnet.masks import MaskFolder, random_masks
 
 
 @pytest.fixture

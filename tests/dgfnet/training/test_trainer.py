@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from dgfnet.errors import UserError
+from dgfnet.masks import square
 from dgfnet.model import DGFNet
 from dgfnet.training.features import VGGFeatures
 from dgfnet.training.losses import LossWeights
-from dgfnet.training.masks import square
 from dgfnet.training.trainer import Trainer, set_mode
 
 

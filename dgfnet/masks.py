@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from dgfnet.training.data import read_pictures
+from dgfnet.photographs import read_pictures
 
 Colour = Literal["white", "black"]
 Kind = Literal["irregular", "square", "object"]

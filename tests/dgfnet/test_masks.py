@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from dgfnet.errors import UserError
-from dgfnet.training.masks import KINDS, MaskFolder, blob, irregular, random_masks, square
+from dgfnet.masks import KINDS, MaskFolder, blob, irregular, random_masks, square
 
 
 def generator(seed=0):

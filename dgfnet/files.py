@@ -1,4 +1,4 @@
-"""Large files that are whole or not there at all."""
+"""Files that are whole or not there at all."""
 
 from __future__ import annotations
 
