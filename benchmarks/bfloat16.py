@@ -16,6 +16,7 @@ import torch
 from skimage import data
 
 from dgfnet import model
+from dgfnet.devices import default_device
 from dgfnet.filling.predictor import has_bfloat16
 from dgfnet.inpainting import Inpainter
 
@@ -24,7 +25,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=default_device())
     given = parser.parse_args()
     if not has_bfloat16(torch.device(given.device)):
         print("This device has no fast bfloat16: fills are computed in float32.")

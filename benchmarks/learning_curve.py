@@ -14,12 +14,12 @@ import pathlib
 import re
 
 from dgfnet import model
+from dgfnet.charts import chart_file, line_chart
 from dgfnet.evaluation import fillers
 from dgfnet.evaluation.cases import CaseSet
 from dgfnet.evaluation.judgement import Judgement
 from dgfnet.evaluation.perception import load_squeezenet
 from dgfnet.evaluation.tables import number_text
-from dgfnet.training.runlog import Series, plots
 
 
 def steps(notes: dict[str, str]) -> int:
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("learning-curve.svg"))
     given = parser.parse_args()
     perceptions = [load_squeezenet(given.squeezenet)] if given.squeezenet else []
-    series: Series = collections.defaultdict(list)
+    series: dict[str, list[tuple[float, float]]] = collections.defaultdict(list)
     for done, weights in sorted((steps(model.load_info(file).notes), file) for file in given.weights):
         fill = fillers.network(model.load(weights), "network")
         judgement = Judgement("dgfnet", perceptions)
@@ -53,7 +53,8 @@ def main() -> None:
         if len(series[next(iter(means))]) == 1:
             print(f"| steps | {' | '.join(means)} |\n|{'---|' * (1 + len(means))}")
         print(f"| {done} | {' | '.join(map(number_text, means.values()))} |", flush=True)
-    given.out.write_text(plots(series), encoding="utf-8")
+    charts = [line_chart(name, {name: points}, "steps") for name, points in series.items()]
+    given.out.write_text(chart_file(charts), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,14 +16,14 @@ import statistics
 import time
 
 import numpy as np
-import torch
 
 from dgfnet import model
+from dgfnet.devices import default_device
 from dgfnet.evaluation import fillers
 from dgfnet.evaluation.cases import CaseSet, MaskFiles, spread
 from dgfnet.evaluation.judgement import Judgement, write
 from dgfnet.evaluation.perception import load_squeezenet
-from dgfnet.training.data import read_pictures
+from dgfnet.photographs import read_pictures
 
 STAGES: tuple[fillers.Stage, ...] = ("enlarged", "network", "final")
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--masks", type=pathlib.Path)
     parser.add_argument("--holes-are", choices=("white", "black"), default="white")
     parser.add_argument("--squeezenet", metavar="FILE")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=default_device())
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"))
     given = parser.parse_args()
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from dgfnet.devices import default_device
 from dgfnet.training.checkpoints import device_name
 from dgfnet.training.data import PictureBank
 from dgfnet.training.features import VGGFeatures, load_features
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--no-graphs", action="store_true", help="ask a GPU for every operation by itself")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=default_device())
     given = parser.parse_args()
 
     fast_arithmetic()

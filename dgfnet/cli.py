@@ -10,7 +10,7 @@ import importlib
 import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from functools import partial
 from itertools import chain
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgfnet import __version__
-from dgfnet.errors import UsageError, said_to_the_user
+from dgfnet.errors import UsageError, UserError, said_to_the_user
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ FAILED, MISUSED = 1, 2
 _DELEGATED = {  # command: module with add_arguments and run, what it does
     "train": ("training.command", "train the network"),
     "evaluate": ("evaluation.command", "measure the network beside other fillers on photographs"),
-    "publish": ("training.publishing", "make a training run's weights ready to ship, with their model card"),
+    "publish": ("publishing", "make a training run's weights ready to ship, with their model card"),
 }
 
 
@@ -141,6 +141,18 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _asking_server() -> Iterator[None]:
+    """Have the user told what goes wrong with the server; its client, which editors carry, has an error of its own."""
+    from server.client.errors import InpaintError
+
+    try:
+        yield
+    except InpaintError as fault:
+        raise UserError(str(fault)) from fault
+
+
+@_asking_server()
 def _inpaint(options: argparse.Namespace) -> int:
     from dgfnet.batch import fill_files, find_jobs
     from dgfnet.inpainting import FillOptions, Inpainter
@@ -165,6 +177,7 @@ def _inpaint(options: argparse.Namespace) -> int:
     return FAILED if failures else 0
 
 
+@_asking_server()
 def _ask_server(given: dict[str, Any], image: np.ndarray, mask: np.ndarray, report: Progress) -> np.ndarray:
     """Have the server fill a picture, and put the layer that comes back above it as an editor would.
 
@@ -222,11 +235,11 @@ def _device(options: argparse.Namespace) -> str:
     """The device that the options ask for, once it has answered."""
     import torch
 
-    from dgfnet.devices import check_device
+    from dgfnet.devices import check_device, default_device
 
     if options.threads:
         torch.set_num_threads(max(options.threads, 1))
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = options.device or default_device()
     check_device(device)
     return device
 
@@ -255,8 +268,8 @@ def _texture(options: argparse.Namespace) -> int:
             bar.set_description_str(stage, refresh=False)
             bar.update(fraction - bar.n)
 
-        maps = texture_maps(photo.pixels, options.lam, options.sigma, report, device)
-    structure, texture, offset = encoded_maps(photo.pixels, *maps)
+        smooth, _ = texture_maps(photo.pixels, options.lam, options.sigma, report, device)
+    structure, texture, offset = encoded_maps(photo.pixels, smooth)
     suffix = ".png" if photo.pixels.dtype.kind == "u" else ".tiff"
     for name, pixels in (("structure", structure), ("texture", texture)):
         path = options.out / f"{options.photo.stem}-{name}{suffix}"
@@ -320,6 +333,7 @@ def _serve(options: argparse.Namespace) -> int:
     return serve(options.rest, "dgfnet serve")
 
 
+@_asking_server()
 def _status(options: argparse.Namespace) -> int:
     with _connect(start=False) as client:
         for name, value in client.status().fields.items():
@@ -327,6 +341,7 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
+@_asking_server()
 def _stop(options: argparse.Namespace) -> int:
     from server.stopping import stop
 

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from dgfnet import pictures
+from dgfnet.errors import UserError
 from dgfnet.filling.composition import blend
 from dgfnet.sheets import contact_sheet
 from server.client.errors import InpaintError
@@ -28,10 +29,6 @@ from server.protocol import ErrorCode
 # A lattice tower left of the rocket, in x, y: something a retoucher would take out.
 TOWER = ((190, 114), (213, 114), (216, 354), (160, 354))
 WIDTH = 60  # of a progress line, in characters
-
-
-class ProofError(Exception):
-    """The answer is not what a fill has to be; one sentence."""
 
 
 def photograph() -> np.ndarray:
@@ -76,13 +73,13 @@ def place(picture: np.ndarray, layer: Layer) -> np.ndarray:
 
 
 def check(before: np.ndarray, mask: np.ndarray, after: np.ndarray) -> None:
-    """Raise `ProofError` unless the hole was filled and nothing else was touched."""
+    """Raise `UserError` unless the hole was filled and nothing else was touched."""
     changed = (before != after).any(axis=2)
     outside = int(changed[mask == 0].sum())
     if outside:
-        raise ProofError(f"{outside} pixels outside the mask were changed.")
+        raise UserError(f"{outside} pixels outside the mask were changed.")
     if not changed.any():
-        raise ProofError("No pixel of the hole was filled.")
+        raise UserError("No pixel of the hole was filled.")
 
 
 class Reporter:
@@ -132,7 +129,7 @@ def ask(picture: np.ndarray, mask: np.ndarray) -> Result:
 
 
 def prove(folder: Path) -> None:
-    """Fill the hole and write result.png and sheet.png; raises `InpaintError`, `ProofError` or `OSError`.
+    """Fill the hole and write result.png and sheet.png; raises `InpaintError`, `UserError` or `OSError`.
 
     A server that was found running may be ended meanwhile, such as one that another proof had started: then the next
     one is asked, once.
@@ -171,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         prove(options.out)
-    except (InpaintError, ProofError, OSError) as fault:
+    except (InpaintError, UserError, OSError) as fault:
         print(f"  {fault}", file=sys.stderr)
         return 1
     return 0

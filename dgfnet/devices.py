@@ -1,10 +1,15 @@
-"""Whether a device works. Imports torch."""
+"""Which device to use, and whether it works. Imports torch."""
 
 from __future__ import annotations
 
 import torch
 
 from dgfnet.errors import UsageError, is_out_of_memory
+
+
+def default_device() -> str:
+    """The GPU where CUDA (or ROCm) has one, else the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def fault_of(device: str | torch.device) -> Exception | None:

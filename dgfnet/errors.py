@@ -19,7 +19,11 @@ OUT_OF_MEMORY = (
 """How a fault says that memory ran out, in lower case."""
 
 
-class PictureError(ValueError):
+class UserError(Exception):
+    """What a command cannot do, in a sentence or two for the user: what is wrong, and what to do about it."""
+
+
+class PictureError(UserError):
     """A picture, a mask or an option that cannot be worked with.
 
     Attributes:
@@ -37,12 +41,12 @@ class Cancelled(Exception):
     """Raised by a progress callback to stop the work; nothing has been changed."""
 
 
-class UsageError(Exception):
-    """One sentence about the command line itself."""
+class UsageError(UserError):
+    """The command line itself makes no sense: a command ends with 2."""
 
 
-class TrainingError(RuntimeError):
-    """Training cannot start or go on; the text says why and what to do."""
+class FileError(UserError):
+    """A file cannot be written."""
 
 
 def check_number(name: str, value: float, lowest: float, highest: float) -> None:
@@ -58,10 +62,8 @@ def is_out_of_memory(fault: Exception) -> bool:
 
 
 def said_to_the_user(fault: Exception) -> str | None:
-    """What the user is told of a fault: of the package's own, of memory, of files; None of others, which are bugs."""
-    if type(fault).__module__.partition(".")[0] in ("dgfnet", "server"):
-        return str(fault)
-    if isinstance(fault, OSError):  # first: its text holds a path, which may hold any words
+    """What the user is told of a fault: what is meant for them, of files, of memory; None of others, which are bugs."""
+    if isinstance(fault, (UserError, OSError)):  # first: their texts hold paths, which may hold any words
         return str(fault)
     if is_out_of_memory(fault):
         return "There is not enough memory. Close other programs, or ask for less: smaller pictures, smaller batches."

@@ -7,6 +7,7 @@ import torch
 
 from dgfnet.errors import PictureError, Progress, check_number
 from dgfnet.filling.holes import Box
+from dgfnet.grain_merge import offset_of, split
 from dgfnet.network.diffusion import harmonic_fill
 from dgfnet.network.rtv import EXACT, LAMBDA, SIGMA, rtv
 from dgfnet.pictures import check_pixels, from_float, split_alpha, to_float
@@ -70,23 +71,18 @@ def texture_maps(
     return structure, texture
 
 
-def encoded_maps(image: np.ndarray, structure: np.ndarray, texture: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Maps at the picture's depth: structure + texture - offset is the picture, exactly, in integers as in an editor.
+def encoded_maps(image: np.ndarray, structure: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Maps at the picture's depth: structure + texture - offset is the picture, as exactly as an editor's sum can be.
 
-    The offset is what both GIMP's and Krita's grain merge subtract. Only a texture beyond the depth's range is cut.
+    Args:
+        image: the picture.
+        structure: of `texture_maps`. A texture beyond what the depth holds goes into it (`dgfnet.grain_merge.split`).
 
     Returns:
-        structure, texture [H, W(, C)] like the picture without alpha; offset in the picture's own units.
+        structure, texture [H, W(, C)] like the picture without alpha; offset (`grain_merge.offset_of`).
     """
     colour = split_alpha(image)[0]
-    if image.dtype.kind == "u":
-        full = int(np.iinfo(image.dtype).max)
-        offset: float = full // 2
-        smooth = from_float(structure, image.dtype)
-        rest = np.clip(colour.astype(np.int32) - smooth + full // 2, 0, full).astype(image.dtype)
-    else:
-        offset = 0.5
-        smooth, rest = structure.astype(image.dtype), (texture + 0.5).astype(image.dtype)
+    smooth, rest = split(colour, from_float(structure, image.dtype))
     if colour.shape[2] == 1:
         smooth, rest = smooth[..., 0], rest[..., 0]
-    return smooth, rest, offset
+    return smooth, rest, offset_of(image.dtype)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
+from dgfnet.errors import UserError
 from dgfnet.network.coarse import MAX_RECURRENCES, STRIDE, CoarseBranch, reach
 from dgfnet.network.diffusion import blank, harmonic_fill
 from dgfnet.network.fusion import FusionNetwork
@@ -162,7 +163,7 @@ class DGFNet(nn.Module):
         return reach(self.config.recurrences)
 
 
-class WeightsError(RuntimeError):
+class WeightsError(UserError):
     """Weights cannot be used; the text is one sentence that says why."""
 
 

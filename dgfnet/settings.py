@@ -8,6 +8,8 @@ import pathlib
 import sys
 from collections.abc import Mapping
 
+from dgfnet.files import write_whole
+
 
 def folder(
     environment: Mapping[str, str] = os.environ, platform: str = sys.platform, home: pathlib.Path | None = None
@@ -44,8 +46,6 @@ def chosen_weights() -> str | None:
 
 
 def choose_weights(weights: str) -> None:
-    """Make these the default from now on."""
-    folder().mkdir(parents=True, exist_ok=True)
-    partial = folder() / "settings.partial"
-    partial.write_text(json.dumps({"weights": weights}) + "\n", encoding="utf-8")
-    partial.replace(folder() / "settings.json")
+    """Make these the default from now on. Raises FileError."""
+    text = json.dumps({"weights": weights}) + "\n"
+    write_whole(folder() / "settings.json", lambda file: file.write_text(text, encoding="utf-8"))

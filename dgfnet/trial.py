@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dgfnet.errors import UserError
 from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet
 
@@ -23,7 +24,7 @@ def small_fill(network: DGFNet, device: str) -> tuple[str, str]:
     try:
         inpainter = Inpainter(network, device)
         first, second = (inpainter.fill(image, mask, FillOptions()) for _ in range(2))
-    except (RuntimeError, ValueError) as fault:
+    except (UserError, RuntimeError, ValueError) as fault:
         return str(fault), "Try `dgfnet doctor --device cpu`."
     result = first.compose(image)
     step = seam_step(result, mask)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from dgfnet import model
-from dgfnet.devices import fault_of
+from dgfnet.devices import default_device, fault_of
 from dgfnet.errors import Progress, is_out_of_memory
 from dgfnet.filling.memo import Memo
 from dgfnet.filling.predictor import MAX_SIDE
@@ -30,12 +30,12 @@ REMEMBERED = 128 * 2**20
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device called `name`; `auto` is the GPU where CUDA (or ROCm) has one, else the CPU. Raises `NoEngine`.
+    """The device called `name`; `auto` is `default_device()`. Raises `NoEngine`.
 
     A device whose memory is full just now is one.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(default_device())
     fault = fault_of(name)
     if fault and not is_out_of_memory(fault):
         reason = str(fault).splitlines()[0].partition(". ")[0]  # PyTorch can go on for a page

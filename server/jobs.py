@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -26,37 +26,12 @@ from server.options import (
 )
 from server.protocol import ErrorCode, Refusal, bad_array
 
+if TYPE_CHECKING:
+    from dgfnet.filling.fills import Fill  # it imports torch
+
 SPACES = ("srgb", "linear")
 MOST_SCALES = 1000
 """A report lists the scales of at most so many holes: a header has an end."""
-
-
-class Fill(Protocol):
-    """What the server reads of `dgfnet.inpainting.Fill`."""
-
-    @property
-    def scales(self) -> list[float]:
-        """Network pixels per picture pixel, one per hole."""
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Time per stage."""
-
-    @property
-    def bounds(self) -> Sequence[int]:
-        """x, y, width, height."""
-
-    @property
-    def fill(self) -> np.ndarray:
-        """float32 [h, w, 3]."""
-
-    @property
-    def coarse(self) -> np.ndarray:
-        """float32 [h, w, 3]."""
-
-    @property
-    def alpha(self) -> np.ndarray:
-        """float32 [h, w]."""
 
 
 @dataclass(frozen=True)

@@ -8,30 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from dgfnet.grain_merge import lattice, split
 from dgfnet.pictures import from_float, full_scale
-from server import sums
-from server.client.pixels import DEPTHS
 from server.messages import Layer
 
 NAME = "Inpaint (DGFNet)"
-STRIPE = 256
-"""Rows computed in one go, so that a large picture is not held again in a wider type."""
-
-
-def split(final: np.ndarray, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Split `final` into (coarse, texture) with `coarse + texture - offset == final`; same shape and dtype.
-
-    The offset is the dtype's `grain_merge_offset`. The texture is cut to what a layer can hold, 0 to full scale; what
-    it cannot hold, and its rounding, goes into the coarse part, which otherwise stays as it is (`server.sums` says
-    where it must give way by a little more). In float32 the sum is exact where `final` is on the `sums.lattice`, and
-    to 6e-8 elsewhere.
-    """
-    offset = DEPTHS[final.dtype.str[1:]].grain_merge_offset
-    base, texture = np.empty_like(final), np.empty_like(final)
-    for top in range(0, len(final), STRIPE):
-        rows = slice(top, top + STRIPE)
-        base[rows], texture[rows] = sums.split(final[rows], coarse[rows], offset)
-    return base, texture
 
 
 def with_alpha(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -50,7 +31,7 @@ def match_channels(values: np.ndarray, channels: int) -> np.ndarray:
 
 def fill_layer(fill: np.ndarray, alpha: np.ndarray, x: int, y: int, dtype: np.dtype) -> list[Layer]:
     """The fill as one layer. `fill` float [h, w, 1 | 3], `alpha` float [h, w], 0 to 1; top left corner at x, y."""
-    pixels = with_alpha(sums.lattice(from_float(fill, dtype)), from_float(alpha, dtype))
+    pixels = with_alpha(lattice(from_float(fill, dtype)), from_float(alpha, dtype))
     return [Layer(NAME, "fill", x, y, "normal", 1.0, pixels)]
 
 
@@ -68,7 +49,7 @@ def fill_group(
     The coarse layer carries the soft `alpha`. The texture layer is opaque wherever that is above 0: were it soft too,
     it would fade twice at a soft edge, and the sum would not be the fill there.
     """
-    base, texture = split(sums.lattice(from_float(fill, dtype)), from_float(coarse, dtype))
+    base, texture = split(lattice(from_float(fill, dtype)), from_float(coarse, dtype))
     soft = from_float(alpha, dtype)
     support = from_float((soft > 0).astype(np.float32), dtype)
     return [

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from dgfnet.training.data import DataError, Entry, decode, find_pictures
-from dgfnet.training.masks import KINDS, Colour, Kind, hole_of, random_masks
+from dgfnet.errors import UserError
+from dgfnet.masks import KINDS, Colour, Kind, hole_of, random_masks
+from dgfnet.photographs import Entry, decode, find_pictures
 
 SHARES = ((0.2, 0.3), (0.3, 0.4), (0.4, 0.5))
 SMALLEST = 32
@@ -56,7 +57,7 @@ class MaskFiles:
         """Sorted by path.
 
         Raises:
-            DataError: there is none.
+            UserError: there is none.
         """
         return find_pictures([str(self.folder)])
 
@@ -64,12 +65,12 @@ class MaskFiles:
         """The hole for a picture: bool [size, size].
 
         Raises:
-            DataError: the mask drawn cannot be read, or has nothing to fill or to go by.
+            UserError: the mask drawn cannot be read, or has nothing to fill or to go by.
         """
         name, data = self.files[int(np.random.default_rng((seed, number)).integers(len(self.files)))]
         hole = hole_of(decode(name, data()).resize((size, size), Image.Resampling.NEAREST), self.holes)
         if hole.all() or not hole.any():
-            raise DataError(f"The mask '{name}' is {'all' if hole.all() else 'no'} hole when holes are {self.holes}.")
+            raise UserError(f"The mask '{name}' is {'all' if hole.all() else 'no'} hole when holes are {self.holes}.")
         return hole
 
 
@@ -92,7 +93,7 @@ class CaseSet:
     def __post_init__(self) -> None:
         """Refuse what makes no case."""
         if self.size < SMALLEST or (self.limit is not None and self.limit < 1):
-            raise DataError(f"--size must be {SMALLEST} or more and --limit 1 or more.")
+            raise UserError(f"--size must be {SMALLEST} or more and --limit 1 or more.")
 
     @cached_property
     def _entries(self) -> list[Entry]:

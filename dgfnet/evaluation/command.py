@@ -6,19 +6,18 @@ import argparse
 import pathlib
 import sys
 
-import torch
 from tqdm import tqdm
 
 from dgfnet import model
-from dgfnet.devices import check_device
+from dgfnet.devices import check_device, default_device
+from dgfnet.errors import UserError
 from dgfnet.evaluation import fillers
 from dgfnet.evaluation.cases import CaseSet, MaskFiles, export
 from dgfnet.evaluation.inception import load_inception
 from dgfnet.evaluation.judgement import Judgement, write
 from dgfnet.evaluation.lpips import load_lpips
 from dgfnet.evaluation.perception import Perception, load_squeezenet
-from dgfnet.training.data import DataError
-from dgfnet.training.masks import KINDS, Kind
+from dgfnet.masks import KINDS, Kind
 
 _DEFAULT_KINDS: tuple[Kind, ...] = ("irregular", "square")
 _JUDGED = "dgfnet"  # the column of the judged weights, as artists get them
@@ -54,14 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--squeezenet", metavar="FILE", help="SqueezeNet 1.1 without its classifier, as Keras weights")
     parser.add_argument("--inception", metavar="FILE", help="the Inception network of FID, for FID")
     parser.add_argument("--lpips", nargs=2, metavar=("ALEXNET", "LINEAR"), help="torchvision's AlexNet and LPIPS's own")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=default_device())
 
 
 def run(arguments: argparse.Namespace) -> int:
     """`dgfnet evaluate`: tables as Markdown and CSV, report.html, a sheet of the worst cases per cell.
 
     Raises:
-        UsageError, DataError, WeightsError, FeaturesError: each is one sentence for the user.
+        UserError: the text is for the user.
     """
     out: pathlib.Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
@@ -90,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _cases(arguments: argparse.Namespace) -> CaseSet:
     if (arguments.masks is None) != (arguments.holes_are is None):
-        raise DataError("--masks and --holes-are go together: say which colour of the masks is the hole.")
+        raise UserError("--masks and --holes-are go together: say which colour of the masks is the hole.")
     masks = MaskFiles(arguments.masks, arguments.holes_are) if arguments.masks else None
     kinds = tuple(arguments.kinds or (() if masks else _DEFAULT_KINDS))
     return CaseSet(arguments.pictures, kinds, arguments.size, arguments.limit, arguments.seed, masks)
@@ -136,7 +135,7 @@ def _columns(arguments: argparse.Namespace) -> tuple[dict[str, fillers.Filler], 
     reference = model.label(arguments.ablation[0]) if arguments.ablation else _JUDGED
     columns = dict(found)
     if len(columns) < len(found):
-        raise DataError(f"Two columns have the same name ({', '.join(name for name, _ in found)}); rename a folder.")
+        raise UserError(f"Two columns have the same name ({', '.join(name for name, _ in found)}); rename a folder.")
     return columns, reference
 
 

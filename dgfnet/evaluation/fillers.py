@@ -9,15 +9,14 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from dgfnet.errors import UserError
+from dgfnet.files import write_whole
 from dgfnet.filling.patchmatch import patchmatch
 from dgfnet.inpainting import FillOptions, Inpainter
-from dgfnet.model import DGFNet, Output
-from dgfnet.training.data import DataError
-from dgfnet.training.files import write_whole
+from dgfnet.model import DGFNet
 
 Filler = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
 """(name of the case, RGB uint8 [H, W, 3] with a black hole, hole bool [H, W]) -> RGB uint8; the hole only is used."""
@@ -48,12 +47,12 @@ def biharmonic(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """scikit-image's biharmonic filler.
 
     Raises:
-        DataError: scikit-image is not installed.
+        UserError: scikit-image is not installed.
     """
     try:
         from skimage.restoration import inpaint_biharmonic
     except ImportError as error:
-        raise DataError("The biharmonic filler is scikit-image's; `pip install scikit-image`.") from error
+        raise UserError("The biharmonic filler is scikit-image's; `pip install scikit-image`.") from error
     filled = inpaint_biharmonic(picture, hole, channel_axis=2)
     return (np.clip(filled, 0, 1) * 255).round().astype(np.uint8)
 
@@ -78,9 +77,9 @@ def network(net: DGFNet, stage: Stage = "final") -> Filler:
     `final` is what an artist gets; `network` is without patches that are copied, `enlarged` without refinement too;
     `coarse` is the coarse branch alone.
     """
-    inpainter = Inpainter(CoarseOnly(net) if stage == "coarse" else net, next(net.parameters()).device)
-    inpainter.finer = net.finer and stage in ("final", "network")
-    options = FillOptions(patches=float(stage == "final"))
+    inpainter = Inpainter(net, next(net.parameters()).device)
+    inpainter.finer = net.finer and stage != "enlarged"
+    options = FillOptions(patches=float(stage == "final"), texture_strength=float(stage != "coarse"))
 
     def fill(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         return inpainter.fill(picture, hole, options).compose(picture)
@@ -88,33 +87,20 @@ def network(net: DGFNet, stage: Stage = "final") -> Filler:
     return fill
 
 
-class CoarseOnly:
-    """A network whose final picture is its coarse one."""
-
-    def __init__(self, net: DGFNet) -> None:
-        self.reach, self.recurrences_for, self.refine, self._net = net.reach, net.recurrences_for, net.refine, net
-        self.finer = False
-
-    def __call__(self, image: torch.Tensor, known: torch.Tensor, recurrences: int | None = None) -> Output:
-        """As `DGFNet.forward`."""
-        out = self._net(image, known, recurrences)
-        return out._replace(fused=out.coarse)
-
-
 def results(folder: pathlib.Path) -> Filler:
     """Pictures that another program made: `NAME.png` per case.
 
     Raises:
-        DataError: a case is missing, unreadable, or of another size.
+        UserError: a case is missing, unreadable, or of another size.
     """
 
     def fill(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         file = folder / f"{name}.png"
         if not file.is_file():
-            raise DataError(f"'{folder}' holds no result for '{name}'; `dgfnet evaluate --export` writes the cases.")
+            raise UserError(f"'{folder}' holds no result for '{name}'; `dgfnet evaluate --export` writes the cases.")
         result, _ = _read(file)
         if result.shape != picture.shape:
-            raise DataError(f"'{file}' is {result.shape[1]} x {result.shape[0]} px, the case {picture.shape[1]} px.")
+            raise UserError(f"'{file}' is {result.shape[1]} x {result.shape[0]} px, the case {picture.shape[1]} px.")
         return result
 
     return fill
@@ -126,7 +112,8 @@ def kept(fill: Filler, folder: pathlib.Path) -> Filler:
     A file says which picture and hole it is of: a result of another case by the same name is made anew.
 
     Raises:
-        DataError, TrainingError: a kept file is unreadable; a result cannot be written.
+        UserError: a kept file is unreadable.
+        FileError: a result cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -151,7 +138,7 @@ def _read(file: pathlib.Path) -> tuple[np.ndarray, str | None]:
         with Image.open(file) as picture:
             return np.array(picture.convert("RGB")), picture.info.get(_CASE)
     except OSError as error:
-        raise DataError(f"'{file}' cannot be read as a picture.") from error
+        raise UserError(f"'{file}' cannot be read as a picture.") from error
 
 
 def _opencv(picture: np.ndarray, hole: np.ndarray, method: int) -> np.ndarray:

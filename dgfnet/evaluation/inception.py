@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dgfnet.errors import UserError
 from dgfnet.evaluation.perception import Comparison, read_state
-from dgfnet.training.features import FeaturesError
 
 _SIZE = 299
 _CLASSES = 1008
@@ -189,15 +189,15 @@ def load_inception(file: str | pathlib.Path) -> Inception:
     """FID's Inception from its PyTorch conversion (or the same tensors as safetensors).
 
     Raises:
-        FeaturesError: the file does not hold exactly that network; torchvision's Inception is another one.
+        UserError: the file does not hold exactly that network; torchvision's Inception is another one.
     """
     state = read_state(pathlib.Path(file))
     network = Inception()
     classifier = [state.pop(key, None) for key in ("fc.weight", "fc.bias")]
     if classifier[0] is None or len(classifier[0]) != _CLASSES:
-        raise FeaturesError(f"'{file}' is not the Inception of FID: it has no {_CLASSES} classes.")
+        raise UserError(f"'{file}' is not the Inception of FID: it has no {_CLASSES} classes.")
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise FeaturesError(f"'{file}' is not the Inception of FID.") from error
+        raise UserError(f"'{file}' is not the Inception of FID.") from error
     return network

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dgfnet.errors import UserError
 from dgfnet.evaluation.perception import Comparison, feature_distance, read_state
-from dgfnet.training.features import FeaturesError
 
 _CONVOLUTIONS = {0: (3, 64, 11, 4, 2), 3: (64, 192, 5, 1, 2), 6: (192, 384, 3, 1, 1), 8: (384, 256, 3, 1, 1)}
 _CONVOLUTIONS |= {10: (256, 256, 3, 1, 1)}  # torchvision's index: inputs, outputs, kernel, stride, padding
@@ -51,7 +51,7 @@ def load_lpips(alexnet: str | pathlib.Path, linear: str | pathlib.Path) -> LPIPS
     """LPIPS from torchvision's AlexNet (alexnet-owt-*.pth) and the authors' weights per channel (v0.1/alex.pth).
 
     Raises:
-        FeaturesError: a file does not hold these weights.
+        UserError: a file does not hold these weights.
     """
     network = LPIPS()
     trunk, learned = read_state(pathlib.Path(alexnet)), read_state(pathlib.Path(linear))
@@ -61,5 +61,5 @@ def load_lpips(alexnet: str | pathlib.Path, linear: str | pathlib.Path) -> LPIPS
         for number, weight in enumerate(network.weights):
             weight.copy_(learned[f"lin{number}.model.1.weight"].view(weight.shape))
     except (KeyError, RuntimeError) as error:
-        raise FeaturesError(f"'{alexnet}' and '{linear}' are not AlexNet and the weights of LPIPS for it.") from error
+        raise UserError(f"'{alexnet}' and '{linear}' are not AlexNet and the weights of LPIPS for it.") from error
     return network

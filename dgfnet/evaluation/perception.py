@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dgfnet.training.features import FeaturesError
+from dgfnet.errors import UserError
 
 _MEAN = (123.68, 116.779, 103.939)  # R, G, B of the ImageNet training
 _FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128), 6: (48, 192), 7: (48, 192), 8: (64, 256), 9: (64, 256)}
@@ -63,7 +63,7 @@ def read_state(file: pathlib.Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file, or of a PyTorch checkpoint (nothing in it is executed).
 
     Raises:
-        FeaturesError: the file is absent or neither.
+        UserError: the file is absent or neither.
     """
     try:
         if file.suffix == ".safetensors":
@@ -71,7 +71,7 @@ def read_state(file: pathlib.Path) -> dict[str, Tensor]:
         state = torch.load(file, map_location="cpu", weights_only=True)
         return {str(key): value for key, value in state.items()}
     except (OSError, SafetensorError, RuntimeError, AttributeError, pickle.UnpicklingError) as error:
-        raise FeaturesError(f"'{file}' cannot be read as a network's weights ({type(error).__name__}).") from error
+        raise UserError(f"'{file}' cannot be read as a network's weights ({type(error).__name__}).") from error
 
 
 class SqueezeNet(nn.Module):
@@ -130,12 +130,12 @@ def load_squeezenet(file: str | pathlib.Path) -> SqueezeNet:
     """SqueezeNet 1.1 from a Keras file (HDF5, BGR, 0 to 255 less the mean; kernels [h, w, in, out]).
 
     Raises:
-        FeaturesError: h5py is not installed, or the file does not hold these weights.
+        UserError: h5py is not installed, or the file does not hold these weights.
     """
     try:
         import h5py
     except ImportError as error:
-        raise FeaturesError("Reading Keras weights needs h5py; install it with `pip install h5py`.") from error
+        raise UserError("Reading Keras weights needs h5py; install it with `pip install h5py`.") from error
     network = SqueezeNet()
     try:
         with h5py.File(file) as data:
@@ -145,7 +145,7 @@ def load_squeezenet(file: str | pathlib.Path) -> SqueezeNet:
                     weight = torch.from_numpy(kernel).permute(3, 2, 0, 1)
                     module.load_state_dict({"weight": weight, "bias": torch.from_numpy(bias)})
     except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise FeaturesError(f"'{file}' does not hold SqueezeNet 1.1 in the Keras layout.") from error
+        raise UserError(f"'{file}' does not hold SqueezeNet 1.1 in the Keras layout.") from error
     return network
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from dgfnet.evaluation.charts import COLOURS, line_chart
+from dgfnet.charts import COLOURS, line_chart
 from dgfnet.evaluation.tables import ALL, Difference, Row, Score, best, interval_text, number_text
 
 _BIN = 0.05  # of hole share, for the charts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,34 +11,10 @@ from torch import Tensor
 from dgfnet.errors import PictureError
 from dgfnet.filling.crops import network_length
 from dgfnet.filling.memo import Memo
+from dgfnet.model import DGFNet, Output
 
 MAX_SIDE = 512
 """Longest side of a crop in network pixels; attention grows with its fourth power."""
-
-
-class Prediction(Protocol):
-    """What a network returns: raw predictions [1, 3, H, W] for every pixel."""
-
-    @property
-    def coarse(self) -> Tensor: ...
-
-    @property
-    def fused(self) -> Tensor: ...
-
-
-class Network(Protocol):
-    """What is asked of a network; dgfnet.model.DGFNet is one."""
-
-    def __call__(self, image: Tensor, known: Tensor, recurrences: int | None = None) -> Prediction: ...
-
-    def reach(self) -> int: ...
-
-    def recurrences_for(self, depth: float) -> int: ...
-
-    @property
-    def finer(self) -> bool: ...
-
-    def refine(self, image: Tensor, known: Tensor, structure: Tensor) -> Prediction: ...
 
 
 class Predictor:
@@ -52,7 +27,7 @@ class Predictor:
 
     def __init__(
         self,
-        network: Network,
+        network: DGFNet,
         device: str | torch.device = "cpu",
         max_side: int = MAX_SIDE,
         memo: Memo | None = None,
@@ -62,11 +37,9 @@ class Predictor:
         self.device = torch.device(device)
         self.bfloat16 = has_bfloat16(self.device)
         self.finer = network.finer
-        if isinstance(network, torch.nn.Module):
-            network = network.to(self.device)
-            if self.bfloat16:
-                network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network = network
+        self.network = network.to(self.device)
+        if self.bfloat16:
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.max_side = max_side
 
     def predict(self, picture: np.ndarray, known: np.ndarray, depth: float) -> tuple[np.ndarray, np.ndarray]:
@@ -99,12 +72,12 @@ class Predictor:
 
     def _run(
         self,
-        role: Callable[..., Prediction],
+        role: Callable[..., Output],
         picture: np.ndarray,
         known: np.ndarray,
         structure: np.ndarray | None,
         *more: int,
-    ) -> Prediction:
+    ) -> Output:
         arrays = [picture, known[..., None].astype(np.float32), *([] if structure is None else [structure])]
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             return role(*(_padded(array).to(self.device) for array in arrays), *more)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from dgfnet.errors import UserError
 from dgfnet.network.coarse import CoarseBranch
 
 _NAMES = {
@@ -39,32 +40,28 @@ _NAMES = {
 _PREFIX = re.compile("|".join(rf"{re.escape(name)}(?=\.|$)" for name in sorted(_NAMES, key=len, reverse=True)))
 
 
-class ImportRFRError(ValueError):
-    """The file is not an RFR checkpoint; the text says what is wrong with it."""
-
-
 def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The authors' state dict (114 entries) -> ours.
 
     Raises:
-        ImportRFRError: an entry is unknown, missing or has another shape than RFR's.
+        UserError: an entry is unknown, missing or has another shape than RFR's.
     """
     ours: dict[str, Tensor] = {}
     for key, value in state.items():
         name = key.removeprefix("module.")
         match = _PREFIX.match(name)
         if match is None:
-            raise ImportRFRError(f"This is not an RFR checkpoint: it has an entry '{key}' that RFR does not have.")
+            raise UserError(f"This is not an RFR checkpoint: it has an entry '{key}' that RFR does not have.")
         ours[_NAMES[match.group()] + name[match.end() :]] = value
     expected = CoarseBranch().state_dict()
     missing = sorted(expected.keys() - ours.keys())
     if missing:
-        raise ImportRFRError(
+        raise UserError(
             f"This is not a complete RFR checkpoint: {len(missing)} entries such as '{missing[0]}' are missing."
         )
     for name, value in ours.items():
         if name not in expected or value.shape != expected[name].shape:
-            raise ImportRFRError(f"The entry for '{name}' has shape {tuple(value.shape)}, which is not RFR's.")
+            raise UserError(f"The entry for '{name}' has shape {tuple(value.shape)}, which is not RFR's.")
     return ours
 
 
@@ -79,18 +76,18 @@ def read_checkpoint(path: str | pathlib.Path) -> CoarseBranch:
     """Coarse branch from the authors' `.pth` file; only tensors are unpickled, never code.
 
     Raises:
-        ImportRFRError: the file cannot be read, or is not an RFR checkpoint.
+        UserError: the file cannot be read, or is not an RFR checkpoint.
     """
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ImportRFRError(f"'{path}' cannot be read as a PyTorch checkpoint ({type(error).__name__}).") from error
+        raise UserError(f"'{path}' cannot be read as a PyTorch checkpoint ({type(error).__name__}).") from error
     for key in ("generator", "state_dict", "model"):
         if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
             data = data[key]
     if not isinstance(data, Mapping) or not all(isinstance(v, Tensor) for v in data.values()):
         kept = {k: v for k, v in data.items() if isinstance(v, Tensor)} if isinstance(data, Mapping) else {}
         if not kept:
-            raise ImportRFRError(f"'{path}' holds no network weights.")
+            raise UserError(f"'{path}' holds no network weights.")
         data = kept
     return coarse_branch(data)

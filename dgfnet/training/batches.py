@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dgfnet.masks import MaskFolder, random_masks
 from dgfnet.model import DGFNet, Known
 from dgfnet.network.diffusion import blank
 from dgfnet.training import parallel
 from dgfnet.training.data import Crops, PictureBank
-from dgfnet.training.masks import MaskFolder, random_masks
 from dgfnet.training.recipes import Recipe, Stage
 from dgfnet.training.replay import Replay
 

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dgfnet.errors import TrainingError, is_out_of_memory
+from dgfnet.errors import FileError, UserError, is_out_of_memory
+from dgfnet.files import write_whole
 from dgfnet.model import WeightsError, load, load_info, save
-from dgfnet.training.files import write_whole
 from dgfnet.training.trainer import Trainer
 
 WHOLE, LIST, WEIGHTS = "checkpoint.pt", "checkpoint.json", "weights.safetensors"
@@ -42,7 +42,7 @@ def write(trainer: Trainer, folder: pathlib.Path, part_bytes: int | None = None,
         slim: leave out what training finds again by itself, see `slimmed`.
 
     Raises:
-        TrainingError: it cannot be written, as where the disk is full; the checkpoint before is left.
+        FileError: it cannot be written, as where the disk is full; the checkpoint before is left.
     """
     state = slimmed(trainer.state()) if slim else trainer.state()
     if part_bytes is None:
@@ -78,7 +78,7 @@ def read(folder: pathlib.Path, device: torch.device | str) -> dict[str, Any]:
     """The state for `Trainer.restore`, from whichever form the checkpoint has.
 
     Raises:
-        TrainingError: there is none, a part is missing or damaged, or it is not a checkpoint.
+        UserError: there is none, a part is missing or damaged, or it is not a checkpoint.
     """
     source = _source(folder)
     with _damage_told(folder):
@@ -96,7 +96,7 @@ def recipe(folder: pathlib.Path) -> dict[str, Any]:
 
 def _source(folder: pathlib.Path) -> pathlib.Path | io.BytesIO:
     if not exists(folder):
-        raise TrainingError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
+        raise UserError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
     return _join(folder) if (folder / LIST).is_file() else folder / WHOLE
 
 
@@ -107,7 +107,7 @@ def _damage_told(folder: pathlib.Path) -> Iterator[None]:
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         if is_out_of_memory(error):
             raise
-        raise TrainingError(f"The checkpoint in '{folder}' is damaged ({type(error).__name__}).") from error
+        raise UserError(f"The checkpoint in '{folder}' is damaged ({type(error).__name__}).") from error
 
 
 def _average_beside(folder: pathlib.Path, step: int, device: torch.device | str) -> dict[str, Tensor] | None:
@@ -169,7 +169,7 @@ def _write_parts(state: dict[str, Any], folder: pathlib.Path, part_bytes: int) -
             parts.append({"file": name, "sha256": digest})
         listed = json.dumps({"step": state["step"], "parts": parts}, indent=1) + "\n"
         write_whole(folder / LIST, lambda file: file.write_text(listed))
-    except TrainingError:
+    except FileError:
         _remove_parts(folder, keep=before)
         raise
     _remove_parts(folder, keep=[part["file"] for part in parts])
@@ -182,12 +182,12 @@ def _join(folder: pathlib.Path) -> io.BytesIO:
         for part in parts:
             content = (folder / part["file"]).read_bytes()
             if hashlib.sha256(content).hexdigest() != part["sha256"]:
-                raise TrainingError(f"'{folder / part['file']}' is damaged; copy it again.")
+                raise UserError(f"'{folder / part['file']}' is damaged; copy it again.")
             data.write(content)
     except OSError as error:
-        raise TrainingError(f"The checkpoint's part '{error.filename}' is missing; copy it there.") from error
+        raise UserError(f"The checkpoint's part '{error.filename}' is missing; copy it there.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"'{folder / LIST}' is damaged; copy it again.") from error
+        raise UserError(f"'{folder / LIST}' is damaged; copy it again.") from error
     data.seek(0)
     return data
 

@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 import torch
 
-from dgfnet.errors import TrainingError
+from dgfnet.devices import default_device
+from dgfnet.errors import UserError
+from dgfnet.masks import MaskFolder
 from dgfnet.model import ABLATION, DGFNet, label, load, load_info
 from dgfnet.training import checkpoints, parallel
 from dgfnet.training.data import PictureBank
 from dgfnet.training.features import load_features
-from dgfnet.training.masks import MaskFolder
 from dgfnet.training.recipes import NARROW, RECIPES, Recipe, restored
 from dgfnet.training.samples import Samples
 from dgfnet.training.session import SAVE_SECONDS, Session
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--slim-checkpoint", action="store_true", help="a quarter of the size; not to the bit")
 
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    machine.add_argument("--device", default=default_device())
     machine.add_argument("--threads", type=int, help="CPU threads")
     machine.add_argument("--compile", action="store_true", help="through torch.compile; the first steps take minutes")
     machine.add_argument("--no-graphs", action="store_true", help="ask a GPU for every operation by itself: slower")
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     """`dgfnet train`.
 
     Raises:
-        UsageError, TrainingError, DataError, FeaturesError, WeightsError: each is one sentence for the user.
+        UserError: the text is for the user.
     """
     _check(arguments)
     if arguments.threads is not None:
@@ -79,11 +80,11 @@ def run(arguments: argparse.Namespace) -> int:
             return _train(arguments, recipe, device)
         except torch.OutOfMemoryError as error:
             if all(stage.batch == 1 for stage in recipe.stages):
-                raise TrainingError(
+                raise UserError(
                     "The GPU's memory is full with batches of one; train on a larger one, or with --device cpu."
                 ) from error
             half = f"--batch-factor {recipe.batch_factor / 2:g}"
-            raise TrainingError(f"The GPU's memory is full; `{half}` halves the batches.") from error
+            raise UserError(f"The GPU's memory is full; `{half}` halves the batches.") from error
 
 
 def _train(arguments: argparse.Namespace, recipe: Recipe, device: str) -> int:
@@ -141,24 +142,24 @@ def _check(arguments: argparse.Namespace) -> None:
     """Refuse what can be refused before anything is decoded."""
     folder: pathlib.Path = arguments.out
     if not arguments.features and not arguments.no_features:
-        raise TrainingError("The paper's losses need VGG weights: give them with --features, or say --no-features.")
+        raise UserError("The paper's losses need VGG weights: give them with --features, or say --no-features.")
     if bool(arguments.masks) != bool(arguments.holes_are):
-        raise TrainingError("--masks and --holes-are go together: say which colour of the masks is the hole.")
+        raise UserError("--masks and --holes-are go together: say which colour of the masks is the hole.")
     for name, hint in _POSITIVE.items():
         value = getattr(arguments, name)
         if value is not None and not 0 < value < float("inf"):
-            raise TrainingError(f"--{name.replace('_', '-')} must be a positive number; {hint}.")
+            raise UserError(f"--{name.replace('_', '-')} must be a positive number; {hint}.")
     if arguments.seed is not None and not 0 <= arguments.seed < 2**32:
-        raise TrainingError(f"--seed must be a number from 0 to {2**32 - 1}.")
+        raise UserError(f"--seed must be a number from 0 to {2**32 - 1}.")
     if arguments.checkpoint_part_mb is not None and arguments.checkpoint_part_mb < 1:
-        raise TrainingError("--checkpoint-part-mb must be 1 or more.")
+        raise UserError("--checkpoint-part-mb must be 1 or more.")
     if arguments.ablation and (arguments.start or RECIPES[arguments.recipe or NARROW.name].start):
-        raise TrainingError("--ablation compares networks from scratch: leave --start out, and choose another recipe.")
+        raise UserError("--ablation compares networks from scratch: leave --start out, and choose another recipe.")
     begun = any(checkpoints.exists(folder / name) for name in _models(arguments))
     if begun and not arguments.resume:
-        raise TrainingError(f"'{folder}' holds a run already; add --resume, or choose another folder with --out.")
+        raise UserError(f"'{folder}' holds a run already; add --resume, or choose another folder with --out.")
     if arguments.resume and not begun:
-        raise TrainingError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
+        raise UserError(f"There is no checkpoint in '{folder}'; leave --resume out to start.")
 
 
 def _models(arguments: argparse.Namespace) -> list[str]:
@@ -204,9 +205,7 @@ def _resumed(arguments: argparse.Namespace) -> Recipe:
     begun = next(at for name in _models(arguments) if checkpoints.exists(at := arguments.out / name))
     kept = restored(checkpoints.recipe(begun))
     if arguments.recipe and RECIPES[arguments.recipe].name != kept.name:
-        raise TrainingError(
-            f"'{begun}' is a run of the recipe '{kept.name}'; leave --recipe out, or choose another --out."
-        )
+        raise UserError(f"'{begun}' is a run of the recipe '{kept.name}'; leave --recipe out, or choose another --out.")
     recipe = _altered(kept, arguments)
     if parallel.rank() == 0:
         for what, said in _TOLD.items():

@@ -7,11 +7,8 @@ import hashlib
 import os
 import pathlib
 import sys
-import tarfile
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,19 +18,15 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from dgfnet import pictures
-from dgfnet.errors import PictureError, TrainingError
+from dgfnet.errors import FileError, UserError
+from dgfnet.files import write_whole
 from dgfnet.network.rtv import rtv
-from dgfnet.training.files import write_whole
+from dgfnet.photographs import Entry, decode, files_in, find_pictures
 
 _SHORT_SIDES = 8
 """Sizes that pictures are brought to, evenly spaced: so few that many are equal, and are split by RTV together."""
 _TOGETHER = 16 * 3 * 256 * 384
 """Values of pictures that are split together."""
-
-
-class DataError(ValueError):
-    """The pictures cannot be used; the text says why."""
 
 
 class Crops(NamedTuple):
@@ -80,70 +73,6 @@ class Variation:
 
 
 NONE = Variation()
-
-
-class Entry(NamedTuple):
-    """A picture file in a folder or a tar file; `data` reads its bytes."""
-
-    name: str
-    data: Callable[[], bytes]
-
-
-def find_pictures(sources: list[str]) -> list[Entry]:
-    """Every picture file in folders (searched deeply) and tar files, sorted by name within each; nothing is decoded.
-
-    Raises:
-        DataError: a source is neither, or holds no picture.
-    """
-    found: list[Entry] = []
-    for source in sources:
-        path, before = pathlib.Path(source), len(found)
-        if path.is_dir():
-            found += [Entry(str(file.relative_to(path)), file.read_bytes) for file in _files_in(path)]
-        elif path.is_file() and tarfile.is_tarfile(path):
-            found += _members_of(tarfile.TarFile.open(path))
-        else:
-            raise DataError(f"'{source}' is neither a folder nor a tar file of pictures.")
-        if len(found) == before:
-            raise DataError(f"'{source}' holds no pictures.")
-    return found
-
-
-def _files_in(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in pictures.READABLE and p.is_file())
-
-
-def _members_of(archive: tarfile.TarFile) -> Iterator[Entry]:
-    def data(member: tarfile.TarInfo) -> bytes:
-        file = archive.extractfile(member)
-        assert file is not None  # it is a file's entry
-        return file.read()
-
-    for member in sorted(archive.getmembers(), key=lambda m: m.name):
-        if member.isfile() and pathlib.Path(member.name).suffix.lower() in pictures.READABLE:
-            yield Entry(member.name, partial(data, member))
-
-
-def decode(name: str, data: bytes) -> Image.Image:
-    """A picture file's bytes as RGB, upright as when it is filled.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        return Image.fromarray(pictures.to_rgb(pictures.decode(data, name)))
-    except PictureError as fault:
-        raise DataError(f"{fault.message} Leave it out, or save it anew.") from fault
-
-
-def read_pictures(sources: list[str]) -> Iterator[tuple[str, Image.Image]]:
-    """Name and RGB picture of all that `find_pictures` finds.
-
-    Raises:
-        DataError: also where a picture cannot be read.
-    """
-    for name, data in find_pictures(sources):
-        yield name, decode(name, data())
 
 
 class PictureBank:
@@ -199,7 +128,7 @@ class PictureBank:
                 it has no room, a line on stderr says so.
 
         Raises:
-            DataError: a source is neither folder nor tar file, holds no picture, or has no positive weight.
+            UserError: a source is neither folder nor tar file, holds no picture, or has no positive weight.
         """
         weighed = [split_weight(source) for source in sources]
         paths, shares = [path for path, _ in weighed], [share for _, share in weighed]
@@ -227,7 +156,7 @@ class PictureBank:
             kept = {"images": images, "textures": textures, "weights": weights}
             try:
                 write_whole(file, lambda partial: torch.save(kept, partial))
-            except TrainingError as error:
+            except FileError as error:
                 print(f"{error} This run goes on without; the next one decodes the pictures anew.", file=sys.stderr)
         return cls(images, textures, device, weights, scales)
 
@@ -261,7 +190,7 @@ def split_weight(source: str) -> tuple[str, float]:
     """PATH=WEIGHT or PATH -> path and weight.
 
     Raises:
-        DataError: the weight is not positive.
+        UserError: the weight is not positive.
     """
     path, equals, number = source.rpartition("=")
     if not equals or pathlib.Path(source).exists():
@@ -271,7 +200,7 @@ def split_weight(source: str) -> tuple[str, float]:
     except ValueError:
         return source, 1.0
     if not 0 < weight < float("inf"):
-        raise DataError(f"The weight of '{path}' must be a positive number, not {number}.")
+        raise UserError(f"The weight of '{path}' must be a positive number, not {number}.")
     return path, weight
 
 
@@ -279,13 +208,13 @@ def _stamps(paths: list[str]) -> list[tuple[str, int, int]]:
     """What tells a changed source from the same one: every file's size and time of change.
 
     Raises:
-        DataError: there is no such source.
+        UserError: there is no such source.
     """
     stamps = []
     for path in map(pathlib.Path, paths):
         if not path.exists():
-            raise DataError(f"There is no '{path}'; give folders or tar files of pictures.")
-        for file in _files_in(path) if path.is_dir() else [path]:
+            raise UserError(f"There is no '{path}'; give folders or tar files of pictures.")
+        for file in files_in(path) if path.is_dir() else [path]:
             facts = file.stat()
             stamps.append((str(file), facts.st_size, facts.st_mtime_ns))
     return stamps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dgfnet.errors import TrainingError
+from dgfnet.errors import UserError
 from dgfnet.training.recipes import Stage
 
 _MEMORY = 0.98  # of the running mean: about 50 steps
@@ -32,7 +32,7 @@ class Watch:
         """Take in the losses of a step, made with so many times the recipe's learning rates.
 
         Raises:
-            TrainingError: the error has grown beyond what training recovers from.
+            UserError: the error has grown beyond what training recovers from.
         """
         if repr(stage) != self.stage:
             self.stage, self.seen, self.error, self.lowest = repr(stage), 0, 0.0, float("inf")
@@ -43,7 +43,7 @@ class Watch:
         if self.seen * (1 - _MEMORY) >= 1:
             self.lowest = min(self.lowest, self.error)
         if self.error > _LOST * self.lowest:
-            raise TrainingError(
+            raise UserError(
                 f"Training diverges: the mean error rose to {self.error:.3f} from {self.lowest:.3f} by step {step}. "
                 f"The last good checkpoint is kept; {remedy(rate_factor)}."
             )

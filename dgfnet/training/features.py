@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dgfnet.errors import UserError
+
 _CONVOLUTIONS = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2), (3, 3))  # (block, convolution) of VGG-16 up to pool3
 _CAFFE_MEAN = (123.68, 116.779, 103.939)  # R, G, B of the original ImageNet training
 DOWNLOAD = "download"
@@ -19,10 +21,6 @@ PUBLISHED = "https://download.pytorch.org/models/vgg16-397923af.pth"
 _MEAN_ACTIVATION = 0.2
 """Each pool is scaled to this mean activation, so that the paper's loss weights act on features of order one: the
 original weights, fed with 0 to 255, answer hundreds of times larger."""
-
-
-class FeaturesError(RuntimeError):
-    """The feature network cannot be loaded; the text says what is missing."""
 
 
 class VGGFeatures(nn.Module):
@@ -70,7 +68,7 @@ def load_features(source: str | pathlib.Path) -> VGGFeatures:
             `DOWNLOAD`: the latter from its publisher (528 MB, kept in torch's cache).
 
     Raises:
-        FeaturesError: the source is absent or incomplete, or cannot be downloaded.
+        UserError: the source is absent or incomplete, or cannot be downloaded.
     """
     source = _downloaded() if source == DOWNLOAD else pathlib.Path(source)
     features = VGGFeatures()
@@ -80,7 +78,7 @@ def load_features(source: str | pathlib.Path) -> VGGFeatures:
         else:
             _from_torchvision(features, source)
     except (OSError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
-        raise FeaturesError(f"'{source}' does not hold VGG weights ({type(error).__name__}).") from error
+        raise UserError(f"'{source}' does not hold VGG weights ({type(error).__name__}).") from error
     return features
 
 
@@ -93,7 +91,7 @@ def _downloaded() -> pathlib.Path:
         try:
             torch.hub.download_url_to_file(PUBLISHED, str(file), prefix, progress=sys.stderr.isatty())
         except (OSError, RuntimeError) as error:
-            raise FeaturesError(
+            raise UserError(
                 f"The VGG weights could not be downloaded ({error}); download {PUBLISHED} and give the file."
             ) from error
     return file

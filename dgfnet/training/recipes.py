@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dgfnet.errors import TrainingError
+from dgfnet.errors import UserError
+from dgfnet.masks import Kind
 from dgfnet.model import DEFAULT, DGFNetConfig
 from dgfnet.training.data import NONE, Variation
 from dgfnet.training.losses import LossWeights
-from dgfnet.training.masks import Kind
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def restored(settings: dict[str, Any]) -> Recipe:
     """The recipe of which `dataclasses.asdict` made these settings; those that came later have their defaults.
 
     Raises:
-        TrainingError: they are of another version of the program.
+        UserError: they are of another version of the program.
     """
     try:
         parts = {
@@ -130,7 +130,7 @@ def restored(settings: dict[str, Any]) -> Recipe:
         }
         return Recipe(**{**settings, **parts})
     except (KeyError, TypeError) as error:
-        raise TrainingError(
+        raise UserError(
             "The checkpoint is of another version of this program; start a new folder with --out, and --start from "
             "the weights beside the checkpoint."
         ) from error

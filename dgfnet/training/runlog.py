@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import collections
 import csv
-import math
 import pathlib
-from collections.abc import Sequence
 
-Series = dict[str, list[tuple[int, float]]]
-"""Name -> (step, value) in the order of the steps."""
-
-_POINTS = 400  # of a curve; more would only make the file large
-_FEW = 30  # points that are drawn as they are
-_PANEL = (360, 200)
-_MARGIN = (56, 28, 12, 24)  # left, top, right, bottom of a panel
-_COLUMNS = 3
+from dgfnet.charts import chart_file, line_chart
 
 
 class RunLog:
@@ -46,74 +37,12 @@ class RunLog:
             csv.writer(target).writerows((step, f"{seconds:.1f}", k, f"{v:.6g}") for k, v in values.items())
 
     def plot(self, target: pathlib.Path) -> None:
-        """Draw everything logged so far."""
-        series: Series = collections.defaultdict(list)
+        """Draw everything logged so far, a chart per name."""
+        series: dict[str, list[tuple[float, float]]] = collections.defaultdict(list)
         for step, _, name, value in _rows(self.file):
-            series[name].append((int(step), float(value)))
-        target.write_text(plots(series), encoding="utf-8")
-
-
-def plots(series: Series) -> str:
-    """SVG: a panel per name, steps from left to right, values on a logarithmic scale; thin raw, thick smoothed."""
-    width, height = _PANEL
-    rows = math.ceil(len(series) / _COLUMNS)
-    panels = [
-        f'<g transform="translate({i % _COLUMNS * width},{i // _COLUMNS * height})">{_panel(name, points)}</g>'
-        for i, (name, points) in enumerate(series.items())
-    ]
-    style = "<style>text{font:11px sans-serif;fill:#333}polyline{fill:none;stroke:#27c}</style>"
-    size = f'width="{_COLUMNS * width}" height="{rows * height}"'
-    page = f'<rect {size} fill="white"/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{style}{page}{"".join(panels)}</svg>\n'
-
-
-def _panel(name: str, points: list[tuple[int, float]]) -> str:
-    points = _thinned([(step, value) for step, value in points if math.isfinite(value)])
-    left, top, right, bottom = _MARGIN
-    title = f'<text x="{left}" y="{top - 10}" font-weight="bold">{name}</text>'
-    if not points:
-        return title
-    floor = max(max(value for _, value in points) * 1e-6, 1e-12)  # zero has no logarithm
-    levels = [math.log10(max(value, floor)) for _, value in points]
-    low, high = min(levels), max(max(levels), min(levels) + 0.01)
-    first, last = points[0][0], max(points[-1][0], points[0][0] + 1)
-    inner = (_PANEL[0] - left - right, _PANEL[1] - top - bottom)
-
-    def y(level: float) -> float:
-        return top + (high - level) / (high - low) * inner[1]
-
-    def line(values: Sequence[float], style: str) -> str:
-        xs = (left + (step - first) / (last - first) * inner[0] for step, _ in points)
-        dots = " ".join(f"{x:.1f},{y(value):.1f}" for x, value in zip(xs, values, strict=True))
-        return f'<polyline points="{dots}" {style}/>'
-
-    frame = f'<rect x="{left}" y="{top}" width="{inner[0]}" height="{inner[1]}" fill="none" stroke="#ccc"/>'
-    labels = "".join(
-        f'<text x="{left - 4}" y="{y(level) + 4:.1f}" text-anchor="end">{10**level:.3g}</text>' for level in (low, high)
-    )
-    baseline = _PANEL[1] - bottom + 14
-    labels += f'<text x="{left}" y="{baseline}">{first}</text>'
-    labels += f'<text x="{_PANEL[0] - right}" y="{baseline}" text-anchor="end">{last}</text>'
-    if len(points) < _FEW:
-        return title + frame + labels + line(levels, 'stroke-width="1.8"')
-    raw, smooth = line(levels, 'stroke-opacity="0.3"'), line(_smoothed(levels), 'stroke-width="1.8"')
-    return title + frame + labels + raw + smooth
-
-
-def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """At most `_POINTS`, each the last step and the mean value of its block."""
-    block = max(1, math.ceil(len(points) / _POINTS))
-    blocks = (points[i : i + block] for i in range(0, len(points), block))
-    return [(b[-1][0], sum(value for _, value in b) / len(b)) for b in blocks]
-
-
-def _smoothed(values: Sequence[float], memory: float = 0.9) -> list[float]:
-    """Exponential mean, without the start's bias."""
-    total, weight, means = 0.0, 0.0, []
-    for value in values:
-        total, weight = memory * total + value, memory * weight + 1
-        means.append(total / weight)
-    return means
+            series[name].append((float(step), float(value)))
+        charts = [line_chart(name, {name: points}, "step", log=True) for name, points in series.items()]
+        target.write_text(chart_file(charts), encoding="utf-8")
 
 
 def _rows(file: pathlib.Path) -> list[list[str]]:

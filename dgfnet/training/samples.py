@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from dgfnet.masks import random_masks
 from dgfnet.network.layers import composite
 from dgfnet.sheets import contact_sheet
 from dgfnet.training.data import Crops, PictureBank
 from dgfnet.training.losses import hole_loss
-from dgfnet.training.masks import random_masks
 from dgfnet.training.recipes import Recipe
 from dgfnet.training.trainer import Trainer, set_mode
 

@@ -48,7 +48,7 @@ class Session:
         """Train, in all processes, until the clock `time.monotonic` shows `deadline`; the first process writes.
 
         Raises:
-            TrainingError: training fell apart; the checkpoint is the last good one.
+            UserError: training fell apart; the checkpoint is the last good one.
         """
         trainer = self.trainer
         writes = parallel.rank() == 0

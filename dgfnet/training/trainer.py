@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from dgfnet.errors import TrainingError
+from dgfnet.errors import UserError
+from dgfnet.masks import MaskFolder
 from dgfnet.model import DGFNet, Output
 from dgfnet.network.discriminator import PatchDiscriminator
 from dgfnet.network.layers import composite
@@ -24,7 +25,6 @@ from dgfnet.training.data import Crops, PictureBank
 from dgfnet.training.divergence import Watch, remedy
 from dgfnet.training.features import VGGFeatures
 from dgfnet.training.losses import LossWeights
-from dgfnet.training.masks import MaskFolder
 from dgfnet.training.recipes import Recipe, Stage, restored
 from dgfnet.training.replay import Replay
 
@@ -126,7 +126,7 @@ class Trainer:
         Yields every step's losses; each is the mean over all processes.
 
         Raises:
-            TrainingError: a loss or gradient is not finite (no weight was changed by that step), or losses grow.
+            UserError: a loss or gradient is not finite (no weight was changed by that step), or losses grow.
         """
         clock = time.perf_counter()
         while not self.over if steps is None else self.step < steps:
@@ -268,7 +268,7 @@ class Trainer:
         """Both optimisers' steps and the moving average, if all is finite; one wait for the device per step."""
         values = report.tolist()
         if not all(map(math.isfinite, values)):
-            raise TrainingError(f"The loss is not finite at step {self.step}; {remedy(self.recipe.rate_factor)}.")
+            raise UserError(f"The loss is not finite at step {self.step}; {remedy(self.recipe.rate_factor)}.")
         if self.recipe.clip:
             nn.utils.clip_grads_with_norm_(self.network.parameters(), self.recipe.clip, norms[0])
         for optimizer in self._optimizers(stage):
@@ -307,10 +307,10 @@ class Trainer:
         """Go on from `state()`, on any device.
 
         Raises:
-            TrainingError: the state is of another network.
+            UserError: the state is of another network.
         """
         if restored(state["recipe"]).network != self.recipe.network:
-            raise TrainingError("The checkpoint is of another network; start a new folder with --out.")
+            raise UserError("The checkpoint is of another network; start a new folder with --out.")
         for name in {"network", "average", "discriminator"} & set(state):
             getattr(self, name).load_state_dict(state[name])
         for name in {"optimizer", "discriminator_optimizer"} & set(state):

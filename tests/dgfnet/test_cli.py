@@ -14,8 +14,9 @@ from PIL import Image
 
 from dgfnet import pictures
 from dgfnet.cli import _server_checks, main
+from dgfnet.errors import Cancelled, FileError, PictureError, UsageError, said_to_the_user
 from dgfnet.inpainting import FillOptions, Inpainter
-from dgfnet.model import DGFNet, DGFNetConfig, load, save
+from dgfnet.model import DGFNet, DGFNetConfig, WeightsError, load, save
 from dgfnet.pictures import Picture
 from dgfnet.trial import seam_step
 from server.client.errors import InpaintError
@@ -397,3 +398,17 @@ def test_wrong_usage_ends_with_two():
     with pytest.raises(SystemExit) as caught:
         main(["inpaint"])
     assert caught.value.code == 2
+
+
+def test_what_is_meant_for_the_user_is_said_and_bugs_are_not():
+    for fault in (
+        FileError("It is full."),
+        UsageError("It is full."),
+        WeightsError("It is full."),
+        OSError("It is full."),
+    ):
+        assert said_to_the_user(fault) == "It is full."
+    assert said_to_the_user(PictureError("bad_mask", "It is none.", "Draw one.")) == "It is none. Draw one."
+    assert "not enough memory" in said_to_the_user(RuntimeError("CUDA out of memory"))
+    for fault in (Cancelled(), ValueError("x"), RuntimeError("x")):
+        assert said_to_the_user(fault) is None

@@ -46,13 +46,13 @@ def test_a_change_outside_the_mask_is_refused() -> None:
     after[1, 1] = 9
     demo.check(before, mask, after)
     after[0, 2, 1] = 1
-    with pytest.raises(demo.ProofError, match="1 pixels outside the mask were changed"):
+    with pytest.raises(demo.UserError, match="1 pixels outside the mask were changed"):
         demo.check(before, mask, after)
 
 
 def test_an_unfilled_hole_is_refused() -> None:
     before = np.zeros((3, 3, 3), np.uint8)
-    with pytest.raises(demo.ProofError, match="No pixel of the hole was filled"):
+    with pytest.raises(demo.UserError, match="No pixel of the hole was filled"):
         demo.check(before, np.full((3, 3), 255, np.uint8), before)
 
 

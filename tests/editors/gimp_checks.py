@@ -16,12 +16,12 @@ from gimp_cases import ELLIPSE, LEFT_OUT, Case
 from gimp_session import Session
 
 from dgfnet import model
+from dgfnet.grain_merge import lattice
 from dgfnet.inpainting import Fill, FillOptions, Inpainter
 from dgfnet.pictures import from_float, full_scale, split_alpha, to_float
 from server.client.pixels import DEPTHS
 from server.colour import linear_to_srgb, srgb_to_linear
 from server.layers import match_channels
-from server.sums import lattice
 
 SEEN = (
     *("photo", "large", "grey", "covered", "mapped"),

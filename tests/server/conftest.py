@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import zmq
 
+from dgfnet.filling.fills import Fill, Patch
+from dgfnet.filling.holes import around
 from dgfnet.pictures import split_alpha
 from server import messages as m
 from server import protocol
@@ -26,18 +28,12 @@ SECONDS = 60.0
 Reply = TypeVar("Reply", bound=m.Message)
 
 
-class StandInFill:
+def grey_fill(mask: np.ndarray) -> Fill:
     """A fill of half grey over the mask's bounds; its coarse part is a little darker."""
-
-    def __init__(self, mask: np.ndarray) -> None:
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        self.bounds = (int(columns[0]), int(rows[0]), box.shape[1], box.shape[0])
-        self.alpha = box.astype(np.float32) / 255
-        self.fill = np.full((*box.shape, 3), 0.5, np.float32)
-        self.coarse = self.fill - np.float32(0.1)
-        self.scales = [1.0]
-        self.seconds = {"network": 0.0}
+    box = around(mask > 0)
+    fill = np.full((box.height, box.width, 3), 0.5, np.float32)
+    patch = Patch(box, fill, fill - np.float32(0.1), mask[box.slices].astype(np.float32) / 255)
+    return Fill((patch,), [1.0], {"network": 0.0})
 
 
 class StandInEngine:
@@ -61,7 +57,7 @@ class StandInEngine:
     ) -> Outcome:
         self.order.append(int(image.flat[0]))
         self._work(progress)
-        return Outcome(StandInFill(mask), {"texture_strength": 1.0, **options})
+        return Outcome(grey_fill(mask), {"texture_strength": 1.0, **options})
 
     def structure(self, image: np.ndarray, options: Mapping[str, float], progress: Any) -> Split:
         self._work(progress)

@@ -3,9 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
+from dgfnet.errors import UserError
 from dgfnet.evaluation.cases import SHARES, CaseSet, MaskFiles, spread
-from dgfnet.training.data import DataError
-from dgfnet.training.masks import MaskFolder, random_masks
+from dgfnet.masks import MaskFolder, random_masks
 
 
 @pytest.fixture
@@ -93,13 +93,13 @@ def test_made_holes_and_masks_side_by_side(pictures, masks):
 def test_masks_that_cannot_be_used_get_a_sentence(pictures, tmp_path):
     folder = tmp_path / "odd"
     folder.mkdir()
-    with pytest.raises(DataError, match="odd' holds no pictures"):
+    with pytest.raises(UserError, match="odd' holds no pictures"):
         list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "white")))
     Image.new("L", (8, 8), 255).save(folder / "white.png")
-    with pytest.raises(DataError, match="no hole when holes are black"):
+    with pytest.raises(UserError, match="no hole when holes are black"):
         list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "black")))
     (folder / "white.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"white\.png is not a picture"):
+    with pytest.raises(UserError, match=r"white\.png is not a picture"):
         list(CaseSet([pictures], (), 64, masks=MaskFiles(folder, "white")))
 
 
@@ -116,5 +116,5 @@ def test_a_deep_mask_is_the_same_hole_in_training_and_evaluation(tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"size": 16}, {"limit": 0}])
 def test_sizes_and_limits_that_make_no_case_get_a_sentence(pictures, wrong):
-    with pytest.raises(DataError, match="--size must be 32"):
+    with pytest.raises(UserError, match="--size must be 32"):
         CaseSet([pictures], ("square",), **wrong)

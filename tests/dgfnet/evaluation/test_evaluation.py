@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from dgfnet import cli, model
+from dgfnet.errors import UserError
 from dgfnet.evaluation import fillers
 from dgfnet.evaluation.cases import Case
 from dgfnet.evaluation.judgement import Judgement
 from dgfnet.evaluation.perception import Comparison
-from dgfnet.training.data import DataError
 
 
 @pytest.fixture
@@ -200,13 +200,13 @@ def test_columns_of_one_name_get_a_sentence(pictures, tmp_path, network, capsys)
 
 def test_results_that_cannot_be_used_get_a_sentence(tmp_path, case):
     fill = fillers.results(tmp_path)
-    with pytest.raises(DataError, match="no result for 'x-0'"):
+    with pytest.raises(UserError, match="no result for 'x-0'"):
         fill("x-0", case.given, case.hole)
     Image.new("RGB", (60, 64)).save(tmp_path / "x-0.png")
-    with pytest.raises(DataError, match="60 x 64"):
+    with pytest.raises(UserError, match="60 x 64"):
         fill("x-0", case.given, case.hole)
     (tmp_path / "x-0.png").write_text("no")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         fill("x-0", case.given, case.hole)
 
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from dgfnet.errors import UserError
 from dgfnet.evaluation.inception import Inception, load_inception
 from dgfnet.evaluation.lpips import LPIPS, load_lpips
 from dgfnet.evaluation.perception import SqueezeNet, feature_distance, load_squeezenet
-from dgfnet.training.features import FeaturesError
 
 KERAS_FILE = "weights/squeezenet1_1/squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
@@ -70,7 +70,7 @@ def test_files_that_are_not_squeezenet_get_a_sentence(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as data:
         data["conv1/kernel"] = np.zeros((7, 7, 3, 64), np.float32)
     for name in ("text.h5", "other.h5", "absent.h5"):
-        with pytest.raises(FeaturesError, match="does not hold SqueezeNet"):
+        with pytest.raises(UserError, match="does not hold SqueezeNet"):
             load_squeezenet(tmp_path / name)
 
 
@@ -91,10 +91,10 @@ def test_only_the_inception_of_fid_is_called_fid(tmp_path, stack):
     assert features.shape == (1, 2048)
     assert torch.equal(features, network.compare(stack[:1]).features)
     torch.save(state | {key: value[:1000] for key, value in fc.items()}, tmp_path / "torchvision.pth")
-    with pytest.raises(FeaturesError, match="not the Inception of FID"):
+    with pytest.raises(UserError, match="not the Inception of FID"):
         load_inception(tmp_path / "torchvision.pth")
     torch.save({"fc.weight": fc["fc.weight"]}, tmp_path / "empty.pth")
-    with pytest.raises(FeaturesError, match="not the Inception of FID"):
+    with pytest.raises(UserError, match="not the Inception of FID"):
         load_inception(tmp_path / "empty.pth")
 
 
@@ -113,5 +113,5 @@ def test_lpips_reads_both_files(tmp_path, stack):
     assert torch.allclose(distances, expected)
     assert 0 < distances[0] < distances[1]
     for files in (("linear.pth", "alexnet.pth"), ("absent.pth", "linear.pth")):
-        with pytest.raises(FeaturesError):
+        with pytest.raises(UserError):
             load_lpips(*(tmp_path / file for file in files))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dgfnet import model
-from dgfnet.errors import TrainingError
+from dgfnet.errors import FileError, UserError
 from dgfnet.training import checkpoints
 from dgfnet.training.trainer import Trainer
 
@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(trainer, tmp_path, room, part_
     checkpoints.write(trainer, tmp_path, part_bytes)
     before, state = sorted(tmp_path.iterdir()), checkpoints.read(tmp_path, "cpu")
     list(trainer.run(2))
-    with room(600_000), pytest.raises(TrainingError, match=r"cannot be written \(.*\); make room"):
+    with room(600_000), pytest.raises(FileError, match=r"cannot be written \(.*\); make room"):
         checkpoints.write(trainer, tmp_path, part_bytes)
     assert sorted(tmp_path.iterdir()) == before
     assert same(checkpoints.read(tmp_path, "cpu"), state)
@@ -102,7 +102,7 @@ def test_parts_already_written_go_when_the_disk_gets_full(trainer, tmp_path, mon
         return write_bytes(file, data)
 
     monkeypatch.setattr(pathlib.Path, "write_bytes", full_at_the_third)
-    with pytest.raises(TrainingError, match="No space left on device"):
+    with pytest.raises(FileError, match="No space left on device"):
         checkpoints.write(trainer, tmp_path, part_bytes=1_000_000)
     assert sorted(tmp_path.iterdir()) == before
 
@@ -114,23 +114,23 @@ def test_whole_checkpoints_are_read_without_the_weights_beside(trainer, tmp_path
 
 
 def test_missing_and_damaged_files_get_a_sentence(trainer, tmp_path):
-    with pytest.raises(TrainingError, match="no checkpoint"):
+    with pytest.raises(UserError, match="no checkpoint"):
         checkpoints.read(tmp_path, "cpu")
     checkpoints.write(trainer, tmp_path, part_bytes=1_000_000)
     part = tmp_path / json.loads((tmp_path / checkpoints.LIST).read_text())["parts"][1]["file"]
     content = part.read_bytes()
     part.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(TrainingError, match=f"{part.name}' is damaged"):
+    with pytest.raises(UserError, match=f"{part.name}' is damaged"):
         checkpoints.read(tmp_path, "cpu")
     part.unlink()
-    with pytest.raises(TrainingError, match=f"{part.name}' is missing"):
+    with pytest.raises(UserError, match=f"{part.name}' is missing"):
         checkpoints.read(tmp_path, "cpu")
     (tmp_path / checkpoints.LIST).write_text("{}")
-    with pytest.raises(TrainingError, match=r"checkpoint\.json' is damaged"):
+    with pytest.raises(UserError, match=r"checkpoint\.json' is damaged"):
         checkpoints.read(tmp_path, "cpu")
     (tmp_path / checkpoints.LIST).unlink()
     (tmp_path / checkpoints.WHOLE).write_bytes(b"PK no checkpoint")
-    with pytest.raises(TrainingError, match="damaged"):
+    with pytest.raises(UserError, match="damaged"):
         checkpoints.read(tmp_path, "cpu")
 
 

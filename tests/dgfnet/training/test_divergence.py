@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from dgfnet.errors import TrainingError
+from dgfnet.errors import UserError
 from dgfnet.training.divergence import Watch
 
 
@@ -27,7 +27,7 @@ def test_a_growing_error_is_first_not_worth_keeping_then_an_end(watch, recipe):
         watch.see(error(0.6), step, recipe.stages[0])
     assert not watch.sound
     watch.error = 0.4
-    with pytest.raises(TrainingError, match=r"rose to 0\.404 from 0\.100 .* resume with --rate-factor 0\.125"):
+    with pytest.raises(UserError, match=r"rose to 0\.404 from 0\.100 .* resume with --rate-factor 0\.125"):
         watch.see(error(0.6), 145, recipe.stages[0], rate_factor=0.25)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dgfnet.training.features import FeaturesError, VGGFeatures, load_features
+from dgfnet.errors import UserError
+from dgfnet.training.features import VGGFeatures, load_features
 
 
 def test_pools_halve_and_widen():
@@ -60,7 +61,7 @@ def test_weights_are_downloaded_once_and_checked(tmp_path, monkeypatch):
         file.write_bytes((tmp_path / "published").read_bytes())
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
     monkeypatch.setattr("dgfnet.training.features.PUBLISHED", bad.as_uri())
-    with pytest.raises(FeaturesError, match="could not be downloaded"):
+    with pytest.raises(UserError, match="could not be downloaded"):
         load_features("download")
     monkeypatch.setattr("dgfnet.training.features.PUBLISHED", good.as_uri())
     first = load_features("download")
@@ -71,5 +72,5 @@ def test_weights_are_downloaded_once_and_checked(tmp_path, monkeypatch):
 @pytest.mark.parametrize("make", [lambda p: p.mkdir(), lambda p: p.write_text("x"), lambda p: None])
 def test_absent_or_foreign_weights_get_a_sentence(tmp_path, make):
     make(tmp_path / "weights")
-    with pytest.raises(FeaturesError, match="does not hold VGG weights"):
+    with pytest.raises(UserError, match="does not hold VGG weights"):
         load_features(tmp_path / "weights")

@@ -2,7 +2,9 @@ import csv
 import itertools
 import xml.etree.ElementTree as ET
 
-from dgfnet.training.runlog import RunLog, plots
+from dgfnet.training.runlog import RunLog
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def rows(file):
@@ -24,23 +26,19 @@ def test_resuming_drops_what_will_come_again_and_half_lines(tmp_path):
     assert [row[3] for row in rows(tmp_path / "log.csv")] == ["5", "4", "2.5"]
 
 
-def test_a_panel_per_loss(tmp_path):
+def test_a_chart_per_loss(tmp_path):
     log = RunLog(tmp_path / "log.csv", 0, every=1)
+    log.plot(tmp_path / "losses.svg")
+    assert ET.parse(tmp_path / "losses.svg").getroot().tag.endswith("svg")  # of nothing yet
     for step in range(1, 1001):
-        log.add(step, step / 10, {"fused hole": 1 / step, "style": 0.0})
+        log.add(step, step / 10, {"fused hole": 1 / step, "style": 0.0, "none": float("nan")})
     log.plot(tmp_path / "losses.svg")
     root = ET.parse(tmp_path / "losses.svg").getroot()
-    name = "{http://www.w3.org/2000/svg}"
-    first, second = root.findall(f"{name}g")
-    texts = [t.text for t in first.iter(f"{name}text")]
-    assert texts[0] == "fused hole"
-    assert texts[-1] == "1000"
-    raw = [tuple(map(float, dot.split(","))) for dot in first.find(f"{name}polyline").get("points").split()]
-    assert 300 <= len(raw) <= 400
-    assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in itertools.pairwise(raw))  # falls: y grows downwards
-    assert len(list(second.iter(f"{name}polyline"))) == 2
-
-
-def test_nothing_logged_yet_is_an_empty_plot():
-    assert "<svg" in plots({})
-    assert "nan" not in plots({"a": [(1, float("nan"))]})
+    assert [t.text for t in root.iter(f"{SVG}text") if t.get("class")] == ["fused hole", "style", "none"]
+    raw, smooth, *others = (line.get("d")[1:] for line in root.iter(f"{SVG}path") if line.get("stroke"))
+    places = [tuple(map(float, dot.split())) for dot in raw.split("L")]
+    assert 300 <= len(places) <= 400
+    assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in itertools.pairwise(places))  # falls: y grows downwards
+    assert raw != smooth
+    assert len(others) == 2
+    assert not any("nan" in line for line in others)

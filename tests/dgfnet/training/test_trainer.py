@@ -4,11 +4,11 @@ from functools import partialmethod
 import pytest
 import torch
 
-from dgfnet.errors import TrainingError
+from dgfnet.errors import UserError
+from dgfnet.masks import square
 from dgfnet.model import DGFNet
 from dgfnet.training.features import VGGFeatures
 from dgfnet.training.losses import LossWeights
-from dgfnet.training.masks import square
 from dgfnet.training.trainer import Trainer, set_mode
 
 
@@ -93,7 +93,7 @@ def test_the_ablations_train(recipe, bank, fusion):
 def test_a_loss_that_is_not_finite_stops_before_anything_changes(recipe, bank):
     trainer = Trainer(replace(recipe, coarse=LossWeights(float("inf"), 1)), bank, None)
     before = trainer.network.coarse.out.weight.clone()
-    with pytest.raises(TrainingError, match="not finite at step 0"):
+    with pytest.raises(UserError, match="not finite at step 0"):
         losses_of(trainer, 1)
     assert torch.equal(trainer.network.coarse.out.weight, before)
 
@@ -101,7 +101,7 @@ def test_a_loss_that_is_not_finite_stops_before_anything_changes(recipe, bank):
 def test_a_checkpoint_of_another_network_is_refused(recipe, bank):
     trainer = Trainer(recipe, bank, None)
     other = Trainer(replace(recipe, network=replace(recipe.network, fusion="none")), bank, None)
-    with pytest.raises(TrainingError, match="another network"):
+    with pytest.raises(UserError, match="another network"):
         other.restore(trainer.state())
 
 
@@ -152,6 +152,6 @@ def test_a_gradient_that_is_not_finite_changes_no_weight(recipe, bank):
     trainer = Trainer(recipe, bank, None)
     trainer.network.coarse.out.weight.register_hook(lambda gradient: gradient * float("nan"))
     before = {k: v.clone() for k, v in trainer.network.named_parameters()}
-    with pytest.raises(TrainingError, match="not finite"):
+    with pytest.raises(UserError, match="not finite"):
         losses_of(trainer, 1)
     assert all(torch.equal(before[k], v) for k, v in trainer.network.named_parameters())

@@ -10,12 +10,10 @@ import torch
 from PIL import Image
 
 from dgfnet import model
-from dgfnet.errors import TrainingError, UsageError
+from dgfnet.errors import UsageError, UserError
 from dgfnet.model import DGFNetConfig
 from dgfnet.training import checkpoints, session
 from dgfnet.training import command as training
-from dgfnet.training.data import DataError
-from dgfnet.training.features import FeaturesError
 from dgfnet.training.losses import LossWeights
 from dgfnet.training.recipes import FULL, PAPER, RECIPES, restored
 from dgfnet.training.session import Session
@@ -58,7 +56,7 @@ def train(folder, *words):
 def test_the_command_trains_stops_and_resumes(folder):
     assert train(folder, "--no-features", "--steps", "40", "--minutes", "0.0001") == 0
     assert int(model.load_info(folder / "run" / "weights.safetensors").notes["step"]) < 40
-    with pytest.raises(TrainingError, match="--resume"):
+    with pytest.raises(UserError, match="--resume"):
         train(folder, "--no-features")
     assert train(folder, "--no-features", "--steps", "11", "--sheet-every", "5", "--resume") == 0
     assert model.load_info(folder / "run" / "weights.safetensors").notes["step"] == "11"
@@ -90,7 +88,7 @@ def test_factors_multiply_what_the_recipe_began_with(recipe):
 def test_a_recipe_comes_back_from_its_settings():
     for recipe in RECIPES.values():
         assert restored(asdict(recipe)) == recipe
-    with pytest.raises(TrainingError, match="another version"):
+    with pytest.raises(UserError, match="another version"):
         restored({**asdict(FULL), "of_another_time": 1})
 
 
@@ -109,7 +107,7 @@ def test_a_run_goes_on_by_its_own_recipe(folder, network, monkeypatch, recipe, c
     assert train(folder, *words, "--minutes", "1e-9", "--resume") == 0
     assert json.loads((folder / "run" / "recipe.json").read_text()) == first
     assert "in the checkpoint" not in capsys.readouterr().err
-    with pytest.raises(TrainingError, match="of the recipe 'finetune'; leave --recipe out"):
+    with pytest.raises(UserError, match="of the recipe 'finetune'; leave --recipe out"):
         train(folder, *words, "--resume", "--recipe", "narrow")
     changed = ["--steps", "4", "--rate-factor", "0.25", "--batch-factor", "2", "--start", "others"]
     assert train(folder, *words, *changed, "--recipe", "finetune", "--resume") == 0
@@ -135,10 +133,10 @@ def test_full_and_brief_widen_what_they_begin_with(network, tmp_path):
 
 def test_mistakes_are_found_before_pictures_are_decoded(folder, monkeypatch):
     monkeypatch.setattr(training, "_bank", lambda *_: pytest.fail("pictures were decoded"))
-    with pytest.raises(FeaturesError):
+    with pytest.raises(UserError):
         train(folder, "--features", str(folder / "absent"))
     (folder / "masks").mkdir()
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(UserError, match="holds no pictures"):
         train(folder, "--no-features", "--masks", str(folder / "masks"), "--holes-are", "white")
     with pytest.raises(UsageError, match="no device 'toaster'"):
         train(folder, "--no-features", "--device", "toaster")
@@ -156,11 +154,11 @@ def test_one_process_per_machine_downloads_features(folder, monkeypatch):
         alone = False
 
     def load_features(source):
-        raise FeaturesError(f"{source}, {'the others wait' if alone else 'as all do'}")
+        raise UserError(f"{source}, {'the others wait' if alone else 'as all do'}")
 
     monkeypatch.setattr(training.parallel, "first_here", first_here)
     monkeypatch.setattr(training, "load_features", load_features)
-    with pytest.raises(FeaturesError, match="download, the others wait"):
+    with pytest.raises(UserError, match="download, the others wait"):
         train(folder, "--features", "download")
 
 
@@ -170,7 +168,7 @@ def test_a_gpu_that_is_full_gets_a_sentence(folder, monkeypatch):
 
     monkeypatch.setattr(Trainer, "gradients", full)
     for given, half in (([], "0.5"), (["--batch-factor", "3"], "1.5")):
-        with pytest.raises(TrainingError, match=f"memory is full; `--batch-factor {half}` halves the batches"):
+        with pytest.raises(UserError, match=f"memory is full; `--batch-factor {half}` halves the batches"):
             train(folder, "--no-features", "--sheet-every", "0", *given)
 
 
@@ -269,7 +267,7 @@ def test_options_reach_the_run(folder):
     ],
 )
 def test_bad_options_get_a_sentence_before_anything_is_written(folder, words, sentence):
-    with pytest.raises(TrainingError, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         train(folder, *words)
     assert not (folder / "run").exists()
 
@@ -311,6 +309,6 @@ def test_divergence_keeps_the_last_good_checkpoint(recipe, bank, tmp_path):
     trainer.recipe = replace(trainer.recipe, stages=tuple(wild), clip=0.0)
     trainer.watch.see({"fused hole": 0.1, "fused valid": 0.1}, 0, wild[0])
     trainer.watch.seen, trainer.watch.lowest = 50, 0.2
-    with pytest.raises(TrainingError, match=r"diverges.*--rate-factor"):
+    with pytest.raises(UserError, match=r"diverges.*--rate-factor"):
         Session(trainer, tmp_path).run()
     assert (tmp_path / checkpoints.WHOLE).read_bytes() == kept

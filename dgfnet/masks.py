@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from dgfnet.training.data import read_pictures
+from dgfnet.photographs import read_pictures
 
 Colour = Literal["white", "black"]
 Kind = Literal["irregular", "square", "object"]
@@ -129,7 +129,7 @@ class MaskFolder:
         """`holes` is the colour of a hole; nothing about it is guessed.
 
         Raises:
-            DataError: there is no mask in the folder.
+            UserError: there is no mask in the folder.
         """
         self.masks: list[Tensor] = []
         for _, picture in read_pictures([str(folder)]):

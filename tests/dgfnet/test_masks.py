@@ -3,8 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dgfnet.training.data import DataError
-from dgfnet.training.masks import KINDS, MaskFolder, blob, irregular, random_masks, square
+from dgfnet.errors import UserError
+from dgfnet.masks import KINDS, MaskFolder, blob, irregular, random_masks, square
 
 
 def generator(seed=0):
@@ -78,5 +78,5 @@ def test_drawn_masks_replace_their_share(drawn):
 
 
 def test_an_empty_mask_folder_gets_a_sentence(tmp_path):
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(UserError, match="holds no pictures"):
         MaskFolder(tmp_path, "white")

@@ -1,18 +1,18 @@
-"""Large files that are whole or not there at all."""
+"""Files that are whole or not there at all."""
 
 from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable
 
-from dgfnet.errors import TrainingError, is_out_of_memory
+from dgfnet.errors import FileError, is_out_of_memory
 
 
 def write_whole(file: pathlib.Path, write: Callable[[pathlib.Path], object]) -> None:
     """Have `write` write to a path beside `file`, which becomes `file` when all of it is written; makes its folder.
 
     Raises:
-        TrainingError: it cannot be written; what was there before is left as it was, and nothing beside it.
+        FileError: it cannot be written; what was there before is left as it was, and nothing beside it.
     """
     partial = file.with_suffix(".partial")
     try:
@@ -24,6 +24,6 @@ def write_whole(file: pathlib.Path, write: Callable[[pathlib.Path], object]) -> 
             raise
         reason = getattr(error, "strerror", None) or type(error).__name__
         remedy = "make room on its disk, or its folder writable"
-        raise TrainingError(f"'{file}' cannot be written ({reason}); {remedy}.") from error
+        raise FileError(f"'{file}' cannot be written ({reason}); {remedy}.") from error
     finally:
         partial.unlink(missing_ok=True)

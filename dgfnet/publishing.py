@@ -12,9 +12,9 @@ import sys
 from typing import Any
 
 from dgfnet import model
+from dgfnet.errors import UserError
 from dgfnet.evaluation.judgement import SETTINGS, TABLE
 from dgfnet.network.coarse import reach
-from dgfnet.training.data import DataError
 
 _CREDIT_COLUMNS = ("file", "licence", "credit", "url")
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """`dgfnet publish`: weights, MODEL_CARD.md and CREDITS.tsv, as far as the run's records bear them out.
 
     Raises:
-        DataError, WeightsError: each is one sentence for the user.
+        UserError: the text is for the user.
     """
     source = arguments.folder / "weights.safetensors"
     info = model.load_info(source)
@@ -53,12 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     rows = _credits(arguments.credits)
     if len(rows) < max(int(info.notes.get("photographs", 1)), 1):
         photographs = info.notes.get("photographs", "more")
-        raise DataError(f"'{arguments.credits}' credits {len(rows)} photographs, the run saw {photographs}.")
+        raise UserError(f"'{arguments.credits}' credits {len(rows)} photographs, the run saw {photographs}.")
     out: pathlib.Path = arguments.out or arguments.folder / "published"
     targets = out / f"{arguments.name}.safetensors", out / "MODEL_CARD.md", out / "CREDITS.tsv"
     there = [f"'{target}'" for target in targets if target.exists()]
     if there and not arguments.overwrite:
-        raise DataError(f"There is {' and '.join(there)} already; add --overwrite, or choose another --out.")
+        raise UserError(f"There is {' and '.join(there)} already; add --overwrite, or choose another --out.")
     target, card, credits = targets
     out.mkdir(parents=True, exist_ok=True)
     partial = out / "weights.partial"
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
                 interim=arguments.interim,
             )
         except (LookupError, TypeError, ValueError) as error:
-            raise DataError(f"'{arguments.folder / 'recipe.json'}' is not a run's recipe; copy that there.") from error
+            raise UserError(f"'{arguments.folder / 'recipe.json'}' is not a run's recipe; copy that there.") from error
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -96,7 +96,7 @@ def _credits(file: pathlib.Path) -> list[dict[str, str]]:
     table = csv.DictReader(io.StringIO(_read(file)), delimiter="\t")
     missing = [column for column in _CREDIT_COLUMNS if column not in (table.fieldnames or ())]
     if missing:
-        raise DataError(f"'{file}' has no column {' and '.join(missing)}; it needs {', '.join(_CREDIT_COLUMNS)}.")
+        raise UserError(f"'{file}' has no column {' and '.join(missing)}; it needs {', '.join(_CREDIT_COLUMNS)}.")
     return list(table)
 
 
@@ -104,7 +104,7 @@ def _table(folder: pathlib.Path, judged: list[model.WeightsInfo]) -> str:
     """The table of an evaluation of one of these weights."""
     weights = _json(folder / SETTINGS).get("weights", "")
     if not any(info.sha256[:16] in weights for info in judged):
-        raise DataError(f"'{folder}' judges other weights, {weights}; evaluate these.")
+        raise UserError(f"'{folder}' judges other weights, {weights}; evaluate these.")
     return _read(folder / TABLE)
 
 
@@ -217,7 +217,7 @@ def _json(file: pathlib.Path) -> dict[str, Any]:
     try:
         return dict(json.loads(text))
     except (ValueError, TypeError) as error:
-        raise DataError(f"'{file}' is damaged; copy it again.") from error
+        raise UserError(f"'{file}' is damaged; copy it again.") from error
 
 
 def _read(file: pathlib.Path) -> str:
@@ -225,4 +225,4 @@ def _read(file: pathlib.Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", "not UTF-8")
-        raise DataError(f"'{file}' cannot be read ({reason}).") from error
+        raise UserError(f"'{file}' cannot be read ({reason}).") from error

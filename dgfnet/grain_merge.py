@@ -14,6 +14,8 @@ STEP = np.float32(2**-23)
 """Single floats hold every multiple of it up to 2: the fill, both layers and their sum."""
 HALVINGS = 12
 """A texture of half floats that is halved so often is none."""
+STRIPE = 256
+"""Rows computed in one go, so that a large picture is not held again in a wider type."""
 
 
 def lattice(values: np.ndarray) -> np.ndarray:
@@ -21,31 +23,47 @@ def lattice(values: np.ndarray) -> np.ndarray:
     return np.rint(values / STEP) * STEP if values.dtype == np.float32 else values
 
 
-def split(final: np.ndarray, coarse: np.ndarray, offset: float) -> tuple[np.ndarray, np.ndarray]:
-    """(coarse, texture) of the dtype of `final`; see `server.layers.split`."""
-    if final.dtype.kind == "u":
-        return _whole(final, coarse, int(offset))
-    if final.dtype == np.float16:
-        return _halves(final, coarse, np.float32(offset))
-    wide, neutral = final.astype(np.float32), np.float32(offset)
-    texture = np.clip(lattice(wide - coarse.astype(np.float32) + neutral), 0, 1)
-    return (wide - (texture - neutral)).astype(final.dtype), texture.astype(final.dtype)
+def offset_of(dtype: np.dtype) -> float:
+    """What both GIMP's and Krita's grain merge subtract, in a picture's own units: half of full scale, rounded down."""
+    return int(np.iinfo(dtype).max) // 2 if dtype.kind == "u" else 0.5
 
 
-def _whole(final: np.ndarray, coarse: np.ndarray, offset: int) -> tuple[np.ndarray, np.ndarray]:
-    full = np.iinfo(final.dtype).max
+def split(final: np.ndarray, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split `final` into (coarse, texture) with `coarse + texture - offset == final`; all of one shape and dtype.
+
+    The offset is that of `offset_of`. The texture is cut to what a layer can hold, 0 to full scale; what it cannot
+    hold, and its rounding, goes into the coarse part, which otherwise stays as it is (half floats in dark tones give
+    way by a little more). In float32 the sum is exact where `final` is on the `lattice`, and to 6e-8 elsewhere.
+    """
+    pair = {"u": _whole, "f": _halves if final.dtype == np.float16 else _singles}[final.dtype.kind]
+    offset = offset_of(final.dtype)
+    base, texture = np.empty_like(final), np.empty_like(final)
+    for top in range(0, len(final), STRIPE):
+        rows = slice(top, top + STRIPE)
+        base[rows], texture[rows] = pair(final[rows], coarse[rows], offset)
+    return base, texture
+
+
+def _whole(final: np.ndarray, coarse: np.ndarray, offset: float) -> tuple[np.ndarray, np.ndarray]:
+    full, neutral = np.iinfo(final.dtype).max, int(offset)
     whole = final.astype(np.int32)
-    texture = np.clip(whole - coarse.astype(np.int32) + offset, 0, full)
-    base = whole - (texture - offset)
+    texture = np.clip(whole - coarse.astype(np.int32) + neutral, 0, full)
+    base = whole - (texture - neutral)
     return base.astype(final.dtype), texture.astype(final.dtype)
 
 
-def _halves(final: np.ndarray, coarse: np.ndarray, neutral: np.float32) -> tuple[np.ndarray, np.ndarray]:
+def _singles(final: np.ndarray, coarse: np.ndarray, offset: float) -> tuple[np.ndarray, np.ndarray]:
+    neutral = np.float32(offset)
+    texture = np.clip(lattice(final - coarse + neutral), 0, 1)
+    return final - (texture - neutral), texture
+
+
+def _halves(final: np.ndarray, coarse: np.ndarray, offset: float) -> tuple[np.ndarray, np.ndarray]:
     """Half floats: where final and coarse are so far apart that no pair is exact, the texture is halved until one is.
 
     That happens in dark tones: a half float near 0.5, where textures are, is coarser than one near 0.
     """
-    shape, whole = final.shape, final.astype(np.float32).reshape(-1)
+    shape, whole, neutral = final.shape, final.astype(np.float32).reshape(-1), np.float32(offset)
     wanted = np.clip(whole - coarse.astype(np.float32).reshape(-1), -neutral, 1 - neutral)
     base, texture = final.reshape(-1).copy(), np.full(whole.size, neutral, np.float16)
     open_ = np.arange(whole.size)
