@@ -8,14 +8,19 @@ from .qt import (
     QColor,
     QComboBox,
     QDoubleSpinBox,
+    QEvent,
     QFormLayout,
+    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QObject,
     QPainter,
     QPixmap,
     QProgressBar,
     QPushButton,
+    QScrollArea,
+    QSize,
     QSizePolicy,
     QSpinBox,
     Qt,
@@ -29,10 +34,11 @@ from .worker import OFF, ServerStatus
 
 LIGHTS = {"off": "#808080", "busy": "#e0a020", "ready": "#40b040", "problem": "#d04040"}
 LIGHT_PX = 12
+COLUMN_PX = 120  # at least, below the buttons
 
 
 class Panel(QWidget):
-    """Everything in the docker."""
+    """Everything in the docker; in a low one, all but the buttons scrolls."""
 
     inpaint = pyqtSignal()
     texture = pyqtSignal()
@@ -48,8 +54,13 @@ class Panel(QWidget):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
-        layout = QVBoxLayout(self)
-        layout.addLayout(self._make_buttons())
+        self._was_shown = False
+        self._wheels = _Wheels()
+        self._column = _Column()
+        outer, layout = QVBoxLayout(self), QVBoxLayout(self._column.widget())
+        outer.addLayout(self._make_buttons())
+        outer.addWidget(self._column)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._make_choices())
         layout.addWidget(self._make_progress())
         self.message = QLabel()
@@ -62,6 +73,7 @@ class Panel(QWidget):
         self.show_settings(settings)
         self.show_status(OFF)
         self.show_progress("", 0.0, 0)
+        self._column.verticalScrollBar().rangeChanged.connect(self._scroll_to_news)
 
     # Values in
 
@@ -89,6 +101,7 @@ class Panel(QWidget):
     def show_message(self, text: str, is_failure: bool) -> None:
         """Show a sentence; an empty one hides the row."""
         self.message.setText(text)
+        self.message.setToolTip(text)
         self.message.setStyleSheet(f"color: {LIGHTS['problem']}" if is_failure else "")
         self.message.setVisible(bool(text))
 
@@ -99,6 +112,13 @@ class Panel(QWidget):
         self.device.setToolTip(status.text)
         self.log_button.setEnabled(bool(status.log))
         self.stop_button.setEnabled(status.light in ("busy", "ready", "problem") and bool(status.log))
+
+    def _scroll_to_news(self, *_range: int) -> None:
+        """What is shown now and then is below the choices."""
+        for row in (self.progress, self.message):
+            if not row.isHidden():
+                self._column.ensureWidgetVisible(row, 0, 0)
+                self._column.ensureVisible(0, row.y(), 0, 0)  # where not all of it fits: its beginning
 
     # Widgets
 
@@ -166,6 +186,8 @@ class Panel(QWidget):
         }
         for label, widget in rows.items():
             form.addRow(label, widget)
+            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # a wheel does not give it the focus
+            widget.installEventFilter(self._wheels)
             changed = widget.currentIndexChanged if isinstance(widget, QComboBox) else widget.valueChanged
             changed.connect(lambda *_: self._choose())
         return form
@@ -221,12 +243,45 @@ class Panel(QWidget):
     def showEvent(self, event: object) -> None:
         """Tell that the server is worth a look."""
         super().showEvent(event)
-        self.shown.emit(True)
+        self._tell_shown(True)
 
     def hideEvent(self, event: object) -> None:
         """Tell that nobody sees the server's light."""
         super().hideEvent(event)
-        self.shown.emit(False)
+        self._tell_shown(False)
+
+    def _tell_shown(self, is_shown: bool) -> None:
+        """Only changes: where its window is minimised and it is hidden then, Qt says twice that it is hidden."""
+        if is_shown != self._was_shown:
+            self._was_shown = is_shown
+            self.shown.emit(is_shown)
+
+
+class _Column(QScrollArea):
+    """Scrolls up and down only: never narrower than what is in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidget(QWidget())
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the scroll bar, and for a sentence."""
+        bar = self.verticalScrollBar().sizeHint().width()
+        return QSize(self.widget().minimumSizeHint().width() + bar, COLUMN_PX)
+
+
+class _Wheels(QObject):
+    """Lets the wheel scroll the docker over a box, and change the value only of one that was clicked."""
+
+    def eventFilter(self, box: Any, event: Any) -> bool:
+        """Whether an event goes no further to the box; an ignored one goes to what is around it."""
+        if event.type() != QEvent.Type.Wheel or box.hasFocus():
+            return False
+        event.ignore()
+        return True
 
 
 def _disc(colour: str) -> QPixmap:

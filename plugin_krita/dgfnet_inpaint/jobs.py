@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any, Callable, Mapping
 
 from . import colour, document, leaving, payloads, reading, records, settings
@@ -32,7 +34,7 @@ Tell = Callable[[str, float], None]
 
 
 class Job:
-    """One request of the artist's, from the click to the layer. `notes` are sentences for after it."""
+    """One request of the artist's, from the click to the layer."""
 
     def __init__(self, line: Line, doc: Any, on_progress: Callable[[Job], None]) -> None:
         self.document = doc
@@ -40,6 +42,7 @@ class Job:
         self.seconds: dict[str, float] = {}
         self._line = line
         self._bench = Bench()
+        self._node = document.active_node(doc)  # at the click: a tool is often ended by a click on another layer
         self._on_progress = on_progress
         self._ticket: int | None = None
         self._began = time.perf_counter()
@@ -56,6 +59,7 @@ class Job:
 
     def close(self) -> None:
         """The story is over."""
+        self._node = None  # `Controller.last` outlives the document
         self._bench.close()
 
     # The stories
@@ -63,7 +67,7 @@ class Job:
     def inpaint(self, wanted: Settings) -> Steps:
         """Fill the hole; returns the sentences for the artist."""
         yield from self._settle()
-        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
+        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original())
         bounds, mask = yield from self._read_hole(scene, wanted)
         notes = yield from self._fill(scene, wanted, bounds, mask)
         return notes
@@ -71,7 +75,7 @@ class Job:
     def again(self) -> Steps:
         """Fill the hole of the active result layer once more, as it was filled."""
         yield from self._settle()
-        record = records.recall_fill(self.document, document.active_node(self.document))
+        record = records.recall_fill(self.document, self._node)
         if record is None:
             raise InpaintError(
                 "no_record",
@@ -84,7 +88,7 @@ class Job:
         """Fill another way: the selection, as wanted; without one the last fill's hole, as that was made."""
         yield from self._settle()
         variation = random.randint(1, settings.MAX_VARIATION)  # not the next: a fill that was undone does not come back
-        selected = reading.selected_bounds(reading.selection_of(self.document))
+        selected = reading.selected_bounds(reading.selection_of(self.document, self._node))
         record = self._last_fill() if selected is None else None
         if record is None:
             return (yield from self.inpaint(replace(wanted, variation=variation)))
@@ -97,11 +101,11 @@ class Job:
             raise InpaintError(
                 "picture_changed", "The picture was changed since the region was filled.", payloads.SELECT
             )
-        source_id, notes = record.get("source_id", ""), []
-        if wanted.source == "layer" and document.find_node(self.document, source_id) is None:
+        source, notes = document.find_node(self.document, record.get("source_id", "")), []
+        if wanted.source == "layer" and source is None:
             notes.append("The layer that was filled is gone; the visible picture was filled instead.")
             wanted = settings.from_map({**wanted.as_map(), "source": "visible"})
-        scene = yield from reading.look_at(self.document, self._bench, wanted.source, source_id)
+        scene = yield from reading.look_at(self.document, self._bench, wanted.source, source)
         bounds, mask = yield self._line.call(lambda: payloads.unpacked(record, scene.canvas, way))
         if bounds.is_empty:
             raise InpaintError("empty_mask", "The filled region lies outside of the canvas now.", payloads.SELECT)
@@ -110,15 +114,14 @@ class Job:
     def texture(self, wanted: Settings) -> Steps:
         """Split the selection's rectangle, or the whole canvas, into structure and texture."""
         yield from self._settle()
-        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original(wanted.source))
-        selected = reading.selected_bounds(reading.selection_of(self.document))
+        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original())
+        selected = reading.selected_bounds(reading.selection_of(self.document, self._node))
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
             raise _outside()
-        sheets = yield from reading.read_pixels(scene, bounds)
+        picture = yield from self._read_picture(scene, bounds)
 
         def make() -> TextureRequest:
-            picture = payloads.flat(sheets, scene.working)
             return TextureRequest(payloads.image(picture, scene.working, bounds), _wire_space(scene))
 
         made, report = yield from self._ask(make, scene, bounds)
@@ -135,39 +138,44 @@ class Job:
         covered = selected.intersection(Bounds(0, 0, self.document.width(), self.document.height()))
         if covered.is_empty:
             raise _outside()
-        stripes = yield from reading.read_selection(self.document, selection, covered)
-        red = yield self._line.call(lambda: payloads.red(stripes))
-        yield from leaving.add_selection(self.document, self._bench, covered, red, lambda: self.tell(HELD, 1.0))
+        if leaving.paint_selection(self.document):  # in this turn: in a later one something else may be selected
+            with contextlib.suppress(Cancelled):  # too late: it is painted
+                yield from document.until_idle(self.document, lambda: self.tell(HELD, 1.0))
+        else:
+            stripes = yield from reading.read_selection(self.document, selection, covered)
+            red = yield self._line.call(lambda: payloads.red(stripes))
+            yield from leaving.add_layer(self.document, self._bench, covered, red, lambda: self.tell(HELD, 1.0))
         return [f"Left out: what is red. Erase or hide the layer “{document.LEAVE_OUT}” to have it looked at again."]
 
     # Their parts
 
     def _settle(self) -> Steps:
-        """Before reading: wait until neither Krita nor a tool is at work on the document."""
+        """Before reading: wait until neither Krita nor a tool is at work on the document, then see what is there."""
         yield from document.until_idle(self.document, lambda: self.tell(HELD, 0.0))
         if self.stage != READING:
             self.tell(READING, 0.0)
+        if self._node is not None and not document.is_there(self.document, self._node):
+            self._node = None
 
     def _last_fill(self) -> dict[str, Any] | None:
         """What is remembered about the active layer, if it is a fill, or about the newest fill made from it."""
-        active = document.active_node(self.document)
-        record = records.recall_fill(self.document, active)
+        record = records.recall_fill(self.document, self._node)
         if record is not None:
             return record
-        layer = document.layer_of(active)
+        layer = document.layer_of(self._node)
         sources = (_VISIBLE,) if layer is None else (_VISIBLE, document.node_id(layer))
         made = [each for each in records.fills(self.document) if each.get("source_id") in sources]
         return max(made, key=records.made_at, default=None)
 
-    def _original(self, source: str) -> str:
-        """The id of the layer that the active one was made from, where that is a result; else empty."""
-        record = records.recall(self.document, document.active_node(self.document)) if source == "layer" else None
-        identity = str(record.get("source_id", "")) if record else ""
-        return identity if identity and document.find_node(self.document, identity) else ""
+    def _original(self) -> Any:
+        """The active node; where that is a result, the layer that it was made from if that is there."""
+        record = records.recall(self.document, self._node)
+        original = document.find_node(self.document, record.get("source_id", "")) if record else None
+        return self._node if original is None else original
 
     def _read_hole(self, scene: Scene, wanted: Settings) -> Steps:
         """Bounds of the picture to send, and the mask over them: the selection, else what is not opaque."""
-        selection = reading.selection_of(self.document)
+        selection = reading.selection_of(self.document, self._node)
         selected = reading.selected_bounds(selection)
         if selected is not None:
             covered = selected.intersection(scene.canvas)
@@ -185,12 +193,28 @@ class Job:
         bounds = request_bounds(hole.pad(wanted.grow), scene.canvas, wanted.context)
         return bounds, (yield self._line.call(lambda: payloads.mask_over(bounds, mask, covered)))
 
+    def _read_picture(self, scene: Scene, bounds: Bounds) -> Steps:
+        """The source over `bounds` with its fills laid on it, in Krita's order for the working space.
+
+        Pixels that are worked on one by one take the line seconds: band by band, so that it keeps the session alive
+        and the artist can cancel.
+        """
+        lowest, *fills = yield from reading.read_pixels(scene, bounds)
+        picture = yield self._line.call(lambda: payloads.joined(lowest.stripes))
+        for fill in fills:
+            for band, stripe in zip(colour.bands(fill.bounds), fill.stripes):
+                part = band.relative_to(lowest.bounds)
+                yield self._line.call(
+                    partial(payloads.lay_on, picture, lowest.bounds.width, stripe, part, scene.working, fill.opacity)
+                )
+        return picture
+
     def _fill(self, scene: Scene, wanted: Settings, bounds: Bounds, mask: bytes) -> Steps:
-        sheets = yield from reading.read_pixels(scene, bounds)
+        whole = yield from self._read_picture(scene, bounds)
         left_out = yield from reading.read_left_out(scene, bounds)
         name = f"“{scene.target_name}”" if scene.target_name else "The picture"
         picture, some_left_out = yield self._line.call(
-            lambda: payloads.known(scene.working, bounds, mask, sheets, left_out, name)
+            lambda: payloads.known(whole, scene.working, bounds, mask, left_out, name)
         )
         wants_group = wanted.output == "group"
         is_split_here = wants_group and scene.working != scene.space
@@ -247,22 +271,24 @@ class Job:
         """Coarse and texture in the document's own values, where filling was done in others."""
         coarse, texture = made
         inverted = scene.space.model == "CMYKA" and colour.inverts_ink(document.krita_version())
-        final = yield self._line.call(lambda: colour.merge(coarse.pixels, texture.pixels, coarse.space))
-        converted = []
-        for data in (final, coarse.pixels):
+        lower, upper = [], []
+        bands = colour.stripes(coarse.pixels, coarse.bounds, coarse.space)
+        grains = colour.stripes(texture.pixels, texture.bounds, texture.space)
+        for (band, under), (_, grain) in zip(bands, grains):  # as in `_read_picture`
+            whole = yield self._line.call(partial(colour.merge, under, grain, coarse.space))
             parts = []
-            for band, stripe in colour.stripes(data, coarse.bounds, coarse.space):
+            for stripe in (whole, under):
                 parts.append((yield from scene.bench.convert(stripe, band, coarse.space, scene.space)))
                 yield None
                 document.require_open(scene.document)
-            converted.append(parts)
-        whole, under = converted
-        lower, upper = yield self._line.call(
-            lambda: colour.split(payloads.joined(whole), payloads.joined(under), scene.space, inverted)
-        )
+            final, base = parts
+            low, high = yield self._line.call(partial(colour.split, final, base, scene.space, inverted))
+            lower.append(low)
+            upper.append(high)
+        below, above = yield self._line.call(lambda: (payloads.joined(lower), payloads.joined(upper)))
         return [
-            coarse._replace(pixels=lower, space=scene.space),
-            texture._replace(pixels=upper, space=scene.space),
+            coarse._replace(pixels=below, space=scene.space),
+            texture._replace(pixels=above, space=scene.space),
         ]
 
     def _finish(self, scene: Scene, name: str, made: list[MadeLayer], record: dict[str, Any]) -> Steps:

@@ -27,7 +27,7 @@ from .document import (
 )
 from .qt import QByteArray
 from .reading import Scene
-from .records import fills_on, place_of, remember
+from .records import fills_above, place_of, remember
 from .tasks import Steps
 
 ACTIVE_LOOKS = 25  # times that we look whether Krita has made our layer the active one
@@ -132,7 +132,7 @@ def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
     place = place_beside(node)
     if node_id(place) != node_id(node):
         notes.append(f"The group “{place.name()}” is locked; the fill is above it.")
-    above = [place, *fills_on(scene.document, node)][-1]  # a new fill must not be hidden by an older one
+    above = [place, *fills_above(scene.document, node)][-1]  # a new fill must not be hidden by an older one
     return above.parentNode(), above
 
 

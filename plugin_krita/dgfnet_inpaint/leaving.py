@@ -30,18 +30,21 @@ PAINT = "fill_selection_foreground_color"  # Krita's own action: the one way to 
 RED = Space("RGBA", "U8", SRGB)
 
 
-def add_selection(document: Any, bench: Bench, bounds: Bounds, red: Any, held: Callable[[], None]) -> Steps:
-    """Add the selection to the leave-out layer, or make one on top of `red` pixels at `bounds`: one undo step.
+def paint_selection(document: Any) -> bool:
+    """Add the selection of this moment to the leave-out layer, one undo step; False where none can be painted on."""
+    view = view_of(document)
+    layer = next(filter(_can_be_painted, nodes(document)), None)
+    if layer is None or view is None:
+        return False
+    _paint(document, view, layer)
+    return True
+
+
+def add_layer(document: Any, bench: Bench, bounds: Bounds, red: Any, held: Callable[[], None]) -> Steps:
+    """Make a leave-out layer of `red` pixels at `bounds`, on top of the others: one undo step.
 
     `held` is called where a tool holds the document, as in `until_idle`.
     """
-    view = view_of(document)
-    layer = next(filter(_can_be_painted, nodes(document)), None)
-    if layer is not None and view is not None:
-        _paint(document, view, layer)
-        with contextlib.suppress(Cancelled):  # too late: it is painted
-            yield from until_idle(document, held)
-        return
     made = MadeLayer(LEAVE_OUT, bounds, "normal", OPACITY, RED, red)
     layer = yield from make_layer(document, bench, made)
     yield None

@@ -32,18 +32,13 @@ def joined(stripes: Iterable[Buffer]) -> bytearray:
     return whole
 
 
-def flat(sheets: Sequence[Sheet], space: Space) -> bytearray:
-    """What was read in a working space, laid on each other: over the bounds of the lowest."""
-    lowest, *others = sheets
-    whole, origin, size = joined(lowest.stripes), lowest.bounds, space.pixel_bytes
-    for sheet in others:
-        where, above = sheet.bounds.relative_to(origin), joined(sheet.stripes)
-        length = where.width * size
-        for row in range(where.height):
-            start = ((where.y + row) * origin.width + where.x) * size
-            under, over = whole[start : start + length], above[row * length : (row + 1) * length]
-            whole[start : start + length] = colour.over(under, over, space, sheet.opacity)
-    return whole
+def lay_on(picture: bytearray, width: int, fill: Buffer, where: Bounds, space: Space, opacity: float) -> None:
+    """Lay pixels of a working space, at `where` of a picture of `width` columns, on that picture: in place."""
+    length = where.width * space.pixel_bytes
+    for row in range(where.height):
+        start = ((where.y + row) * width + where.x) * space.pixel_bytes
+        under, above = picture[start : start + length], fill[row * length : (row + 1) * length]
+        picture[start : start + length] = colour.over(under, above, space, opacity)
 
 
 def image(picture: Buffer, space: Space, bounds: Bounds) -> Array:
@@ -86,10 +81,9 @@ def shows_around(picture: Buffer, space: Space, bounds: Bounds, hole: Buffer) ->
 
 
 def known(
-    space: Space, bounds: Bounds, mask: bytes, sheets: Sequence[Sheet], left_out: Sequence[Sheet], name: str
+    picture: Buffer, space: Space, bounds: Bounds, mask: bytes, left_out: Sequence[Sheet], name: str
 ) -> tuple[Buffer, bool]:
     """The picture to fill from, and whether a part of it is left out. `name`: what is filled, for messages."""
-    picture = flat(sheets, space)
     if not shows_around(picture, space, bounds, mask):
         raise InpaintError(
             "empty_layer",

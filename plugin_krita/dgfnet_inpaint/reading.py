@@ -14,7 +14,7 @@ from .client.errors import InpaintError
 from .client.geometry import Bounds
 from .colour import Space
 from .conversion import Bench
-from .document import active_node, find_node, is_leave_out, is_shown, layer_of, nodes, require_open, space_of, tree
+from .document import is_leave_out, is_shown, layer_of, nodes, require_open, space_of, tree
 from .records import fills_on
 from .tasks import Steps
 
@@ -57,10 +57,10 @@ class Scene:
     animated: bool
 
 
-def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> Steps:
+def look_at(document: Any, bench: Bench, source: str, node: Any) -> Steps:
     """The document as it is now, a `Scene`.
 
-    `source` is ``layer`` (the active one, or the one of that id) or ``visible``.
+    `source` is ``layer`` (the one that `node` is or belongs to) or ``visible``.
     """
     space = space_of(document)
     if not space.is_known:
@@ -70,7 +70,7 @@ def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> St
             "Convert the picture with Image > Convert Image Color Space.",
         )
     canvas = Bounds(0, 0, document.width(), document.height())
-    target = layer_of(find_node(document, target_id) if target_id else active_node(document))
+    target = layer_of(node)
     if source == "visible":
         target, read, fills, manner = None, Readable("", document.pixelData, space, canvas), [], ""
         sources = nodes(document)
@@ -103,7 +103,11 @@ def look_at(document: Any, bench: Bench, source: str, target_id: str = "") -> St
 def _source(node: Any) -> Readable:
     """The layer to fill, or the sentence that says why there is none."""
     if node is None:
-        raise InpaintError("no_layer", "No layer is active.", "Click the layer to fill, or choose the visible picture.")
+        raise InpaintError(
+            "no_layer",
+            "No layer was active at the click, or it is gone.",
+            "Click the layer to fill, or choose the visible picture.",
+        )
     if is_leave_out(node):
         raise InpaintError("leave_out", "The leave-out layer is active.", "Click the layer to fill.")
     if not space_of(node).is_known:
@@ -122,20 +126,20 @@ def _layer(node: Any) -> Readable:
 
 
 def _manner(node: Any) -> str:
-    """How a layer is shown: nothing where that is normal at full opacity."""
+    """How a layer is shown: nothing where that is normal at full opacity, or a filter's way (Krita: copy)."""
     mode, opacity = node.blendingMode(), node.opacity()
-    words = [mode.replace("_", " ")] if mode != "normal" else []
+    words = [mode.replace("_", " ")] if mode != "normal" and node.type() != "filterlayer" else []
     words += [f"at {round(opacity / 2.55)} %"] if opacity < 255 else []
     words += ["with inherited alpha"] if node.inheritAlpha() else []
     return " ".join(words)
 
 
-def selection_of(document: Any) -> Any:
-    """What is selected: the document's selection or the active layer's own; None where that is nothing.
+def selection_of(document: Any, node: Any) -> Any:
+    """What is selected: the document's selection or the own one of a node's layer; None where that is nothing.
 
     Krita does not tell a script which of the two is in force. Raises where both are there and differ.
     """
-    layer, whole = layer_of(active_node(document)), document.selection()
+    layer, whole = layer_of(node), document.selection()
     masks = layer.childNodes() if layer is not None else []
     shown = (mask.selection() for mask in masks if mask.type() == "selectionmask" and mask.visible())
     local: Any = next(shown, None)

@@ -80,19 +80,32 @@ def way_since(document: Any, record: dict[str, Any]) -> tuple[int, int] | None:
     return (0, 0) if is_retouched else None
 
 
-def fills_on(document: Any, source: Any) -> list[Any]:
-    """The fills of a layer that are stacked right above it, from the bottom."""
-    place, identity = place_beside(source), node_id(source)
+def fills_above(document: Any, source: Any) -> list[Any]:
+    """The fills that are stacked right above a layer, from the bottom.
+
+    Those of a layer in a locked group lie above the group, among those of the other layers in it.
+    """
+    place = place_beside(source)
     siblings = place.parentNode().childNodes()  # from the bottom
     above = siblings[[node_id(node) for node in siblings].index(node_id(place)) + 1 :]
-    return list(itertools.takewhile(lambda node: _is_fill_of(document, node, identity), above))
+
+    def belongs(node: Any) -> bool:
+        filled = find_node(document, _filled_id(document, node))
+        return filled is not None and node_id(place_beside(filled)) == node_id(place)
+
+    return list(itertools.takewhile(belongs, above))
 
 
-def _is_fill_of(document: Any, node: Any, source: str) -> bool:
-    """Whether a node is itself a fill of the layer with the id `source`."""
+def fills_on(document: Any, source: Any) -> list[Any]:
+    """Those of `fills_above` that are a layer's own."""
+    return [node for node in fills_above(document, source) if _filled_id(document, node) == node_id(source)]
+
+
+def _filled_id(document: Any, node: Any) -> str:
+    """The id of the layer that a node is itself a fill of; empty where it is none."""
     kind = ANNOTATION + node_id(node)
     record = _if_fill(_read(document, kind)) if kind in document.annotationTypes() else None
-    return record is not None and record.get("source_id") == source
+    return str(record.get("source_id", "")) if record else ""
 
 
 def _if_fill(record: dict[str, Any] | None) -> dict[str, Any] | None:

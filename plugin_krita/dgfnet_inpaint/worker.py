@@ -57,7 +57,7 @@ class Worker(QObject):
         self._channel: Channel | None = None
         self._is_fresh = False  # the channel leads to a server that we have just started
         self._launch: launch.Launch | None = None
-        self._seen = ("", "")  # instance of the server last talked to, and what it is
+        self._seen = ("", OFF)  # instance of the server last talked to, and how it was once its network was settled
         self._orders: deque[Order] = deque()  # not yet submitted
         self._submitted: dict[str, Order] = {}  # by the session's job id
         self._is_stopping = False
@@ -113,7 +113,7 @@ class Worker(QObject):
         if address is None:
             self._show(OFF)
         elif address.instance == self._seen[0] and answers(address):  # a session would keep it from ending
-            self._show(ServerStatus("ready", self._seen[1], address.log))
+            self._show(self._seen[1])
         else:
             self._connect(address)
 
@@ -124,7 +124,7 @@ class Worker(QObject):
         if self._channel and self._channel.is_welcome:
             self._shut_down(self._channel)
         elif not self._channel:
-            self._seen = ("", "")
+            self._seen = ("", OFF)
             self.look()
             self._is_stopping = self._channel is not None
 
@@ -232,14 +232,15 @@ class Worker(QObject):
         fields = state.fields
         log, model = str(fields.get("log") or ""), fields.get("model")
         if model == "failed":
-            self._show(ServerStatus("problem", str(fields.get("problem")), log))
+            status = ServerStatus("problem", str(fields.get("problem")), log)
         elif model == "ready":
-            text = f"{fields.get('device')}, weights {fields.get('weights')}"
-            self._seen = (self._channel.address.instance, text)
-            self._show(ServerStatus("ready", text, log))
+            status = ServerStatus("ready", f"{fields.get('device')}, weights {fields.get('weights')}", log)
         else:
             self._show(ServerStatus("busy", "Loading the network…", log))
             QTimer.singleShot(STATE_MS, self._ask_state)
+            return
+        self._seen = (self._channel.address.instance, status)
+        self._show(status)
 
     def _submit_all(self) -> None:
         while self._orders and self._channel and self._channel.is_welcome:
@@ -274,7 +275,7 @@ class Worker(QObject):
         address, was_welcome = self._channel.address, self._channel.session.welcome is not None
         lost, self._submitted = list(self._submitted.values()), {}
         self._drop()
-        self._seen = ("", "")
+        self._seen = ("", OFF)
         for order in lost:
             self.ended.emit(order.ticket, None, error)
         was_stopping, self._is_stopping = self._is_stopping, False

@@ -8,10 +8,10 @@ import time
 
 from one_binding import binding, module
 
-QTest = module("QtTest").QTest
+core, gui, QTest = module("QtCore"), module("QtGui"), module("QtTest").QTest
 application = module("QtWidgets").QApplication([])
 faults = []
-sys.excepthook = lambda *what: faults.append(what)
+sys.excepthook = lambda *what: (faults.append(what), sys.__excepthook__(*what))
 
 import dgfnet_inpaint  # noqa: E402, F401 - registers itself
 from dgfnet_inpaint import qt, records  # noqa: E402
@@ -116,6 +116,34 @@ wait_for(lambda: "(1 waiting)" in panel.bar.format())
 controller.cancel_all()
 wait_for(lambda: not controller.jobs)
 assert messages[-1][0] == "Cancelled.", messages
+
+# The panel in a low docker: what it says can be read, and nothing is squashed.
+panel.resize(panel.minimumSizeHint())
+sentence = "The server ended with status 1 while it was starting. " * 10
+controller.message.emit(sentence, True)
+for _ in range(5):
+    application.processEvents()
+message = panel.message
+assert message.height() >= message.heightForWidth(message.width()), (message.size(), message.toolTip())
+assert message.toolTip() == sentence
+assert message.visibleRegion().contains(core.QPoint(1, 1)), "its beginning is out of sight"
+assert all(box.height() >= box.minimumSizeHint().height() for box in (panel.output, panel.context, panel.patches))
+right = panel.output.mapTo(panel, panel.output.rect().topRight()).x()
+assert right < panel.width(), "the choices are cut off at the right"
+
+# A wheel over a box is left to what scrolls.
+chosen, place, turn = panel.context.value(), core.QPointF(1, 1), core.QPoint(0, 120)
+flags = core.Qt.MouseButton.NoButton, core.Qt.KeyboardModifier.NoModifier, core.Qt.ScrollPhase.NoScrollPhase
+wheel = gui.QWheelEvent(place, place, core.QPoint(), turn, *flags, False)
+application.sendEvent(panel.context, wheel)
+assert not wheel.isAccepted()
+assert panel.context.value() == chosen
+
+# Its window is minimised, then it is hidden: Qt says twice that it is hidden.
+application.sendEvent(panel, gui.QHideEvent())
+docker.hide()
+docker.show()
+assert controller._watchers == 1, controller._watchers
 
 panel.stop_button.click()
 wait_for(lambda: controller.status.light == "off")

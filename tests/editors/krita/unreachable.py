@@ -6,6 +6,7 @@
 import json
 import socket
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -15,12 +16,14 @@ QObject = module("QtCore").QObject
 application = module("QtCore").QCoreApplication([])
 
 from dgfnet_inpaint.channel import Channel  # noqa: E402
-from dgfnet_inpaint.client import session, wire, zmtp  # noqa: E402
+from dgfnet_inpaint.client import events, session, wire, zmtp  # noqa: E402
 from dgfnet_inpaint.client.discovery import read_address  # noqa: E402
-from dgfnet_inpaint.worker import OFF, Worker  # noqa: E402
+from dgfnet_inpaint.worker import OFF, ServerStatus, Worker  # noqa: E402
 
 session.HANDSHAKE_SECONDS = 0.5
 KEY, INSTANCE, LOG = bytes(32), "an instance", "the.log"
+peers, got = [], bytearray()
+READY = ServerStatus("ready", "cpu", LOG)
 
 
 def wait_for(what, seconds=20):
@@ -59,6 +62,14 @@ def listener():
     return server
 
 
+def greet(server):
+    """Greet whoever connects, and say no more."""
+    while True:
+        peer = server.accept()[0]
+        peer.sendall(zmtp.GREETING)
+        peers.append(peer)
+
+
 # A server that hangs: it listens and never speaks.
 hung = listener()
 worker, shown = worker_at(publish(hung))
@@ -69,7 +80,7 @@ assert "did not answer" in shown[-1].text
 worker.stop_server()  # in vain
 wait_for(lambda: not worker._channel)
 assert shown[-1].light == "problem", shown
-worker._seen = (INSTANCE, "cpu")  # it hangs since it was last talked to
+worker._seen = (INSTANCE, READY)  # it hangs since it was last talked to
 worker.look()
 assert worker._channel, "a hung server was taken for ready"
 wait_for(lambda: not worker._channel)
@@ -80,16 +91,28 @@ dead = listener()
 state = publish(dead)
 dead.close()
 worker, shown = worker_at(state)
-worker._seen = (INSTANCE, "cpu")
+worker._seen = (INSTANCE, READY)
 worker.look()
 wait_for(lambda: shown)
 assert shown == [OFF], shown
+
+# A server whose network failed to load: it is looked at without a session, which would keep it from ending.
+server = listener()
+worker, shown = worker_at(publish(server))
+server.settimeout(None)
+threading.Thread(target=greet, args=(server,), daemon=True).start()
+worker.look()
+worker._on_state(events.State({"model": "failed", "problem": "No weights.", "log": LOG}))
+worker._drop()
+worker.look()
+assert worker._channel is None, "a session for a look"
+assert shown == [ServerStatus("problem", "No weights.", LOG)], shown
 
 # A session that is closed: the server is told so.
 server = listener()
 owner = QObject()
 channel = Channel(read_address(publish(server)), "test", owner)
-peers, got = [], bytearray()
+peers.clear()
 
 
 def converse():

@@ -4,7 +4,7 @@ from dgfnet_inpaint import colour, document
 from dgfnet_inpaint.colour import Space
 
 from .spaces import SPACES, case_name
-from .stage import CASES, PHOTO, at_once, case
+from .stage import CASES, PHOTO, at_once, case, small_bands
 
 
 def fill_in(space, output):
@@ -22,7 +22,9 @@ def fill_in(space, output):
         yield 0.2
         before = bytes(node.pixelData(*canvas))
         stage.choose(output=output)
-        yield from stage.run()
+        with small_bands(stage.controller._line, 2000) as worked:
+            yield from stage.run()
+        assert max(worked) <= 2000, worked
         assert not any(is_failure for _, is_failure in stage.messages), stage.messages
         filled = stage.picture(doc)
         result = next(child for child in doc.rootNode().childNodes() if child.name() == "Inpaint (DGFNet)")

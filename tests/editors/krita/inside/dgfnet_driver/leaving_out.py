@@ -1,8 +1,11 @@
 """What is left out: neither looked at nor copied."""
 
+import threading
+
 from dgfnet_inpaint import document
 from dgfnet_inpaint.document import LEAVE_OUT
 from dgfnet_inpaint.qt import QByteArray
+from krita import Selection
 
 from .stage import HEIGHT, WIDTH, case
 from .trees import HOLE, RESULT, attach, no_failure
@@ -81,6 +84,24 @@ def selection_is_left_out(stage):
         yield from stage.step("edit_undo")
     yield from stage.step("edit_undo")
     assert stage.layers(doc.rootNode()) == [[node.name()]]
+
+
+@case
+def what_is_selected_at_the_click_is_left_out(stage):
+    """Not what is selected once the line has done another job's work."""
+    doc, _node = yield from stage.new_document()
+    yield from leave_out(stage, doc, OBJECT)
+    layer = stage.top(doc)
+    first = painted(stage, doc, layer)
+    yield from stage.select(doc, (20, 20, 30, 30))
+    second, is_free = stage.selection(doc), threading.Event()
+    stage.controller._line.call(lambda: is_free.wait(10))
+    stage.krita.action("dgfnet_leave_out").trigger()
+    yield 0.2
+    yield from stage.select(doc, HOLE)
+    is_free.set()
+    yield from stage.finish()
+    assert painted(stage, doc, layer) == bytes(map(max, first, second))
 
 
 @case
@@ -176,5 +197,11 @@ def source_that_is_not_shown_normally(stage):
     yield from stage.run()
     stage.said("“ink” is multiply at 50 %", "Source: Visible picture")
     stage.messages.clear()
+    yield from stage.run()
+    assert not stage.messages, stage.messages
+    inverted = doc.createFilterLayer("inverted", stage.krita.filter("invert"), Selection())
+    yield from attach(stage, doc, inverted)
+    doc.refreshProjection()
+    doc.waitForDone()
     yield from stage.run()
     assert not stage.messages, stage.messages

@@ -36,6 +36,40 @@ def at_once(steps):
         return stop.value
 
 
+@contextlib.contextmanager
+def small_bands(line, pixels):
+    """Bands of so many pixels; a list of how many each call of the line's has worked on one by one.
+
+    While a call runs, the session's PING does not leave and nothing can be cancelled.
+    """
+    worked = []
+
+    def call(function):
+        def noted():
+            worked.append(0)
+            return function()
+
+        return type(line).call(line, noted)
+
+    def counted(function):
+        def work(first, second, space, *rest):
+            worked[-1] += len(first) // space.pixel_bytes
+            return function(first, second, space, *rest)
+
+        return work
+
+    kept = {name: getattr(colour, name) for name in ("BAND_PIXELS", "over", "merge", "split")}
+    colour.BAND_PIXELS, line.call = pixels, call
+    for name in ("over", "merge", "split"):
+        setattr(colour, name, counted(kept[name]))
+    try:
+        yield worked
+    finally:
+        del line.call
+        for name, value in kept.items():
+            setattr(colour, name, value)
+
+
 class Stage:
     """One case's view of Krita. `facts` go into the report."""
 

@@ -102,8 +102,16 @@ def transformation_under_way_at_the_click(stage):
 
 @case
 def move_tool_before_the_click(stage):
-    """The fill waits until its artist presses Enter; then what was moved is filled: here a transparent rectangle."""
+    """The fill waits until its artist presses Enter; then what was moved is filled: here a transparent rectangle.
+
+    What was the active layer at the click is filled, not what its artist goes on with.
+    """
     doc, node = yield from stage.new_document()
+    other = doc.createNode("other", "paintlayer")
+    doc.rootNode().addChildNode(other, None)
+    doc.waitForDone()
+    yield 0.1
+    doc.setActiveNode(node)
     node.setPixelData(QByteArray(bytes(4 * HOLE[2] * HOLE[3])), *HOLE)
     doc.refreshProjection()
     doc.waitForDone()
@@ -117,10 +125,11 @@ def move_tool_before_the_click(stage):
         canvas, _ = middle(stage)
         canvas.setFocus()
         QTest.keyClick(canvas, Qt.Key.Key_Return)
+        doc.setActiveNode(other)
         yield from stage.finish()
         assert not any(is_failure for _, is_failure in stage.messages), stage.messages
-        assert stage.layers(doc.rootNode()) == [[node.name()], RESULT]
-        way, bounds = node.position().x(), stage.top(doc).bounds()
+        assert stage.layers(doc.rootNode()) == [[node.name()], RESULT, ["other"]]
+        way, bounds = node.position().x(), doc.rootNode().childNodes()[1].bounds()
         assert way > 0, "the move is lost"
         assert (bounds.x(), bounds.width()) == (HOLE[0] + way, HOLE[2])
     finally:

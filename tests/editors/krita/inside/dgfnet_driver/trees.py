@@ -1,10 +1,10 @@
 """Layers of every kind and place: groups, masks, vectors, locks, offsets, other colour spaces."""
 
-from dgfnet_inpaint import document
+from dgfnet_inpaint import document, records
 from dgfnet_inpaint.colour import SRGB
 from dgfnet_inpaint.qt import QByteArray
 
-from .stage import HEIGHT, WIDTH, case
+from .stage import HEIGHT, WIDTH, case, small_bands
 
 HOLE = (120, 80, 60, 40)
 RESULT = ["Inpaint (DGFNet)"]
@@ -73,22 +73,28 @@ def locked_group(stage):
     doc, _node = yield from stage.new_document()
     group = doc.createGroupLayer("locked")
     doc.rootNode().addChildNode(group, None)
-    inner = doc.createNode("inner", "paintlayer")
-    stage.paint(doc, inner)
-    yield from attach(stage, doc, inner, group, None)
+    other, inner = doc.createNode("other", "paintlayer"), doc.createNode("inner", "paintlayer")
+    for layer in (other, inner):
+        stage.paint(doc, layer)
+        yield from attach(stage, doc, layer, group, None)
     group.setLocked(True)
     yield from stage.select(doc, HOLE)
     yield from stage.run()
     no_failure(stage)
-    assert stage.layers(doc.rootNode())[-2:] == [["locked", ["inner"]], RESULT]
+    locked = ["locked", ["other"], ["inner"]]
+    assert stage.layers(doc.rootNode())[-2:] == [locked, RESULT]
     stage.said("is locked")
-    first = document.node_id(stage.top(doc))
-    doc.setActiveNode(inner)
-    yield 0.2
-    yield from stage.run()
-    no_failure(stage)
-    assert stage.layers(doc.rootNode())[-3:] == [["locked", ["inner"]], RESULT, RESULT]
-    assert document.node_id(stage.top(doc)) != first, "the newer fill is below the older one"
+    for layer in (other, inner):
+        doc.setActiveNode(layer)
+        yield 0.2
+        yield from stage.run()
+        no_failure(stage)
+    assert stage.layers(doc.rootNode())[-4:] == [locked, RESULT, RESULT, RESULT]
+    first, second, third = fills = [child for child in doc.rootNode().childNodes() if [child.name()] == RESULT]
+    made = [records.recall(doc, fill)["made"] for fill in fills]
+    assert made == sorted(made), "a newer fill is below an older one"
+    for layer, own in ((inner, (first, third)), (other, (second,))):
+        assert [*map(document.node_id, records.fills_on(doc, layer))] == [*map(document.node_id, own)], layer.name()
 
 
 @case
@@ -227,7 +233,9 @@ def beside_a_fill(stage, output="layer", opacity=255):
     shown = stage.picture(doc)
     yield from stage.select(doc, second)
     stage.choose()
-    yield from stage.run()
+    with small_bands(stage.controller._line, 1000) as worked:
+        yield from stage.run()
+    assert 0 < max(worked) <= 1000, worked
     no_failure(stage)
     result = bytes(stage.top(doc).pixelData(*canvas))
     mask = stage.selection(doc)

@@ -64,6 +64,23 @@ def layer_deleted(stage):
 
 
 @case
+def layer_deleted_before_it_is_read(stage):
+    doc, node = yield from stage.new_document()
+    other = node.duplicate()
+    doc.rootNode().addChildNode(other, None)
+    doc.waitForDone()
+    yield 0.3
+    doc.setActiveNode(other)
+    yield 0.2
+    yield from stage.select(doc, HOLE)
+    stage.krita.action("dgfnet_inpaint").trigger()
+    other.remove()
+    yield from stage.finish()
+    stage.failed_with("No layer was active at the click, or it is gone", "Click the layer to fill")
+    assert stage.layers(doc.rootNode()) == [[node.name()]]
+
+
+@case
 def flattened(stage):
     doc, node = yield from halted(stage)
     names = stage.layers(doc.rootNode())
