@@ -15,7 +15,7 @@ class Before:
 
     def __init__(self, image: Gimp.Image, layer: Gimp.Layer) -> None:
         self.encoding = document.encoding_of(layer)
-        self._image, self._layer = image, layer
+        self._image, self._layer, self._mode = image, layer, _mode(image)
         self._lay, self._profile = document.bounds_of(layer), image.get_effective_color_profile()
 
     def look_again(self) -> list[str]:
@@ -29,8 +29,7 @@ class Before:
                 "The layer was removed before its fill was ready.",
                 "Undo that, or select another layer to fill.",
             )
-        same_depth = document.encoding_of(layer).with_alpha() == self.encoding.with_alpha()
-        if not (same_depth and self._profile.is_equal(image.get_effective_color_profile())):
+        if not (_mode(image) == self._mode and self._profile.is_equal(image.get_effective_color_profile())):
             raise InpaintError(
                 "gone",
                 "The image's mode, precision or colour profile was changed before its fill was ready.",
@@ -43,3 +42,7 @@ class Before:
         return [
             f"The layer {did} while the server worked. The result lies where the layer was: undo, then do it again."
         ]
+
+
+def _mode(image: Gimp.Image) -> tuple[Gimp.ImageBaseType, Gimp.Precision]:
+    return image.get_base_type(), image.get_precision()

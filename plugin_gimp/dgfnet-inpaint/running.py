@@ -10,6 +10,7 @@ import filling
 import gi
 import repeating
 import service
+import staging
 from client.errors import InpaintError
 from settings import BadRecord, Settings
 
@@ -48,6 +49,7 @@ def run(
 def _make_layers(
     procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, drawables: list[Any], config: Any
 ) -> Gimp.ValueArray:
+    staging.clear_up()
     name, layer = procedure.get_name(), _layer(drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE and name not in (RERUN, ANOTHER):
         import dialogs  # needs a display

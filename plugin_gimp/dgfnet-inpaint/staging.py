@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +14,9 @@ from precision import Encoding
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
+MARK = "dgfnet-stage"
+"""Parasite of a stage: the process of the call that made it."""
+
 
 @contextmanager
 def stage(image: Gimp.Image, part: Bounds) -> Iterator[Gimp.Image]:
@@ -22,12 +26,21 @@ def stage(image: Gimp.Image, part: Bounds) -> Iterator[Gimp.Image]:
     made = Gimp.Image.new_with_precision(part.width, part.height, kind, image.get_precision())
     try:
         made.undo_disable()
+        made.attach_parasite(Gimp.Parasite.new(MARK, 0, str(os.getpid()).encode()))
         profile = image.get_color_profile()
         if profile:
             made.set_color_profile(profile)
         yield made
     finally:
         made.delete()
+
+
+def clear_up() -> None:
+    """Delete the stages of calls that have ended: GIMP kills a call that is cancelled, and keeps its images."""
+    for image in Gimp.get_images():
+        mark = image.get_parasite(MARK)
+        if mark and _has_ended(int(bytes(mark.get_data()).rstrip(b"\0"))):
+            image.delete()
 
 
 def visible(image: Gimp.Image) -> Gimp.Layer:
@@ -81,3 +94,14 @@ def _seen(stage: Gimp.Image, encoding: Encoding) -> bytes:
         return document.read(seen, document.canvas(stage), encoding)
     finally:
         seen.delete()
+
+
+def _has_ended(process: int) -> bool:
+    """Whether a process is known to be gone. Elsewhere than on POSIX systems Python cannot ask without ending it."""
+    if os.name != "posix":
+        return False
+    try:
+        os.kill(process, 0)
+    except OSError:  # none, or one of another user, which has got the number
+        return True
+    return False

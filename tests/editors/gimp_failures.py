@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from unittest.mock import patch
 
 from gi.repository import Gimp
 from gimp_calls import call, plug_in_process
@@ -61,8 +64,8 @@ def add_layer(image, layer):
     return added
 
 
-def make_grey(image, layer):
-    image.convert_grayscale()
+def make_indexed(image, layer):
+    image.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 64, False, False, "")
     return layer
 
 
@@ -76,6 +79,22 @@ def change_profile(image, layer):
 def move(image, layer):
     layer.set_offsets(7, 0)
     return layer
+
+
+def stages(image):
+    """Two images that a plug-in works in, with what holds them: one was killed since, the other was not."""
+    sys.path.append(os.environ["GIMP3_DIRECTORY"] + "/plug-ins/dgfnet-inpaint")
+    import staging
+    from client.geometry import Bounds
+
+    killed = subprocess.Popen(["/bin/true"])
+    killed.wait()
+    held = [staging.stage(image, Bounds(0, 0, 8, 8)) for _ in range(2)]
+    made = []
+    for stage, process in zip(held, (killed.pid, os.getpid()), strict=True):
+        with patch("os.getpid", return_value=process):
+            made.append(stage.__enter__())
+    return held, made
 
 
 def jobs():
@@ -114,7 +133,7 @@ def run_failures():
         file.write(slow)
     told["layer removed"] = undone(add_layer)
     told["layer moved"] = undone(move)
-    told["mode changed"] = undone(make_grey)
+    told["mode changed"] = undone(make_indexed)
     told["profile changed"] = undone(change_profile)
     told["cancelled"] = during_call(image, layer, lambda: os.kill(plug_in_process(), signal.SIGKILL))
     deadline = time.time() + 30
@@ -123,7 +142,10 @@ def run_failures():
     told["jobs after cancel"] = jobs()
     told["killed"] = during_call(image, layer, lambda: os.kill(json.loads(slow)["pid"], signal.SIGKILL))
     os.rename(connection + ".real", connection)
+    held, made = stages(image)
     succeeded, value = call("inpaint", image, [layer], {})
+    told["stages"] = [stage.is_valid() for stage in made]
+    del held
     told["afterwards"] = [succeeded, value.get_name() if succeeded else str(value)]
     if succeeded:
         image.remove_layer(value)

@@ -104,6 +104,9 @@ class TestServer:
         assert succeeded
         assert len(layers) == 2
 
+    def test_what_a_cancelled_call_left_in_gimp_is_deleted_by_the_next(self, failures) -> None:
+        assert failures["stages"] == [False, True]
+
     def test_a_killed_server_is_one_sentence(self, failures) -> None:
         succeeded, message = failures["killed"]
         assert not succeeded
