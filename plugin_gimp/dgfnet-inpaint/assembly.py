@@ -60,7 +60,7 @@ def hide_same_hole(image: Gimp.Image, source: Gimp.Layer, made: Gimp.Layer) -> N
     """Hide the earlier fills of a layer that lie where the new one does: soft edges of both would add up."""
     for _, fill in records.fills_of(image, source):
         if fill.get_id() != made.get_id() and document.bounds_of(fill) == document.bounds_of(made):
-            fill.set_visible(False)
+            document.set_visible(fill, False)
 
 
 def single(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding, place: Place) -> Gimp.Layer:
@@ -105,7 +105,7 @@ def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hol
     merged = [fill for fill in replaced if document.bounds_of(fill) != where]
     made = _plain_copy(image, source)
     made.set_lock_content(False)  # GIMP ends a plug-in that writes into what is locked
-    made.set_visible(True)  # the source of an earlier copy is hidden
+    document.set_visible(made, True)  # the source of an earlier copy is hidden
     made.set_name(COPY_NAME.format(source.get_name()))
     image.insert_layer(made, *above(image, source))
     _copy_mask(source, made)
@@ -117,7 +117,7 @@ def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hol
         _merge(image, made, merged, lies)
     _mix(made, answer, where, lies)
     for item in (source, *replaced):
-        item.set_visible(False)
+        document.set_visible(item, False)
     return made
 
 

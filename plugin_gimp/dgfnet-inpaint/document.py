@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import blend
@@ -53,14 +53,22 @@ def items_above(image: Gimp.Image, item: Gimp.Layer) -> list[Gimp.Layer]:
     return siblings[: image.get_item_position(item)][::-1]
 
 
-def all_layers(image: Gimp.Image) -> list[Gimp.Layer]:
-    """Every layer of an image, from the top; a group before what is in it."""
-    found, waiting = [], image.get_layers()[::-1]
+def with_descendants(layers: Sequence[Gimp.Layer]) -> list[Gimp.Layer]:
+    """Layers, given from the top, and all that is in them; a group before what is in it."""
+    found, waiting = [], list(layers[::-1])
     while waiting:
         found.append(waiting.pop())
         if found[-1].is_group():
             waiting.extend(found[-1].get_children()[::-1])
     return found
+
+
+def set_visible(layer: Gimp.Layer, is_visible: bool) -> None:
+    """Open or close a layer's eye; if that is locked, it stays so, but GIMP would refuse."""
+    is_locked = layer.get_lock_visibility()
+    layer.set_lock_visibility(False)
+    layer.set_visible(is_visible)
+    layer.set_lock_visibility(is_locked)
 
 
 def canvas(image: Gimp.Image) -> Bounds:

@@ -58,7 +58,7 @@ def record_of(item: Gimp.Item) -> Record | None:
 def fills_of(image: Gimp.Image, source: Gimp.Layer) -> list[tuple[Record, Gimp.Layer]]:
     """The results that were made from a layer, wherever they lie, and what is kept with each."""
     found = []
-    for item in document.all_layers(image):
+    for item in document.with_descendants(image.get_layers()):
         record = _readable(item)
         if record and _is_named(source, record.source):  # or one of its duplicates is
             meant = source_of(image, record, item)
@@ -108,7 +108,7 @@ def source_of(image: Gimp.Image, record: Record, result: Gimp.Layer) -> Gimp.Lay
 
     A duplicated layer has the identity of the first: the nearest one below the result is meant, if any is.
     """
-    layers = document.all_layers(image)
+    layers = document.with_descendants(image.get_layers())
     place = [item.get_id() for item in layers].index(result.get_id())
     nearest = [*layers[place + 1 :], *layers[:place][::-1]]
     return next((item for item in nearest if _is_named(item, record.source)), None)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import document
 import gi
+from client.errors import InpaintError
 from client.geometry import Bounds
 from precision import Encoding
 
@@ -56,7 +57,7 @@ def shown(layer: Gimp.Layer, part: Bounds, encoding: Encoding) -> bytes:
         copy = _put(alone, layer, part)
         if copy.get_mask():
             copy.remove_mask(Gimp.MaskApplyMode.DISCARD)
-        copy.set_visible(True)
+        document.set_visible(copy, True)
         copy.set_opacity(100)
         copy.set_mode(Gimp.LayerMode.NORMAL)  # which forgets the spaces, so they follow
         document.blend_as_sent(copy, alone)
@@ -82,9 +83,11 @@ def _put(stage: Gimp.Image, layer: Gimp.Layer, part: Bounds) -> Gimp.Layer:
     copy = Gimp.Layer.new_from_drawable(layer, stage)
     stage.insert_layer(copy, None, 0)
     copy.set_lock_content(False)
-    copy.set_lock_position(False)
+    for item in document.with_descendants([copy]):
+        item.set_lock_position(False)  # GIMP moves no group that holds a locked layer
     x, y, *_ = document.bounds_of(layer).relative_to(part)
-    copy.set_offsets(x, y)
+    if not copy.set_offsets(x, y):
+        raise InpaintError("internal", "GIMP did not move a copy of the layer.", "Please report this with its locks.")
     return copy
 
 

@@ -63,6 +63,7 @@ def check(case: Case, session: Session, result: dict[str, Any], engine: Inpainte
     is_copy = _makes_copy(case)
     expected = [after["made"]["name"]] if is_copy else before["selected"]
     assert after["selected"] == expected, f"selected: {after['selected']}"
+    assert after["eyes"] == [True, before["eye"] and not is_copy], f"eyes of result and source: {after['eyes']}"
     if case.scene.startswith("filled"):
         replaced = is_copy or (_is_same_hole(case) and case.procedure != "texture-map")
         earlier = [False] * (fills - 1) if replaced else before["shown"][:-1]

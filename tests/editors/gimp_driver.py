@@ -72,7 +72,7 @@ def run_case(number, case):
     if case.scene.startswith("filled_deselected"):
         Gimp.Selection.none(image)
     before["selected"], before["digest"], before["shown"] = selected(image), digest(layer), shown(image)
-    before["tree"] = tree(image.get_layers())
+    before["tree"], before["eye"] = tree(image.get_layers()), layer.get_visible()
     screen = Screen(image) if os.environ.get("DISPLAY") else None
     there = state(image)
     if not image.get_selected_layers():
@@ -96,6 +96,7 @@ def run_case(number, case):
     }
     if succeeded:
         after["made"] = describe(path + ".made", value, with_curve)
+        after["eyes"] = [value.get_visible(), layer.get_visible()]
         parent = value.get_parent()
         after["parent"] = parent.get_name() if parent else ""
         after["position"] = image.get_item_position(value)

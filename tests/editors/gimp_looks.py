@@ -113,7 +113,7 @@ def state(image):
         size = item.get_width(), item.get_height()
         tattoo, parasites = item.get_tattoo(), sorted(item.get_parasite_list())
         return {"name": item.get_name(), "at": list(item.get_offsets()), "size": size, "shown": item.get_visible(),
-                "tattoo": tattoo, "parasites": parasites}  # fmt: skip
+                "eye locked": item.get_lock_visibility(), "tattoo": tattoo, "parasites": parasites}  # fmt: skip
 
     return {
         "layers": [layer(item) for item in image.get_layers()],

@@ -50,6 +50,14 @@ def filtered(case):
     return image, with_filter(layer)
 
 
+def filtered_hidden(case):
+    """The eye is closed, and locked."""
+    image, layer = filtered(case)
+    layer.set_visible(False)
+    layer.set_lock_visibility(True)
+    return image, layer
+
+
 def large(case):
     return load("large")
 
@@ -106,7 +114,9 @@ def group(case):
 
 
 def filtered_group(case):
+    """What is in the group must not be moved."""
     image, layer = group(case)
+    layer.get_children()[0].set_lock_position(True)
     return image, with_filter(layer)
 
 
@@ -126,6 +136,7 @@ def text(case):
 def locked(case):
     image, layer = load()
     layer.set_lock_content(True)
+    layer.set_lock_visibility(True)
     return image, layer
 
 
@@ -266,7 +277,17 @@ def filled(case, scene=photo, **arguments):
 
 
 def filled_by_copy(case):
-    return filled(case, output="copy")
+    return filled(case, locked, output="copy")
+
+
+def filled_locked_source(case):
+    """The earlier fill must be neither moved nor hidden by hand."""
+    image, layer = filled(case)
+    fill = image.get_layers()[0]
+    fill.set_lock_visibility(True)
+    for part in fill.get_children():
+        part.set_lock_position(True)
+    return image, layer
 
 
 def filled_deselected_grown(case):
