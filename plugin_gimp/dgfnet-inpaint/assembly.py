@@ -56,10 +56,14 @@ def one_undo_step(image: Gimp.Image) -> Iterator[None]:
         image.undo_group_end()
 
 
-def hide_same_hole(image: Gimp.Image, source: Gimp.Layer, made: Gimp.Layer) -> None:
-    """Hide the earlier fills of a layer that lie where the new one does: soft edges of both would add up."""
+def hide_same_hole(image: Gimp.Image, source: Gimp.Layer, made: Gimp.Layer, refilled: Gimp.Layer | None) -> None:
+    """Hide the earlier fills of a layer that lie where the new one does: soft edges of both would add up.
+
+    `refilled` is the one that gave its shape to the new one, if any did.
+    """
+    where, known = document.bounds_of(made), refilled.get_id() if refilled else None
     for _, fill in records.fills_of(image, source):
-        if fill.get_id() != made.get_id() and document.bounds_of(fill) == document.bounds_of(made):
+        if fill.get_id() != made.get_id() and fill.get_visible() and (fill.get_id() == known or _lies_at(fill, where)):
             document.set_visible(fill, False)
 
 
@@ -102,7 +106,7 @@ def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hol
     """
     lies, where = document.bounds_of(source), answer.bounds.from_relative(crop)
     replaced = records.seen_fills(image, source)
-    merged = [fill for fill in replaced if document.bounds_of(fill) != where]
+    merged = [fill for fill in replaced if not _lies_at(fill, where)]
     made = _plain_copy(image, source)
     made.set_lock_content(False)  # GIMP ends a plug-in that writes into what is locked
     document.set_visible(made, True)  # the source of an earlier copy is hidden
@@ -119,6 +123,11 @@ def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hol
     for item in (source, *replaced):
         document.set_visible(item, False)
     return made
+
+
+def _lies_at(fill: Gimp.Layer, where: Bounds) -> bool:
+    """Whether a fill has these bounds; its layer may have become larger than the fill."""
+    return document.bounds_of(fill) == where or document.shape_of(fill).bounds == where
 
 
 def _merge(image: Gimp.Image, made: Gimp.Layer, fills: Sequence[Gimp.Layer], lies: Bounds) -> None:

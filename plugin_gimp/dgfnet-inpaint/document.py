@@ -18,7 +18,7 @@ gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 from gi.repository import Babl, Gegl, Gimp  # noqa: E402
 
-SELECTION, LAYER_MASK, TRANSPARENCY = "selection", "layer mask", "transparent pixels"
+SELECTION, LAYER_MASK, TRANSPARENCY, SHAPE = "selection", "layer mask", "transparent pixels", "shape of the result"
 
 
 class Hole(NamedTuple):
@@ -109,8 +109,8 @@ def find_hole(image: Gimp.Image, layer: Gimp.Layer, look: Look) -> Hole:
         sources.append((TRANSPARENCY, encoding, look(layer, area, encoding)))
     for kind, encoding, kept in sources:
         missing = blend.inverted(kept)
-        found = hole_of(kind, area, blend.whole(missing, encoding.pixel_bytes), encoding)
-        if found:
+        found = _hole_of(kind, area, blend.whole(missing, encoding.pixel_bytes), encoding)
+        if not found.bounds.is_empty:
             return found
     raise InpaintError(
         "empty_mask",
@@ -119,10 +119,14 @@ def find_hole(image: Gimp.Image, layer: Gimp.Layer, look: Look) -> Hole:
     )
 
 
-def hole_of(kind: str, area: Bounds, mask: bytes, encoding: Encoding) -> Hole | None:
-    """The hole that a mask over `area` describes; None where it is empty."""
-    bounds = mask_bounds(blend.nonzero(mask, encoding.pixel_bytes), area)
-    return None if bounds.is_empty else Hole(kind, bounds, area, mask)
+def shape_of(result: Gimp.Layer) -> Hole:
+    """What of a result is not transparent, as a hole to be filled; its bounds are empty where nothing is."""
+    area, encoding = bounds_of(result), precision.alpha_encoding(int(result.get_image().get_precision()))
+    return _hole_of(SHAPE, area, read(result, area, encoding), encoding)
+
+
+def _hole_of(kind: str, area: Bounds, mask: bytes, encoding: Encoding) -> Hole:
+    return Hole(kind, mask_bounds(blend.nonzero(mask, encoding.pixel_bytes), area), area, mask)
 
 
 def read_hole(image: Gimp.Image, hole: Hole, part: Bounds) -> bytes:

@@ -20,7 +20,6 @@ from client.events import Result
 from client.geometry import Bounds, request_bounds
 from client.requests import InpaintRequest, TextureRequest
 from client.wire import Array
-from document import Hole
 from precision import Encoding
 from settings import Record, Settings
 
@@ -40,17 +39,21 @@ class Wish(NamedTuple):
     device: str = ""
 
 
-def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, hole: Hole | None = None) -> Gimp.Layer:
+def inpaint(
+    image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, refilled: Gimp.Layer | None = None
+) -> Gimp.Layer:
     """Fill the hole of a layer; the new layer, group or copy above it. Raises `InpaintError`, nothing changed then.
 
-    A `hole` that is given is filled as it is: the settings' grow and feather are kept, for other holes.
+    The shape of a result that is `refilled` is filled as it is: the settings' grow and feather are kept, for other
+    holes.
     """
     settings, watch = wish.settings, _Watch()
     _refuse(image, wish)
     layer = records.original(image, layer)
-    asked = replace(settings, grow=0, feather=0.0) if hole else settings
+    asked = replace(settings, grow=0, feather=0.0) if refilled else settings
     is_copy = settings.output == "copy"
-    hole = hole or document.find_hole(image, layer, reading.looker(image, layer, is_copy))
+    look = reading.looker(image, layer, is_copy)
+    hole = document.shape_of(refilled) if refilled else document.find_hole(image, layer, look)
     say("Reading the picture", 0.0)
     picture = document.canvas(image) if settings.sample == "visible" else document.bounds_of(layer)
     crop = request_bounds(hole.bounds.pad(asked.grow), picture, asked.context)
@@ -83,7 +86,7 @@ def inpaint(image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, 
             made = assembly.group(image, NAME, summed.layers, crop, before.encoding, place, summed.space)
         else:
             made = assembly.single(image, result.layers[0], crop, before.encoding, place)
-        assembly.hide_same_hole(image, layer, made)
+        assembly.hide_same_hole(image, layer, made, refilled)
         watch.lap("layers")
         source, exclude = (records.identify(item) if item and item.is_valid() else "" for item in (layer, wish.exclude))
         report = dict(result.report)

@@ -8,7 +8,6 @@ from dataclasses import replace
 import document
 import filling
 import gi
-import precision
 import records
 import service
 from client.errors import InpaintError
@@ -48,9 +47,13 @@ def another(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Laye
 
 
 def left_out(image: Gimp.Image, layer: Gimp.Layer) -> Gimp.Channel | None:
-    """The channel that the run which `another` would repeat left out: GIMP keeps no channel among last values."""
+    """The channel that the run which `another` would repeat left out: GIMP keeps no channel among last values.
+
+    Raises:
+        InpaintError: it is not in the image any more.
+    """
     found = _newest(image, layer)
-    return records.excluded(image, found[0]) if found else None
+    return _left_out(image, found[0]) if found else None
 
 
 def _newest(image: Gimp.Image, layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] | None:
@@ -59,7 +62,7 @@ def _newest(image: Gimp.Image, layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] |
 
 
 def _repeat(image: Gimp.Image, record: Record, result: Gimp.Layer, say: service.Say) -> Gimp.Layer:
-    """A run like a recorded one. Without a selection the mask is the result's shape."""
+    """A run like a recorded one. Without a selection the mask is the result's shape, or for a copy found again."""
     source = records.source_of(image, record, result)
     if source is None:
         raise InpaintError(
@@ -67,11 +70,27 @@ def _repeat(image: Gimp.Image, record: Record, result: Gimp.Layer, say: service.
             "The layer that this result was made from is not in this image.",
             "Select the layer to fill and use Inpaint (DGFNet) instead.",
         )
-    hole = None
-    if document.selection_bounds(image) is None and record.settings.output != "copy":
-        area, encoding = document.bounds_of(result), precision.alpha_encoding(int(image.get_precision()))
-        hole = document.hole_of("shape of the result", area, document.read(result, area, encoding), encoding)
-    return filling.inpaint(image, source, filling.Wish(record.settings, records.excluded(image, record)), say, hole)
+    is_copy, none_selected = record.settings.output == "copy", document.selection_bounds(image) is None
+    if is_copy and none_selected and record.hole not in (document.LAYER_MASK, document.TRANSPARENCY):
+        raise InpaintError(
+            "empty_mask",
+            "A copy does not keep the shape of the hole that was filled in it.",
+            "Select the region to fill, then try again.",
+        )
+    wish = filling.Wish(record.settings, _left_out(image, record))
+    return filling.inpaint(image, source, wish, say, refilled=result if none_selected and not is_copy else None)
+
+
+def _left_out(image: Gimp.Image, record: Record) -> Gimp.Channel | None:
+    """The channel that a run left out, if any. Raises `InpaintError` where it is gone: the fill would be made of it."""
+    found = records.excluded(image, record)
+    if record.exclude and found is None:
+        raise InpaintError(
+            "bad_record",
+            "The channel that the earlier fill left out is no longer in this image.",
+            "Bring it back by undo, or use Inpaint (DGFNet) with another channel or none.",
+        )
+    return found
 
 
 def _recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] | None:

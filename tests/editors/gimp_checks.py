@@ -26,6 +26,7 @@ from server.layers import match_channels
 SEEN = (
     *("photo", "large", "grey", "covered", "mapped"),
     *("filled", "filled_source", "filled_twice_source", "filled_faded_source", "filled_mapped_source"),
+    "filled_enlarged_source",
 )
 GRAIN_MERGE = 47  # Gimp.LayerMode
 SUM_OF_SINGLES = 1.2e-7  # any picture and texture near 0.5, added in single floats: one step of those below 1

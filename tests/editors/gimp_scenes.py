@@ -280,6 +280,22 @@ def filled_by_copy(case):
     return filled(case, locked, output="copy")
 
 
+def filled_holed_by_copy(case):
+    """The hole of the fill was another than the transparent pixels."""
+    return filled(case, holed, output="copy")
+
+
+def filled_enlarged_source(case):
+    """The layers of the earlier fill have become larger than its shape."""
+    image, layer = filled(case)
+    for part in image.get_layers()[0].get_children():
+        part.resize_to_image_size()
+    return image, layer
+
+
+filled_deselected_enlarged = filled_enlarged_source
+
+
 def filled_locked_source(case):
     """The earlier fill must be neither moved nor hidden by hand."""
     image, layer = filled(case)
@@ -306,6 +322,12 @@ def filled_leaving_out_source(case):
     image, layer = load()
     channel = channel_of(image, LEFT_OUT)
     return filled(case, lambda case: (image, layer), exclude=channel)
+
+
+def filled_leaving_out_gone(case):
+    image, layer = filled_leaving_out_source(case)
+    image.remove_channel(image.get_channels()[0])
+    return image, layer
 
 
 def filled_duplicated(case):
