@@ -18,14 +18,14 @@ import numpy as np
 from dgfnet.errors import Cancelled, PictureError, Progress
 from dgfnet.filling.crop_job import CropJob, Stopwatch
 from dgfnet.filling.crops import plan
-from dgfnet.filling.fills import Fill, Patch
+from dgfnet.filling.fills import Fill, FillPart
 from dgfnet.filling.holes import Box, find_holes
 from dgfnet.filling.options import FillOptions
 from dgfnet.filling.predictor import Predictor
 from dgfnet.maps import texture_maps
 from dgfnet.pictures import check_pixels
 
-__all__ = ["Cancelled", "Fill", "FillOptions", "Inpainter", "Patch", "PictureError", "Progress", "texture_maps"]
+__all__ = ["Cancelled", "Fill", "FillOptions", "FillPart", "Inpainter", "PictureError", "Progress", "texture_maps"]
 
 MAX_PIXELS = 178_000_000
 
@@ -63,17 +63,17 @@ class Inpainter(Predictor):
             hole_map, holes = find_holes(mask, options.grow)
             picture = Box(0, 0, image.shape[1], image.shape[0])
             crops = plan(hole_map, holes, picture, options.context, self.network.reach(), self.max_side, finding)
-        patches, scales = [], []
+        parts, scales = [], []
         for index, crop in enumerate(crops):
             job = CropJob(self, image, mask, options, hole_map, crop, watch)
             done = job.run(_part_of(report, index, len(crops)))
             if done is not None:
-                patches.append(done[0])
+                parts.append(done[0])
                 scales.append(done[1])
-        if not patches:
+        if not parts:
             raise PictureError("empty_mask", "Nothing is selected.", "Select the region to fill (white in a mask).")
         report("Filled", 1.0)
-        return Fill(tuple(patches), scales, watch.seconds)
+        return Fill(tuple(parts), scales, watch.seconds)
 
 
 def _part_of(report: Progress, index: int, parts: int) -> Callable[[float], None]:

@@ -15,11 +15,11 @@ import numpy as np
 from dgfnet.errors import PictureError
 from dgfnet.filling.composition import enlarged, reduced, seam_offset, selection
 from dgfnet.filling.crops import REACH_MARGIN, Crop, windows
-from dgfnet.filling.fills import Patch
+from dgfnet.filling.fills import FillPart
 from dgfnet.filling.holes import HoleMap
 from dgfnet.filling.options import FillOptions
 from dgfnet.filling.predictor import Predictor
-from dgfnet.filling.rebuilding import rebuilt
+from dgfnet.filling.synthesis import synthesise
 from dgfnet.pictures import split_alpha, to_float
 
 MAX_REFINED = 8_000_000
@@ -42,7 +42,7 @@ class Stopwatch:
 
 
 @dataclass(frozen=True)
-class Level:
+class ScaledCrop:
     """A crop at one scale. A pixel is known, or of the hole, or blank: transparent, and to stay so."""
 
     picture: np.ndarray  # [h, w, 3], read where it is known
@@ -69,8 +69,8 @@ class CropJob:
     crop: Crop
     watch: Stopwatch
 
-    def run(self, report: Callable[[float], None]) -> tuple[Patch, float] | None:
-        """Patch and scale; None where a part of a cut hole holds no pixel to fill."""
+    def run(self, report: Callable[[float], None]) -> tuple[FillPart, float] | None:
+        """Its part of the fill, and scale; None where a part of a cut hole holds no pixel to fill."""
         crop, target = self.crop, self.crop.target
         report(0.0)
         with self.watch("prepare"):
@@ -88,10 +88,11 @@ class CropJob:
         for done, step in enumerate(finer):
             coarse, texture = self._corrected(level, coarse, fused, 1.0)
             level = self._level(pixels, step)
-            coarse, fused = self._refined(level, coarse, texture, _between(report, done, len(finer)))
+            told = _between(report, *(0.3 + 0.3 * (done + ends) / len(finer) for ends in (0, 1)))
+            coarse, fused = self._refined(level, coarse, texture, told)
         if self._has_detail and self.options.patches:
             coarse, texture = self._corrected(level, coarse, fused, 1.0)
-            fused = self._rebuilt(level, coarse + texture, report)
+            fused = self._synthesised(level, coarse + texture, report)
         report(0.9)
         coarse, texture = self._corrected(level, coarse, fused, self.options.texture_strength)
         with self.watch("seam"):
@@ -102,9 +103,9 @@ class CropJob:
             if split_alpha(self.image)[0].shape[2] == 1:
                 fill, coarse = (np.repeat(part.mean(axis=2, keepdims=True), 3, axis=2) for part in (fill, coarse))
             share = np.where(alpha > 0, crop.share(), np.float32(0))[..., None]
-        return Patch(target, fill * share, coarse * share, alpha).trimmed(), scale
+        return FillPart(target, fill * share, coarse * share, alpha).trimmed(), scale
 
-    def _pixels(self) -> Level:
+    def _pixels(self) -> ScaledCrop:
         """The crop at the picture's own scale."""
         box = self.crop.box
         colour, opacity = split_alpha(self.image[box.slices])
@@ -127,15 +128,15 @@ class CropJob:
             values = np.clip(values, 0, 1)
         if values.shape[2] == 1:
             values = np.repeat(values, 3, axis=2)
-        return Level(values, known, hole, 1.0)
+        return ScaledCrop(values, known, hole, 1.0)
 
-    def _level(self, pixels: Level, scale: float) -> Level:
+    def _level(self, pixels: ScaledCrop, scale: float) -> ScaledCrop:
         width, height = (max(round(side * scale), 1) for side in (self.crop.box.width, self.crop.box.height))
         picture, known = reduced(pixels.picture, pixels.known, width, height)
         hole = cv2.resize(pixels.hole.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0
-        return Level(picture, known, hole & ~known, scale)
+        return ScaledCrop(picture, known, hole & ~known, scale)
 
-    def _coarsest(self, pixels: Level) -> Level:
+    def _coarsest(self, pixels: ScaledCrop) -> ScaledCrop:
         """The crop at its scale, which is lowered while the hole is out of the network's reach."""
         reach = max(self.predictor.network.reach() - REACH_MARGIN, 1)
         scale = self.crop.scale
@@ -158,7 +159,7 @@ class CropJob:
         return self.options.texture_strength > 0
 
     def _corrected(
-        self, level: Level, coarse: np.ndarray, fused: np.ndarray, strength: float
+        self, level: ScaledCrop, coarse: np.ndarray, fused: np.ndarray, strength: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Coarse picture and texture, whose sum meets the picture at the hole's border and equals it outside."""
         with self.watch("seam"):
@@ -168,7 +169,7 @@ class CropJob:
             return np.where(level.known[..., None], level.picture - texture, coarse), texture
 
     def _refined(
-        self, level: Level, coarse: np.ndarray, texture: np.ndarray, report: Callable[[float], None]
+        self, level: ScaledCrop, coarse: np.ndarray, texture: np.ndarray, report: Callable[[float], None]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Coarse and fused prediction at a level, from coarse picture and texture of the level below."""
         height, width = level.known.shape
@@ -188,15 +189,15 @@ class CropJob:
                 fused[part.target.slices] += share[..., None] * self.predictor.refine(*seen)[inner]
         return coarse, np.where(level.known[..., None], level.picture, fused)
 
-    def _rebuilt(self, level: Level, filled: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
+    def _synthesised(self, level: ScaledCrop, filled: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
         """A level's fill made of patches of the picture, as far as the options ask."""
         with self.watch("patches"):
             variation, device = self.options.variation, self.predictor.device
             blank = ~(level.known | level.hole)
-            found = rebuilt(filled, level.hole, lambda fraction: report(0.6 + 0.3 * fraction), variation, device, blank)
-            return filled + np.float32(self.options.patches) * (found - filled)
+            detailed = synthesise(filled, level.hole, _between(report, 0.6, 0.9), variation, device, blank)
+            return filled + np.float32(self.options.patches) * (detailed - filled)
 
 
-def _between(report: Callable[[float], None], step: int, steps: int) -> Callable[[float], None]:
-    """The share of a crop's progress that refinement takes, 0.3 to 0.6."""
-    return lambda fraction: report(0.3 + 0.3 * (step + fraction) / steps)
+def _between(report: Callable[[float], None], start: float, end: float) -> Callable[[float], None]:
+    """Tells a part's progress, 0 to 1, as the crop's, `start` to `end`."""
+    return lambda fraction: report(start + (end - start) * fraction)

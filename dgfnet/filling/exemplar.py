@@ -22,14 +22,14 @@ _FAINT = np.float32(1e-6)  # weight of a place of which nothing is known
 _CROSS = np.ones((3, 3), np.uint8)
 
 
-def copied(
+def copy_greedily(
     image: np.ndarray,
     region: np.ndarray,
     sources: np.ndarray,
     lead: np.ndarray,
     trust: np.ndarray,
     shift: float = 0.0,
-    reluctance: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
     report: Callable[[float], None] = lambda fraction: None,
     blank: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +43,7 @@ def copied(
             outside the region: sources are as soft there as they are to be.
         trust: float32 [H, W], 0 to 1, weight of a pixel's likeness to the lead; that of a pixel to what is known has 1.
         shift: how far a copy's colours may be moved to meet what is there, of the image's values.
-        reluctance: float32 [S], factors on the sources' distances; all alike unless given.
+        bias: float32 [S], factors on the sources' distances; all alike unless given.
         report: is told what part of the region is filled; may raise to stop it.
         blank: bool [H, W], pixels that are neither filled nor gone on; none unless given.
 
@@ -54,7 +54,7 @@ def copied(
     known = ~region if blank is None else ~(region | blank)
     origin = np.arange(region.size).reshape(region.shape)
     sampled = np.linspace(0, len(sources) - 1, min(len(sources), _MOST_SOURCES)).astype(int)
-    sources, factors = sources[sampled], 1.0 if reluctance is None else reluctance[sampled]
+    sources, factors = sources[sampled], 1.0 if bias is None else bias[sampled]
     compare = _Comparison(_patches(image[..., :3], sources), _patches(lead, sources), shift)
     confidence = known.astype(np.float32)
     last = np.array(region.shape) - PATCH

@@ -14,11 +14,11 @@ _STRIPE = 256  # rows composed in one go
 
 
 @dataclass(frozen=True)
-class Patch:
+class FillPart:
     """One crop's part of a fill: arrays [height, width(, 3)] over `box`, zero where another hole or nothing is.
 
-    `fill` and `coarse` are already weighted by the crop's share: patches are added. `alpha` is the whole selection: of
-    overlapping patches the largest counts, and they agree.
+    `fill` and `coarse` are already weighted by the crop's share: parts are added. `alpha` is the whole selection: of
+    overlapping parts the largest counts, and they agree.
     """
 
     box: Box
@@ -26,11 +26,11 @@ class Patch:
     coarse: np.ndarray
     alpha: np.ndarray
 
-    def trimmed(self) -> Patch:
+    def trimmed(self) -> FillPart:
         """Without the rows and columns at the sides that hold nothing; alpha must hold something."""
         inner = around(self.alpha > 0)
         box = inner.moved(self.box.x, self.box.y)
-        return Patch(box, *(part[inner.slices].copy() for part in (self.fill, self.coarse, self.alpha)))
+        return FillPart(box, *(part[inner.slices].copy() for part in (self.fill, self.coarse, self.alpha)))
 
 
 @dataclass(frozen=True)
@@ -38,21 +38,21 @@ class Fill:
     """The pixels for the holes of a picture.
 
     Attributes:
-        patches: the parts; far holes do not make a picture-sized array of them.
+        parts: of the crops; far holes do not make a picture-sized array of them.
         scales: network pixels per picture pixel, for each crop.
         seconds: time per stage.
     """
 
-    patches: tuple[Patch, ...]
+    parts: tuple[FillPart, ...]
     scales: list[float]
     seconds: dict[str, float] = field(compare=False)
 
     @cached_property
     def bounds(self) -> Box:
         """Box (x, y, width, height) around all pixels that change."""
-        bounds = self.patches[0].box
-        for patch in self.patches[1:]:
-            bounds = bounds.union(patch.box)
+        bounds = self.parts[0].box
+        for part in self.parts[1:]:
+            bounds = bounds.union(part.box)
         return bounds
 
     def region(self, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -60,13 +60,13 @@ class Fill:
         fill = np.zeros((box.height, box.width, 3), np.float32)
         coarse = np.zeros_like(fill)
         alpha = np.zeros((box.height, box.width), np.float32)
-        for patch in self.patches:
-            common = patch.box.within(box)
+        for part in self.parts:
+            common = part.box.within(box)
             if common.width and common.height:
-                here, there = common.relative_to(box).slices, common.relative_to(patch.box).slices
-                fill[here] += patch.fill[there]
-                coarse[here] += patch.coarse[there]
-                np.maximum(alpha[here], patch.alpha[there], out=alpha[here])
+                here, there = common.relative_to(box).slices, common.relative_to(part.box).slices
+                fill[here] += part.fill[there]
+                coarse[here] += part.coarse[there]
+                np.maximum(alpha[here], part.alpha[there], out=alpha[here])
         return np.minimum(fill, 1), np.minimum(coarse, 1), alpha
 
     @cached_property

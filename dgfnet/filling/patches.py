@@ -1,10 +1,11 @@
 """Patches that are copied: search (PatchMatch, Barnes et al. 2009) and vote (Wexler et al. 2007) at one scale.
 
 A patch that touches the region to fill, a target, looks for the wholly known patch most like it, a source; those found
-vote for the pixels of the region. `patchmatch` fills a hole that way alone, `rebuilding` on top of a network's fill.
+vote for the pixels of the region. `patchmatch` fills a hole that way alone, `synthesis` on top of a network's fill.
 
 A patch is named by the place of its top left pixel in the flat picture, `row * W + column`. So a step within a patch is
-an addition, and a step beyond the picture's side ends at a place that names no patch.
+an addition, and a step beyond the picture's side ends at a place that names no patch. The nearest-neighbour field of a
+level, `nnf` [N], gives for each of its targets the number of its source in the level's list.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _FAINT = 0.01  # of energy, in squared steps of 255: less detail is none
 _PAIRS = 2**25  # of patches that are compared in one go
 
 
-class Level(NamedTuple):
+class PyramidLevel(NamedTuple):
     """One scale of a picture with a region to fill."""
 
     image: Tensor  # [C, H, W], colours 0 to 255, then what else votes are cast on; changes in the region
@@ -55,7 +56,7 @@ class Level(NamedTuple):
         return self.region.shape[0], self.region.shape[1]
 
 
-def level(image: Tensor, region: Tensor, unknown: Tensor, blank: Tensor | None = None) -> Level:
+def level(image: Tensor, region: Tensor, unknown: Tensor, blank: Tensor | None = None) -> PyramidLevel:
     """A level of an image [C, H, W]: fill `region`, from patches without an `unknown` pixel (bool [H, W])."""
     blank = torch.zeros_like(region) if blank is None else blank
     is_source, is_target = ~_touched(unknown), _touched(region)
@@ -64,7 +65,7 @@ def level(image: Tensor, region: Tensor, unknown: Tensor, blank: Tensor | None =
     row[sources] = torch.arange(len(sources), device=image.device)
     inside = depth_in((region | blank).cpu().numpy())[RADIUS:-RADIUS, RADIUS:-RADIUS]
     falloff = _FALLOFF ** -torch.from_numpy(inside).to(image.device)[is_target].float()
-    return Level(image.contiguous(), region, unknown, blank, sources, row, targets, falloff)
+    return PyramidLevel(image.contiguous(), region, unknown, blank, sources, row, targets, falloff)
 
 
 def _touched(pixels: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ def _places(patches: Tensor) -> Tensor:
     return rows * (patches.shape[1] + PATCH - 1) + columns
 
 
-def likeness(at: Level, generator: torch.Generator, mean: float = 1.0) -> Tensor:
+def pca_filters(at: PyramidLevel, generator: torch.Generator, mean: float = 1.0) -> Tensor:
     """Filters [F, C, 7, 7] whose answers, the features of patches, are as far apart as the patches look.
 
     They answer with the pattern's principal components, but for the lesser ones, with its mean colour, and with the
@@ -113,7 +114,7 @@ def likeness(at: Level, generator: torch.Generator, mean: float = 1.0) -> Tensor
     return filters
 
 
-def features(filters: Tensor, image: Tensor, places: Tensor) -> Tensor:
+def descriptors(filters: Tensor, image: Tensor, places: Tensor) -> Tensor:
     """[n, F] of the patches at `places` [n] of an image [C, H, W]; squared distances are those per value of a patch."""
     width = image.shape[2]
     rows, columns = places // width, places % width
@@ -136,44 +137,44 @@ def nearest(sources: Tensor, wanted: Tensor) -> Tensor:
 
 
 def search(
-    at: Level, sources: Tensor, wanted: Tensor, found: Tensor, generator: torch.Generator
+    at: PyramidLevel, sources: Tensor, wanted: Tensor, nnf: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """One PatchMatch round for all targets at once: the neighbours' answers, shifted, then ever nearer random guesses.
 
     Args:
         sources: features [S, F] of the level's sources.
         wanted: features [N, F] of its targets.
-        found: [N], each target's source so far, as an index.
+        nnf: [N], each target's source so far, as an index.
 
     Returns:
         The best source [N] of each target, and its squared distance [N].
     """
-    width, last, none = at.size[1], len(at.row) - 1, torch.full_like(found, -1)
-    found, best = found.clone(), distances(sources[found], wanted)
+    width, last, none = at.size[1], len(at.row) - 1, torch.full_like(nnf, -1)
+    nnf, best = nnf.clone(), distances(sources[nnf], wanted)
 
     def offer(places: Tensor) -> None:
         candidate = at.row[places.clamp(0, last)].where((places >= 0) & (places <= last), none)
-        which = ((candidate >= 0) & (candidate != found)).nonzero()[:, 0]  # neighbours mostly agree
+        which = ((candidate >= 0) & (candidate != nnf)).nonzero()[:, 0]  # neighbours mostly agree
         candidate = candidate[which]
         distance = distances(sources[candidate], wanted[which])
         better = distance < best[which]
-        found[which[better]], best[which[better]] = candidate[better], distance[better]
+        nnf[which[better]], best[which[better]] = candidate[better], distance[better]
 
     for jump in _JUMPS:
         for step in (-jump * width, jump * width, -jump, jump):
-            answer = as_field(at, found)[(at.targets + step).clamp(0, last)]
+            answer = as_field(at, nnf)[(at.targets + step).clamp(0, last)]
             offer((answer - step).where(answer >= 0, none))
     radius = max(at.size)
     while radius >= 1:
-        down, across = torch.randint(-radius, radius + 1, (2, len(found)), generator=generator).to(found.device)
-        offer(at.sources[found] + down * width + across)
+        down, across = torch.randint(-radius, radius + 1, (2, len(nnf)), generator=generator).to(nnf.device)
+        offer(at.sources[nnf] + down * width + across)
         radius //= 2
-    return found, best
+    return nnf, best
 
 
-def settled(
-    at: Level,
-    found: Tensor,
+def optimised(
+    at: PyramidLevel,
+    nnf: Tensor,
     rounds: int,
     generator: torch.Generator,
     mean: float = 1.0,
@@ -183,40 +184,40 @@ def settled(
     """The source [N] of each target after so many rounds of search and vote; the last vote is left in the image.
 
     Args:
-        mean: see `likeness`.
+        mean: see `pca_filters`.
         shift: see `vote`.
         report: is told what part of the rounds is done; may raise to stop them.
     """
-    alike = likeness(at, generator, mean)
-    sources = features(alike, at.image, at.sources)
+    alike = pca_filters(at, generator, mean)
+    sources = descriptors(alike, at.image, at.sources)
     for step in range(rounds):
         report(step / rounds)
-        found, distance = search(at, sources, features(alike, at.image, at.targets), found, generator)
-        vote(at, found, distance, shift)
-    return found
+        nnf, distance = search(at, sources, descriptors(alike, at.image, at.targets), nnf, generator)
+        vote(at, nnf, distance, shift)
+    return nnf
 
 
-def as_field(at: Level, found: Tensor) -> Tensor:
+def as_field(at: PyramidLevel, nnf: Tensor) -> Tensor:
     """[H * W], the place of the source of the target at each place; -1 where no target is."""
     field = torch.full_like(at.row, -1)
-    field[at.targets] = at.sources[found]
+    field[at.targets] = at.sources[nnf]
     return field
 
 
-def vote(at: Level, found: Tensor, distance: Tensor | None = None, shift: float = 0.0, every: int = 1) -> None:
+def vote(at: PyramidLevel, nnf: Tensor, distance: Tensor | None = None, shift: float = 0.0, every: int = 1) -> None:
     """Each pixel of the region becomes the weighted mean of what the patches over it propose.
 
     Args:
-        found: [N], the source of each target.
+        nnf: [N], the source of each target.
         distance: [N], of the two; the farther, the less it counts.
         shift: how far a copy's colour may be moved to meet what it replaces, of 255.
         every: a patch speaks for each so-manieth of its pixels, both ways; 3 still has nine voices per pixel.
     """
     weight = torch.zeros(len(at.row), device=at.image.device)
     weight[at.targets] = (at.falloff * _trust(distance)).clamp_min(1e-12)
-    field, pixels = as_field(at, found), at.region.flatten().nonzero()[:, 0]
+    field, pixels = as_field(at, nnf), at.region.flatten().nonzero()[:, 0]
     image = at.image.view(len(at.image), -1)
-    moved = _moved(at, found, shift) if shift else None
+    moved = _moved(at, nnf, shift) if shift else None
     total, share = torch.zeros_like(image[:, : len(pixels)]), torch.zeros_like(image[0, : len(pixels)])
     for down, across in itertools.product(range(0, PATCH, every), repeat=2):
         step = down * at.size[1] + across
@@ -230,24 +231,29 @@ def vote(at: Level, found: Tensor, distance: Tensor | None = None, shift: float 
     image[:, pixels] = total / share
 
 
-def restore_contrast(at: Level, found: Tensor, every: int = 1) -> None:
+def restore_contrast(at: PyramidLevel, nnf: Tensor, every: int = 1) -> None:
     """Give a voted region [N targets] the contrast of what was copied into it.
 
     Copies that agree keep theirs, but the mean of copies that differ has less detail than each of them. So detail is
     amplified, up to twofold, until its energy is the mean of the copies' energies.
 
     Args:
-        found: [N], the source of each target.
+        nnf: [N], the source of each target.
         every: see `vote`.
     """
     colours = at.image[:3]
-    detail = colours - gaussian_blur(colours[None], _FINE)[0]
+    detail = colours - _local_mean(colours, _FINE)
     energy = detail.square().mean(0, keepdim=True)
     copied = at._replace(image=energy.clone())
-    vote(copied, found, every=every)
-    has, wanted = (gaussian_blur(values[None], _NEARBY)[0] for values in (energy, copied.image))
+    vote(copied, nnf, every=every)
+    has, wanted = (_local_mean(values, _NEARBY) for values in (energy, copied.image))
     gain = (wanted / has.clamp_min(_FAINT)).sqrt().clamp(1, _MOST_GAIN)
     colours += at.region * (gain - 1) * detail
+
+
+def _local_mean(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian means of a [C, H, W], of what lies in the picture."""
+    return (gaussian_blur(image[None], sigma) / gaussian_blur(torch.ones_like(image[None, :1]), sigma))[0]
 
 
 def _trust(distance: Tensor | None) -> Tensor:
@@ -258,25 +264,25 @@ def _trust(distance: Tensor | None) -> Tensor:
     return torch.exp(-distance / (2 * spread))
 
 
-def _moved(at: Level, found: Tensor, shift: float) -> Tensor:
+def _moved(at: PyramidLevel, nnf: Tensor, shift: float) -> Tensor:
     """[3, H * W], what is added to the copies over a target's place so that their mean is that of what they replace."""
     means = F.pad(_sums(at.image[:3]) / PATCH**2, (0, PATCH - 1, 0, PATCH - 1)).flatten(1)
     moved = torch.zeros(3, len(at.row), device=at.image.device)
-    moved[:, at.targets] = (means[:, at.targets] - means[:, at.sources[found]]).clamp(-shift, shift)
+    moved[:, at.targets] = (means[:, at.targets] - means[:, at.sources[nnf]]).clamp(-shift, shift)
     return moved
 
 
-def enlarged(below: Level, found: Tensor, at: Level, generator: torch.Generator) -> Tensor:
+def upsampled(below: PyramidLevel, nnf: Tensor, at: PyramidLevel, generator: torch.Generator) -> Tensor:
     """The coarser level's answers, as sources [N] of this level's targets; random ones where they are none here."""
     (small_height, small_width), width = below.size, at.size[1]
     row, column = at.targets // width, at.targets % width
     parent = (row // 2).clamp_max(small_height - PATCH) * small_width + (column // 2).clamp_max(small_width - PATCH)
-    answer = as_field(below, found)[parent]
+    answer = as_field(below, nnf)[parent]
     place = (answer // small_width * 2 + row % 2) * width + answer % small_width * 2 + column % 2
     index = at.row[place.clamp(0, len(at.row) - 1)]
     return torch.where((answer >= 0) & (index >= 0), index, random_sources(at, generator))
 
 
-def random_sources(at: Level, generator: torch.Generator) -> Tensor:
+def random_sources(at: PyramidLevel, generator: torch.Generator) -> Tensor:
     """[N], any source for each target."""
     return torch.randint(len(at.sources), (len(at.targets),), generator=generator).to(at.targets.device)

@@ -10,11 +10,11 @@ from dgfnet.filling.patches import (
     FEWEST_SOURCES,
     PATCH,
     SMALLEST,
-    Level,
-    enlarged,
+    PyramidLevel,
     level,
+    optimised,
     random_sources,
-    settled,
+    upsampled,
     vote,
 )
 
@@ -41,19 +41,19 @@ def patchmatch(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     first = levels[0]
     start = _nearest(first.image.permute(1, 2, 0).numpy(), first.region.numpy())
     first.image.copy_(torch.from_numpy(start).permute(2, 0, 1))
-    found = random_sources(first, generator)
+    nnf = random_sources(first, generator)
     for number, (at, count) in enumerate(zip(levels, rounds, strict=True)):
         if number:
-            found = enlarged(levels[number - 1], found, at, generator)
-            vote(at, found)
-        found = settled(at, found, count, generator)
+            nnf = upsampled(levels[number - 1], nnf, at, generator)
+            vote(at, nnf)
+        nnf = optimised(at, nnf, count, generator)
     finished = levels[-1].image.permute(1, 2, 0).numpy()
     return np.clip(finished, 0, 255).round().astype(np.uint8)
 
 
-def _pyramid(image: np.ndarray, hole: np.ndarray) -> list[Level]:
+def _pyramid(image: np.ndarray, hole: np.ndarray) -> list[PyramidLevel]:
     """Levels from coarse to fine, each half the size of the next, as long as there are patches to copy."""
-    levels: list[Level] = []
+    levels: list[PyramidLevel] = []
     while min(hole.shape) >= (SMALLEST if levels else PATCH):
         region = torch.from_numpy(hole)
         this = level(torch.from_numpy(image.transpose(2, 0, 1)), region, region)

@@ -239,7 +239,7 @@ def test_long_thin_holes_keep_their_scale_and_meet_without_a_seam():
     image, mask = gradient(80, 900), np.zeros((80, 900), bool)
     mask[36:44, 10:890] = True
     fill = Inpainter(StandIn(amplitude=0), max_side=256).fill(image, mask)
-    assert len(fill.patches) > 3
+    assert len(fill.parts) > 3
     assert set(fill.scales) == {1.0}
     result = fill.compose(image)
     assert np.abs(result - image).max() < 0.02
@@ -283,7 +283,7 @@ def test_far_holes_make_no_picture_sized_array():
     mask[5:15, 5:15] = mask[3980:3990, 3980:3990] = 255
     fill = Inpainter(StandIn()).fill(image, mask)
     assert fill.bounds == (5, 5, 3985, 3985)
-    assert sum(patch.alpha.size for patch in fill.patches) == 200
+    assert sum(part.alpha.size for part in fill.parts) == 200
     assert fill.compose(image).shape == image.shape
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dgfnet.errors import Progress
-from dgfnet.filling.fills import Fill, Patch
+from dgfnet.filling.fills import Fill, FillPart
 from dgfnet.filling.holes import Box
 from server.jobs import Outcome, Split
 from server.lifecycle import serve
@@ -25,7 +25,7 @@ def black(mask: np.ndarray) -> Fill:
     height, width = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
     colours = np.zeros((height, width, 3), np.float32)
     box = Box(int(columns[0]), int(rows[0]), width, height)
-    return Fill((Patch(box, colours, colours, np.ones((height, width), np.float32)),), [1.0], {})
+    return Fill((FillPart(box, colours, colours, np.ones((height, width), np.float32)),), [1.0], {})
 
 
 class SlowEngine:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import zmq
 
-from dgfnet.filling.fills import Fill, Patch
+from dgfnet.filling.fills import Fill, FillPart
 from dgfnet.filling.holes import around
 from dgfnet.pictures import split_alpha
 from server import messages as m
@@ -32,8 +32,8 @@ def grey_fill(mask: np.ndarray) -> Fill:
     """A fill of half grey over the mask's bounds; its coarse part is a little darker."""
     box = around(mask > 0)
     fill = np.full((box.height, box.width, 3), 0.5, np.float32)
-    patch = Patch(box, fill, fill - np.float32(0.1), mask[box.slices].astype(np.float32) / 255)
-    return Fill((patch,), [1.0], {"network": 0.0})
+    part = FillPart(box, fill, fill - np.float32(0.1), mask[box.slices].astype(np.float32) / 255)
+    return Fill((part,), [1.0], {"network": 0.0})
 
 
 class StandInEngine:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-from dgfnet.filling.exemplar import _Comparison, copied
+from dgfnet.filling.exemplar import _Comparison, copy_greedily
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_pattern_goes_on_and_its_origin_is_told(region):
     tile = np.random.default_rng(3).uniform(0, 255, (8, 8, 3)).astype(np.float32)
     truth = np.tile(tile, (5, 6, 1))
     given = np.where(region[..., None], np.float32(0), truth)
-    image, origin = copied(given, region, corners(region), soft(truth), TRUST)
+    image, origin = copy_greedily(given, region, corners(region), soft(truth), TRUST)
     np.testing.assert_array_equal(image, truth)
     np.testing.assert_array_equal(origin[~region], np.flatnonzero(~region))
     rows, columns = np.unravel_index(origin[region], region.shape)
@@ -41,16 +41,16 @@ def test_a_pattern_goes_on_and_its_origin_is_told(region):
 def test_nothing_in_the_region_is_read(region, photograph):
     picture = photograph[:40, :48].astype(np.float32)
     lead = soft(picture)
-    first, _ = copied(picture, region, corners(region), lead, TRUST)
+    first, _ = copy_greedily(picture, region, corners(region), lead, TRUST)
     other = picture.copy()
     other[region] = np.random.default_rng(0).uniform(0, 255, (int(region.sum()), 3))
-    np.testing.assert_array_equal(copied(other, region, corners(region), lead, TRUST)[0], first)
+    np.testing.assert_array_equal(copy_greedily(other, region, corners(region), lead, TRUST)[0], first)
 
 
 def test_every_pixel_is_one_of_the_picture_with_all_its_channels(region, photograph):
     picture = photograph[:40, :48].astype(np.float32)
     more = np.concatenate([picture, picture.sum(axis=2, keepdims=True)], axis=2)
-    image, origin = copied(more, region, corners(region), soft(picture), TRUST)
+    image, origin = copy_greedily(more, region, corners(region), soft(picture), TRUST)
     rows, columns = np.unravel_index(origin[region], region.shape)
     np.testing.assert_array_equal(image[region], more[rows, columns])
 
@@ -80,7 +80,9 @@ def test_the_soft_picture_decides_what_the_surroundings_leave_open(colour):
     region[12:28, 12:28] = True
     lead = soft(image)
     lead[12:28, 12:28] = colour
-    trusted, ignored = (copied(image, region, corners(region), lead, np.full((40, 90), t))[0] for t in (1.0, 0.0))
+    trusted, ignored = (
+        copy_greedily(image, region, corners(region), lead, np.full((40, 90), t))[0] for t in (1.0, 0.0)
+    )
     assert abs(trusted[16:24, 16:24].mean() - colour) <= 0.6 * abs(128 - colour)
     assert (ignored[region] == 128).all()
 
@@ -93,7 +95,7 @@ def test_what_is_blank_is_not_gone_on(region, photograph, trusted):
     region[30:36, 2:8] = True
     given = corners(region | blank), soft(picture), np.full((40, 48), trusted, np.float32)
     noisy = np.where(blank[..., None], np.float32(255) - picture, picture)
-    fills = [copied(image, region, *given, blank=blank) for image in (picture, noisy)]
+    fills = [copy_greedily(image, region, *given, blank=blank) for image in (picture, noisy)]
     for (image, origin), before in zip(fills, (picture, noisy), strict=True):
         np.testing.assert_array_equal(image[~region], before[~region])
         assert not (region | blank).flat[origin[region]].any()
@@ -104,6 +106,6 @@ def test_a_region_in_a_corner_and_one_of_all_but_a_patch(photograph):
     picture = photograph[:30, :30].astype(np.float32)
     for region in (np.zeros((30, 30), bool), np.ones((30, 30), bool)):
         region[:9, :9] = ~region[:9, :9]
-        image, origin = copied(picture, region, corners(region), soft(picture), TRUST[:30, :30])
+        image, origin = copy_greedily(picture, region, corners(region), soft(picture), TRUST[:30, :30])
         assert not region.flat[origin[region]].any()
         assert np.array_equal(image[~region], picture[~region])

@@ -5,14 +5,14 @@ import torch
 from dgfnet.filling.patches import (
     PATCH,
     as_field,
+    descriptors,
     distances,
-    enlarged,
-    features,
     level,
-    likeness,
     nearest,
+    pca_filters,
     restore_contrast,
     search,
+    upsampled,
     vote,
 )
 
@@ -62,10 +62,10 @@ def test_what_may_not_be_copied_can_be_more_than_the_region(at, region):
 
 
 def test_patches_that_look_alike_are_near(at, generator):
-    alike = likeness(at, generator, mean=0.5)
-    seen = features(alike, at.image, at.sources)
-    assert torch.equal(seen, features(alike, at.image.clone(), at.sources))
-    brighter = features(alike, at.image + 10, at.sources)
+    alike = pca_filters(at, generator, mean=0.5)
+    seen = descriptors(alike, at.image, at.sources)
+    assert torch.equal(seen, descriptors(alike, at.image.clone(), at.sources))
+    brighter = descriptors(alike, at.image + 10, at.sources)
     np.testing.assert_allclose(distances(brighter, seen), (0.5 * 10) ** 2, rtol=1e-3)
     repeats = at.sources % 32 % 8 + at.sources // 32 % 8 == 0
     near = distances(seen, seen[:1])
@@ -74,11 +74,11 @@ def test_patches_that_look_alike_are_near(at, generator):
 
 def test_further_channels_count_by_their_mean(at, generator):
     more = at._replace(image=torch.cat([at.image, torch.zeros(2, 64, 32)]))
-    alike = likeness(more, generator)
+    alike = pca_filters(more, generator)
     other = more.image.clone()
     other[4] = 3
-    found = distances(features(alike, other, at.sources), features(alike, more.image, at.sources))
-    np.testing.assert_allclose(found, 3**2 / 2, rtol=1e-3)
+    nnf = distances(descriptors(alike, other, at.sources), descriptors(alike, more.image, at.sources))
+    np.testing.assert_allclose(nnf, 3**2 / 2, rtol=1e-3)
 
 
 def test_nearest_is_the_nearest_of_all(generator):
@@ -89,18 +89,18 @@ def test_nearest_is_the_nearest_of_all(generator):
 def test_a_search_finds_the_repeats_and_never_gets_worse(at, generator):
     tile = at.image[:, :8, :8]
     at.image.copy_(tile.repeat(1, 8, 4))
-    alike = likeness(at, generator)
-    sources, wanted = (features(alike, at.image, places) for places in (at.sources, at.targets))
-    found = torch.zeros(len(at.targets), dtype=torch.long)
-    last = distances(sources[found], wanted)
+    alike = pca_filters(at, generator)
+    sources, wanted = (descriptors(alike, at.image, places) for places in (at.sources, at.targets))
+    nnf = torch.zeros(len(at.targets), dtype=torch.long)
+    last = distances(sources[nnf], wanted)
     for _ in range(4):
-        found, distance = search(at, sources, wanted, found, generator)
-        assert torch.equal(distance, distances(sources[found], wanted))
+        nnf, distance = search(at, sources, wanted, nnf, generator)
+        assert torch.equal(distance, distances(sources[nnf], wanted))
         assert (distance <= last).all()
         last = distance
     assert (last < 1e-3).float().mean() > 0.95
-    field = as_field(at, found)
-    assert torch.equal(field[at.targets], at.sources[found])
+    field = as_field(at, nnf)
+    assert torch.equal(field[at.targets], at.sources[nnf])
     assert (field >= 0).sum() == len(at.targets)
 
 
@@ -114,21 +114,21 @@ def test_votes_of_one_mind_are_a_copy(at, every):
 
 
 def test_copies_meet_the_colour_that_they_replace_as_far_as_they_may(at):
-    found = at.row[at.targets + 16 * 32]
+    nnf = at.row[at.targets + 16 * 32]
     truth = at.image[:, :8, :8].repeat(1, 8, 4)
     for brighter, seen in ((5.0, 5.0), (50.0, 8.0)):
         here = level(truth.clone(), at.region, at.region)
         here.image[:, :30] += brighter
-        vote(here, found, shift=8.0)
+        vote(here, nnf, shift=8.0)
         np.testing.assert_allclose((here.image - truth)[:, at.region], seen, atol=1e-3)
 
 
 def test_far_patches_hardly_count(at):
-    found = at.row[at.targets + 16 * 32]
+    nnf = at.row[at.targets + 16 * 32]
     wrong = at.targets == at.targets[20]
-    found[wrong] = at.row[at.sources[0]]
+    nnf[wrong] = at.row[at.sources[0]]
     distance = torch.where(wrong, 1e6, 1.0)
-    vote(at, found, distance)
+    vote(at, nnf, distance)
     np.testing.assert_allclose(at.image, at.image[:, :8, :8].repeat(1, 8, 4), atol=1e-2)
 
 
@@ -138,10 +138,10 @@ def test_the_mean_of_unlike_copies_gets_their_contrast_back():
     region[30:66, 30:66] = True
     at = level(noise, region, region)
     known = at.image.clone()
-    found = torch.randint(len(at.sources), (len(at.targets),), generator=torch.Generator().manual_seed(4))
-    vote(at, found)
+    nnf = torch.randint(len(at.sources), (len(at.targets),), generator=torch.Generator().manual_seed(4))
+    vote(at, nnf)
     inner = at.image[:, 36:60, 36:60].clone()
-    restore_contrast(at, found)
+    restore_contrast(at, nnf)
     richer = at.image[:, 36:60, 36:60]
     assert inner.std() < 0.5 * 20
     assert richer.std() > 1.5 * inner.std()
@@ -150,18 +150,18 @@ def test_the_mean_of_unlike_copies_gets_their_contrast_back():
 
 
 def test_copies_of_one_mind_keep_their_contrast(at):
-    found = at.row[at.targets + 16 * 32]
-    vote(at, found)
+    nnf = at.row[at.targets + 16 * 32]
+    vote(at, nnf)
     before = at.image.clone()
-    restore_contrast(at, found)
+    restore_contrast(at, nnf)
     assert torch.allclose(at.image, before, atol=1e-3)
 
 
 def test_answers_are_passed_on_to_the_next_scale(at, generator):
     small = level(at.image[:, ::2, ::2], at.region[::2, ::2], at.region[::2, ::2])
-    found = small.row[small.targets + 8 * 16]
-    passed = enlarged(small, found, at, generator)
-    has_parent = as_field(small, found)[at.targets // 64 * 16 + at.targets % 32 // 2] >= 0
+    nnf = small.row[small.targets + 8 * 16]
+    passed = upsampled(small, nnf, at, generator)
+    has_parent = as_field(small, nnf)[at.targets // 64 * 16 + at.targets % 32 // 2] >= 0
     assert has_parent.float().mean() > 0.6
     assert torch.equal(at.sources[passed][has_parent], at.targets[has_parent] + 16 * 32)
     assert (at.row[at.sources[passed]] >= 0).all()

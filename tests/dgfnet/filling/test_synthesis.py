@@ -3,8 +3,8 @@ import pytest
 from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter
 
 from dgfnet.errors import Cancelled
-from dgfnet.filling import patches, rebuilding
-from dgfnet.filling.rebuilding import RIM, rebuilt
+from dgfnet.filling import patches, synthesis
+from dgfnet.filling.synthesis import RIM, synthesise
 from dgfnet.inpainting import FillOptions, Inpainter
 
 
@@ -31,13 +31,13 @@ def soft(pattern, hole):
 
 def test_detail_comes_back_in_place(pattern, hole, soft):
     deep = distance_transform_edt(hole) > RIM
-    before, after = (np.abs(picture - pattern)[deep].mean() for picture in (soft, rebuilt(soft, hole)))
+    before, after = (np.abs(picture - pattern)[deep].mean() for picture in (soft, synthesise(soft, hole)))
     assert after < 0.05 * before
 
 
 def test_only_the_hole_changes_and_its_rim_less(hole, soft):
     depth = distance_transform_edt(hole)
-    found = rebuilt(soft, hole)
+    found = synthesise(soft, hole)
     assert found.dtype == soft.dtype
     np.testing.assert_array_equal(found[~hole], soft[~hole])
     outermost, deep = (np.abs(found - soft)[at].mean() for at in (depth == 1, depth > RIM))
@@ -48,7 +48,7 @@ def test_only_the_hole_changes_and_its_rim_less(hole, soft):
 def test_what_is_blank_beside_the_hole_is_neither_filled_nor_copied(pattern, hole, soft):
     frame = binary_dilation(hole, iterations=24)
     garbage = np.where(frame[..., None], soft, 1 - soft)
-    found = rebuilt(garbage, hole, blank=~frame)
+    found = synthesise(garbage, hole, blank=~frame)
     np.testing.assert_array_equal(found[~hole], garbage[~hole])
     deep = distance_transform_edt(hole) > RIM
     assert np.abs(found - pattern)[deep].mean() < 0.05 * np.abs(soft - pattern)[deep].mean()
@@ -57,13 +57,13 @@ def test_what_is_blank_beside_the_hole_is_neither_filled_nor_copied(pattern, hol
 def test_a_gradient_stays_one(hole):
     y, x = np.mgrid[:128, :128].astype(np.float32) / 128
     sky = np.stack([0.2 + 0.5 * y, 0.3 + 0.5 * y, 0.6 + 0.3 * x], axis=-1)
-    error = np.abs(rebuilt(sky, hole) - sky)[hole]  # no other part of the picture has these colours
+    error = np.abs(synthesise(sky, hole) - sky)[hole]  # no other part of the picture has these colours
     assert error.mean() < 0.008
     assert error.max() < 0.04
 
 
 def test_equal_seeds_give_equal_fills(hole, soft):
-    np.testing.assert_array_equal(rebuilt(soft, hole), rebuilt(soft.copy(), hole))
+    np.testing.assert_array_equal(synthesise(soft, hole), synthesise(soft.copy(), hole))
 
 
 def test_a_variation_is_another_fill_as_good_and_always_the_same_one(hole):
@@ -71,7 +71,7 @@ def test_a_variation_is_another_fill_as_good_and_always_the_same_one(hole):
     texture = np.clip(0.5 + texture / (6 * texture.std()), 0, 1)
     soft = np.where(hole[..., None], gaussian_filter(texture, (6, 6, 0)), texture)
     deep = distance_transform_edt(hole) > RIM
-    fills = [rebuilt(soft, hole, variation=number)[deep] for number in (0, 1, 2, 1)]
+    fills = [synthesise(soft, hole, variation=number)[deep] for number in (0, 1, 2, 1)]
     np.testing.assert_array_equal(fills[1], fills[3])
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert np.abs(fills[one] - fills[other]).mean() > 0.2 * texture.std()
@@ -80,7 +80,7 @@ def test_a_variation_is_another_fill_as_good_and_always_the_same_one(hole):
 
 
 def test_large_levels_take_over_what_was_found_below(monkeypatch, pattern, hole, soft):
-    monkeypatch.setattr(rebuilding, "_SEARCHED", 64 * 64)
+    monkeypatch.setattr(synthesis, "_SEARCHED", 64 * 64)
     searched, search = set(), patches.search
 
     def watched(at, *rest):
@@ -88,7 +88,7 @@ def test_large_levels_take_over_what_was_found_below(monkeypatch, pattern, hole,
         return search(at, *rest)
 
     monkeypatch.setattr(patches, "search", watched)
-    found = rebuilt(soft, hole)
+    found = synthesise(soft, hole)
     assert searched == {(64, 64)}
     deep = distance_transform_edt(hole) > RIM
     np.testing.assert_allclose(found[deep].std(axis=0), pattern[deep].std(axis=0), rtol=0.15)
@@ -105,12 +105,12 @@ def test_large_levels_take_over_what_was_found_below(monkeypatch, pattern, hole,
 )
 def test_where_nothing_can_be_copied_the_fill_stays(hole):
     picture = np.random.default_rng(0).random((*hole.shape, 3), np.float32)
-    np.testing.assert_array_equal(rebuilt(picture, hole), picture)
+    np.testing.assert_array_equal(synthesise(picture, hole), picture)
 
 
 def test_it_tells_how_far_it_is_and_can_be_stopped(hole, soft):
     told = []
-    rebuilt(soft, hole, told.append)
+    synthesise(soft, hole, told.append)
     assert told == sorted(told)
     assert told[0] == 0
     assert len(told) > 10
@@ -123,7 +123,7 @@ def test_it_tells_how_far_it_is_and_can_be_stopped(hole, soft):
     for share in (0, 0.1, 0.5):
         stopped_at = []
         with pytest.raises(Cancelled):
-            rebuilt(soft, hole, stop)
+            synthesise(soft, hole, stop)
         assert share <= stopped_at[-1] < share + 0.1
 
 

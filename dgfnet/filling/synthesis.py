@@ -17,21 +17,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dgfnet.filling.exemplar import copied
+from dgfnet.filling.exemplar import copy_greedily
 from dgfnet.filling.holes import depth_in
 from dgfnet.filling.patches import (
     FEWEST_SOURCES,
     PATCH,
     RADIUS,
     SMALLEST,
-    Level,
-    enlarged,
-    features,
+    PyramidLevel,
+    descriptors,
     level,
-    likeness,
     nearest,
+    optimised,
+    pca_filters,
     restore_contrast,
-    settled,
+    upsampled,
     vote,
 )
 from dgfnet.network.diffusion import harmonic_fill
@@ -51,11 +51,11 @@ _FLAT = 0.1  # of 255 per px: less contrast is none
 _MEAN = 0.5  # weight of a patch's mean colour against its pattern: copies are moved in colour
 _SHIFT = 16.0  # of 255, by so much: copies follow a sky's gradient; more would let dull patches pass
 _SPOT = 6.0  # px at the coarsest scale: the size of what a variation likes or dislikes
-_WILFUL = 0.3  # and how much, as a share of distances
+_BIAS = 0.3  # and how much, as a share of distances
 _EVERY = 3  # of a patch's pixels that vote where nothing is searched
 
 
-def rebuilt(
+def synthesise(
     picture: np.ndarray,
     hole: np.ndarray,
     report: Callable[[float], None] = lambda fraction: None,
@@ -95,27 +95,27 @@ def rebuilt(
     def told(part: int, fraction: float) -> None:
         report((part + fraction) / (1 + len(levels)))
 
-    found = _first_found(levels[0], generator, bool(variation), partial(told, 0))
+    nnf = _first_nnf(levels[0], generator, bool(variation), partial(told, 0))
     for number, at in enumerate(levels):
         told(1 + number, 0)
         is_searched = number < searched
         if number:
-            found = enlarged(levels[number - 1], found, at, generator)
+            nnf = upsampled(levels[number - 1], nnf, at, generator)
         every = 1 if is_searched else _EVERY
-        vote(at, found, shift=_SHIFT, every=every)
+        vote(at, nnf, shift=_SHIFT, every=every)
         if is_searched:
-            found = settled(at, found, rounds[number], generator, _MEAN, _SHIFT, partial(told, 1 + number))
-    restore_contrast(at, found, every)
+            nnf = optimised(at, nnf, rounds[number], generator, _MEAN, _SHIFT, partial(told, 1 + number))
+    restore_contrast(at, nnf, every)
     finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
     return picture + share * (finished - picture)
 
 
-def _levels(image: Tensor, hole: Tensor, blank: Tensor) -> list[Level]:
+def _levels(image: Tensor, hole: Tensor, blank: Tensor) -> list[PyramidLevel]:
     """From coarse to fine, each half the size of the next; the coarsest is where greedy copying starts.
 
     None where that would take too long: a narrow frame around a large hole has no patches at coarser scales.
     """
-    levels: list[Level] = []
+    levels: list[PyramidLevel] = []
     region, unknown = hole, hole | blank  # at coarser levels less than what is not to be copied
     while region.any() and min(region.shape) >= (SMALLEST if levels else PATCH):
         this = level(image, region, unknown, blank)
@@ -130,7 +130,7 @@ def _levels(image: Tensor, hole: Tensor, blank: Tensor) -> list[Level]:
     return [] if levels and _is_large(levels[0]) else levels
 
 
-def _is_large(at: Level) -> bool:
+def _is_large(at: PyramidLevel) -> bool:
     """Is there too much to fill for a greedy copying?"""
     return int(at.region.sum()) > _MOST_COPIED
 
@@ -140,44 +140,46 @@ def _halved(image: Tensor) -> Tensor:
     return F.avg_pool2d(image[None], 2)[0]
 
 
-def _with_texture(levels: list[Level]) -> list[Level]:
+def _with_texture(levels: list[PyramidLevel]) -> list[PyramidLevel]:
     """The levels with two channels more: how lively the picture is around a pixel, across and down.
 
     Measured at the finest of them, and in the hole a membrane: so that dull patches are not like lively surroundings.
     """
     finest = levels[-1]
     texture = _expected(_gradient(finest.image[:3]), _inner(~finest.unknown, 1))
-    richer: list[Level] = []
+    richer: list[PyramidLevel] = []
     for at in reversed(levels):
         richer.insert(0, at._replace(image=torch.cat([at.image, texture])))
         texture = _halved(texture)
     return richer
 
 
-def _first_found(at: Level, generator: torch.Generator, is_varied: bool, report: Callable[[float], None]) -> Tensor:
+def _first_nnf(
+    at: PyramidLevel, generator: torch.Generator, is_varied: bool, report: Callable[[float], None]
+) -> Tensor:
     """The sources [N] of a greedy copying at the coarsest level, led by the fill; the copy is left in its image."""
     lead, trust = _lead(at)
     width = at.size[1]
     corners = torch.stack([at.sources // width, at.sources % width], dim=1).cpu().numpy()
-    reluctance = _reluctance(at, generator)[corners[:, 0], corners[:, 1]] if is_varied else None
+    bias = _source_bias(at, generator)[corners[:, 0], corners[:, 1]] if is_varied else None
     arrays = _array(at.image), at.region.cpu().numpy(), corners, _array(lead), _array(trust)[..., 0]
-    image, origin = copied(*arrays, _SHIFT, reluctance, report, at.blank.cpu().numpy())
+    image, origin = copy_greedily(*arrays, _SHIFT, bias, report, at.blank.cpu().numpy())
     at.image.copy_(torch.from_numpy(image).permute(2, 0, 1))
-    alike = likeness(at, generator, _MEAN)
-    found = nearest(features(alike, at.image, at.sources), features(alike, at.image, at.targets))
+    alike = pca_filters(at, generator, _MEAN)
+    nnf = nearest(descriptors(alike, at.image, at.sources), descriptors(alike, at.image, at.targets))
     middle = RADIUS * (width + 1)
-    came_from = torch.from_numpy(origin).to(found).flatten()[at.targets + middle] - middle
+    came_from = torch.from_numpy(origin).to(nnf).flatten()[at.targets + middle] - middle
     copy = at.row[came_from.clamp_min(0)]  # no source where the middle is known: it came from the target itself
-    return copy.where(copy >= 0, found)
+    return copy.where(copy >= 0, nnf)
 
 
-def _reluctance(at: Level, generator: torch.Generator) -> np.ndarray:
+def _source_bias(at: PyramidLevel, generator: torch.Generator) -> np.ndarray:
     """float32 [H, W], factors around 1 on the distances of the patches there: every part of the picture its own."""
     noise = gaussian_blur(torch.randn(1, 1, *at.size, generator=generator), _SPOT)[0, 0]
-    return torch.exp(_WILFUL * noise / noise.std()).numpy()
+    return torch.exp(_BIAS * noise / noise.std()).numpy()
 
 
-def _lead(at: Level) -> tuple[Tensor, Tensor]:
+def _lead(at: PyramidLevel) -> tuple[Tensor, Tensor]:
     """The fill, softened, [3, H, W], and how far it is to be trusted [1, H, W]: as far as it has contrast enough.
 
     Where pebbles are, a flat grey is not what is there but their mean.
