@@ -114,6 +114,26 @@ def test_a_deep_mask_is_the_same_hole_in_training_and_evaluation(tmp_path):
     assert np.array_equal(judged, ~MaskFolder(tmp_path, "white").masks[0].numpy())
 
 
+def test_all_that_cannot_be_used_is_named_before_the_first_case(pictures, masks):
+    CaseSet([pictures], (), 64, masks=MaskFiles(masks, "white")).check()
+    (masks / "one.png").write_bytes(b"damaged")
+    for name in "ab":
+        with open(f"{pictures}/{name}.png", "wb") as file:
+            file.write(b"damaged")
+    with pytest.raises(UserError) as caught:
+        CaseSet([pictures], (), 64, masks=MaskFiles(masks, "white")).check()
+    told = [line.split(" is not a picture")[0] for line in str(caught.value).splitlines()]
+    assert told == [f"{pictures}/a.png", str(masks / "one.png"), f"{pictures}/b.png"]
+    Image.new("RGB", (64, 64)).save(f"{pictures}/a.png")
+    CaseSet([pictures], ("square",), 64, limit=1).check()  # b is not used
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 99999999999999999999])
+def test_seeds_that_no_generator_takes_get_a_sentence(pictures, seed):
+    with pytest.raises(UserError, match="--seed must be a number from 0 to 4294967295"):
+        CaseSet([pictures], ("square",), seed=seed)
+
+
 @pytest.mark.parametrize("wrong", [{"size": 16}, {"limit": 0}])
 def test_sizes_and_limits_that_make_no_case_get_a_sentence(pictures, wrong):
     with pytest.raises(UserError, match="--size must be 32"):
