@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -118,13 +120,12 @@ def test_all_that_cannot_be_used_is_named_before_the_first_case(pictures, masks)
     CaseSet([pictures], (), 64, masks=MaskFiles(masks, "white")).check()
     (masks / "one.png").write_bytes(b"damaged")
     for name in "ab":
-        with open(f"{pictures}/{name}.png", "wb") as file:
-            file.write(b"damaged")
+        Path(pictures, f"{name}.png").write_bytes(b"damaged")
     with pytest.raises(UserError) as caught:
         CaseSet([pictures], (), 64, masks=MaskFiles(masks, "white")).check()
     told = [line.split(" is not a picture")[0] for line in str(caught.value).splitlines()]
-    assert told == [f"{pictures}/a.png", str(masks / "one.png"), f"{pictures}/b.png"]
-    Image.new("RGB", (64, 64)).save(f"{pictures}/a.png")
+    assert told == [str(path) for path in (Path(pictures, "a.png"), masks / "one.png", Path(pictures, "b.png"))]
+    Image.new("RGB", (64, 64)).save(Path(pictures, "a.png"))
     CaseSet([pictures], ("square",), 64, limit=1).check()  # b is not used
 
 
