@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +13,7 @@ from tqdm import tqdm
 
 from dgfnet import pictures
 from dgfnet.errors import PictureError, Progress, said_to_the_user
+from dgfnet.files import make_folder
 
 Filler = Callable[[np.ndarray, np.ndarray, Progress], np.ndarray]
 """Picture, mask, progress -> filled picture of the same dtype and shape."""
@@ -113,14 +112,6 @@ def _advance(bar: tqdm, done: int, name: str) -> Progress:
         bar.update(done + fraction - bar.n)
 
     return report
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder to write to, before the work whose results it is for. Raises PictureError where that fails."""
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise PictureError("bad_option", f"Nothing can be written to {folder}.", "Choose another place.")
 
 
 def _fill_file(job: Job, fill: Filler, report: Progress) -> None:

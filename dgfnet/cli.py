@@ -135,7 +135,14 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: CUDA where there is some, else the CPU)")
-    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--threads", type=_threads, help="CPU threads")
+
+
+def _threads(text: str) -> int:
+    with suppress(ValueError):
+        if (number := int(text)) > 0:
+            return number
+    raise argparse.ArgumentTypeError("must be a positive number; leave it out to use all that are here")
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -165,7 +172,9 @@ def _inpaint(options: argparse.Namespace) -> int:
         return 0
     if options.server:
         if options.device or options.weights or options.threads:
-            raise UsageError("--device, --weights and --threads belong to the server; give them to `dgfnet serve`.")
+            raise UsageError(
+                "--device, --weights and --threads do not reach the server; `dgfnet serve` takes the first two."
+            )
         with _connect():  # where no server can be had, that is said once, not for each picture
             pass
         failures = fill_files(jobs, partial(_ask_server, given))
@@ -238,7 +247,7 @@ def _device(options: argparse.Namespace) -> str:
     from dgfnet.devices import check_device, default_device
 
     if options.threads:
-        torch.set_num_threads(max(options.threads, 1))
+        torch.set_num_threads(options.threads)
     device = options.device or default_device()
     check_device(device)
     return device
@@ -256,7 +265,7 @@ def _texture(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from dgfnet import pictures
-    from dgfnet.batch import make_folder
+    from dgfnet.files import make_folder
     from dgfnet.maps import encoded_maps, texture_maps
 
     device = _device(options)
@@ -291,7 +300,7 @@ def _delegate(module: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _import_rfr(options: argparse.Namespace) -> int:
-    from dgfnet.batch import make_folder
+    from dgfnet.files import make_folder
     from dgfnet.model import DGFNet, DGFNetConfig, save
     from dgfnet.network.rfr import read_checkpoint
 

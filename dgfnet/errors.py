@@ -55,6 +55,12 @@ def check_number(name: str, value: float, lowest: float, highest: float) -> None
         raise PictureError("bad_option", f"{name} is {value}.", f"Give a number from {lowest} to {highest}.")
 
 
+def check_seed(seed: int) -> None:
+    """Raise UserError unless every generator of random numbers takes it."""
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed must be a number from 0 to {2**32 - 1}.")
+
+
 def is_out_of_memory(fault: Exception) -> bool:
     """Whether memory ran out. Python has a class for it; PyTorch and OpenCV have several, and say it in words."""
     words = str(fault).lower()

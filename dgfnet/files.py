@@ -1,11 +1,21 @@
-"""Files that are whole or not there at all."""
+"""Folders that can be written to, and files that are whole or not there at all."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
 from collections.abc import Callable
 
-from dgfnet.errors import FileError, is_out_of_memory
+from dgfnet.errors import FileError, PictureError, is_out_of_memory
+
+
+def make_folder(folder: pathlib.Path) -> None:
+    """Make a folder to write to, before the work whose results it is for. Raises PictureError where that fails."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise PictureError("bad_option", f"Nothing can be written to {folder}.", "Choose another place.")
 
 
 def write_whole(file: pathlib.Path, write: Callable[[pathlib.Path], object]) -> None:

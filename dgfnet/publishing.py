@@ -14,6 +14,7 @@ from typing import Any
 from dgfnet import model
 from dgfnet.errors import UserError
 from dgfnet.evaluation.judgement import SETTINGS, TABLE
+from dgfnet.files import make_folder
 from dgfnet.network.coarse import reach
 
 _CREDIT_COLUMNS = ("file", "licence", "credit", "url")
@@ -48,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         UserError: the text is for the user.
     """
     source = arguments.folder / "weights.safetensors"
+    if not source.is_file():
+        raise UserError(f"'{arguments.folder}' is not the folder of a training run; name one with {source.name} in it.")
     info = model.load_info(source)
     recipe = _json(arguments.folder / "recipe.json")
     rows = _credits(arguments.credits)
@@ -60,12 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
     if there and not arguments.overwrite:
         raise UserError(f"There is {' and '.join(there)} already; add --overwrite, or choose another --out.")
     target, card, credits = targets
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     partial = out / "weights.partial"
     try:
         model.save(model.load(source), partial, info.notes, arguments.storage)
         shipped = model.load_info(partial)
-        table = _table(arguments.evaluation, [info, shipped]) if arguments.evaluation else ""
+        table = _table(arguments.evaluation, info, shipped) if arguments.evaluation else ""
         try:
             text = model_card(
                 shipped._replace(name=arguments.name),
@@ -100,11 +103,12 @@ def _credits(file: pathlib.Path) -> list[dict[str, str]]:
     return list(table)
 
 
-def _table(folder: pathlib.Path, judged: list[model.WeightsInfo]) -> str:
-    """The table of an evaluation of one of these weights."""
+def _table(folder: pathlib.Path, trained: model.WeightsInfo, shipped: model.WeightsInfo) -> str:
+    """The table of an evaluation of these weights, in either form."""
     weights = _json(folder / SETTINGS).get("weights", "")
-    if not any(info.sha256[:16] in weights for info in judged):
-        raise UserError(f"'{folder}' judges other weights, {weights}; evaluate these.")
+    if not any(info.sha256[:16] in weights for info in (trained, shipped)):
+        command = f"dgfnet evaluate PICTURES --weights {trained.path} --out {folder}"
+        raise UserError(f"'{folder}' judges other weights, {weights}; judge these with `{command}`.")
     return _read(folder / TABLE)
 
 

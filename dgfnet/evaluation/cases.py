@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from dgfnet.errors import UserError
+from dgfnet.errors import UserError, check_seed
 from dgfnet.masks import KINDS, Colour, Kind, hole_of, random_masks
-from dgfnet.photographs import Entry, decode, find_pictures
+from dgfnet.photographs import Entry, find_pictures, noted, refuse
 
 SHARES = ((0.2, 0.3), (0.3, 0.4), (0.4, 0.5))
 SMALLEST = 32
@@ -67,10 +67,11 @@ class MaskFiles:
         Raises:
             UserError: the mask drawn cannot be read, or has nothing to fill or to go by.
         """
-        name, data = self.files[int(np.random.default_rng((seed, number)).integers(len(self.files)))]
-        hole = hole_of(decode(name, data()).resize((size, size), Image.Resampling.NEAREST), self.holes)
+        drawn = self.files[int(np.random.default_rng((seed, number)).integers(len(self.files)))]
+        hole = hole_of(drawn.picture().resize((size, size), Image.Resampling.NEAREST), self.holes)
         if hole.all() or not hole.any():
-            raise UserError(f"The mask '{name}' is {'all' if hole.all() else 'no'} hole when holes are {self.holes}.")
+            share = "all" if hole.all() else "no"
+            raise UserError(f"The mask '{drawn.place}' is {share} hole when holes are {self.holes}.")
         return hole
 
 
@@ -94,6 +95,7 @@ class CaseSet:
         """Refuse what makes no case."""
         if self.size < SMALLEST or (self.limit is not None and self.limit < 1):
             raise UserError(f"--size must be {SMALLEST} or more and --limit 1 or more.")
+        check_seed(self.seed)
 
     @cached_property
     def _entries(self) -> list[Entry]:
@@ -108,12 +110,27 @@ class CaseSet:
         """How many cases."""
         return len(self.numbers) * (len(self.kinds) * len(SHARES) + (self.masks is not None))
 
+    def check(self) -> None:
+        """Read every picture once that is used, and its mask: little work, done before much.
+
+        Raises:
+            UserError: some cannot be read, or are masks with nothing to fill or to go by; all of them are named.
+        """
+        faults: list[UserError] = []
+        for number in self.numbers:
+            with noted(faults):
+                self._entries[number].picture()
+            if self.masks:
+                with noted(faults):
+                    self.masks.hole(number, self.size, self.seed)
+        refuse(faults)
+
     def __iter__(self) -> Iterator[Case]:
         """The cases, picture by picture."""
         for number in self.numbers:
-            name, data = self._entries[number]
-            truth = _centre(decode(name, data()), self.size)
-            photograph = f"{number:04}-{pathlib.PurePath(name).stem}"
+            entry = self._entries[number]
+            truth = _centre(entry.picture(), self.size)
+            photograph = f"{number:04}-{pathlib.PurePath(entry.name).stem}"
             for index, kind, cell, hole in self._holes(number):
                 yield Case(f"{photograph}-{index}", photograph, kind, cell, truth, hole)
 

@@ -17,6 +17,7 @@ from dgfnet.evaluation.inception import load_inception
 from dgfnet.evaluation.judgement import Judgement, write
 from dgfnet.evaluation.lpips import load_lpips
 from dgfnet.evaluation.perception import Perception, load_squeezenet
+from dgfnet.files import make_folder
 from dgfnet.masks import KINDS, Kind
 
 _DEFAULT_KINDS: tuple[Kind, ...] = ("irregular", "square")
@@ -63,9 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
         UserError: the text is for the user.
     """
     out: pathlib.Path = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     cases = _cases(arguments)
     if arguments.export:
+        cases.check()
         export(cases, out)
         print(f"{len(cases)} pictures and masks (white = hole) in {out}", file=sys.stderr)
         return 0
@@ -73,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.ablation = _ablation(arguments.ablation)
     perceptions = _perceptions(arguments)
     columns, reference = _columns(arguments)
+    cases.check()
     judgement = Judgement(reference, perceptions, arguments.device)
     for case in tqdm(cases, desc="evaluate", unit="case", disable=None):
         judgement.add(case, {name: fill(case.name, case.given, case.hole) for name, fill in columns.items()})
@@ -110,7 +113,15 @@ def _ablation(given: list[str] | None) -> list[str] | None:
     """The weights to compare: those given, or those in the folder of an ablation's runs."""
     if not given or len(given) > 1 or not pathlib.Path(given[0]).is_dir():
         return given
-    return [str(pathlib.Path(given[0]) / name / "weights.safetensors") for name in model.ABLATION]
+    folder = given[0]
+    found = {name: pathlib.Path(folder, name, "weights.safetensors") for name in model.ABLATION}
+    for name, file in found.items():
+        if not file.is_file():
+            raise UserError(
+                f"'{folder}' has no {name}/{file.name}; finish `dgfnet train ... --ablation --out {folder} --resume`, "
+                "or name the weights files."
+            )
+    return [str(file) for file in found.values()]
 
 
 def _columns(arguments: argparse.Namespace) -> tuple[dict[str, fillers.Filler], str]:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import torch
 
 from dgfnet.devices import default_device
-from dgfnet.errors import UserError
+from dgfnet.errors import UserError, check_seed
+from dgfnet.files import make_folder
 from dgfnet.masks import MaskFolder
 from dgfnet.model import ABLATION, DGFNet, label, load, load_info
 from dgfnet.training import checkpoints, parallel
@@ -94,8 +95,8 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, device: str) -> int:
     start, origin = (None, "") if arguments.resume else _start(recipe)
     with parallel.first_here():
         masks = MaskFolder(arguments.masks, arguments.holes_are) if arguments.masks else None
+        make_folder(folder)
         features = None if arguments.no_features else load_features(arguments.features)
-        folder.mkdir(parents=True, exist_ok=True)
         bank = _bank(arguments.pictures, recipe, device, folder)
         shown = _bank(arguments.validation, recipe, device, folder) if arguments.validation else bank
     if features is not None:
@@ -104,7 +105,7 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, device: str) -> int:
     part = int(arguments.checkpoint_part_mb * 1e6) if arguments.checkpoint_part_mb else None
     for name in _models(arguments):
         out = folder / name
-        out.mkdir(exist_ok=True)
+        make_folder(out)
         one = _variant(recipe, name)
         graphs = not arguments.no_graphs
         trainer = Trainer(one, bank, features, device, masks, arguments.compile, graphs, start, origin)
@@ -120,8 +121,7 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, device: str) -> int:
             keep_every=arguments.keep_every,
             save_seconds=60 * arguments.save_every,
         )
-        session.run(deadline)
-        if not trainer.over:
+        if not session.run(deadline):
             break
     return 0
 
@@ -149,8 +149,8 @@ def _check(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and not 0 < value < float("inf"):
             raise UserError(f"--{name.replace('_', '-')} must be a positive number; {hint}.")
-    if arguments.seed is not None and not 0 <= arguments.seed < 2**32:
-        raise UserError(f"--seed must be a number from 0 to {2**32 - 1}.")
+    if arguments.seed is not None:
+        check_seed(arguments.seed)
     if arguments.checkpoint_part_mb is not None and arguments.checkpoint_part_mb < 1:
         raise UserError("--checkpoint-part-mb must be 1 or more.")
     if arguments.ablation and (arguments.start or RECIPES[arguments.recipe or NARROW.name].start):

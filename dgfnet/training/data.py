@@ -21,7 +21,7 @@ from tqdm import tqdm
 from dgfnet.errors import FileError, UserError
 from dgfnet.files import write_whole
 from dgfnet.network.rtv import rtv
-from dgfnet.photographs import Entry, decode, files_in, find_pictures
+from dgfnet.photographs import Entry, decode, files_in, find_pictures, noted, refuse
 
 _SHORT_SIDES = 8
 """Sizes that pictures are brought to, evenly spaced: so few that many are equal, and are split by RTV together."""
@@ -128,7 +128,8 @@ class PictureBank:
                 it has no room, a line on stderr says so.
 
         Raises:
-            UserError: a source is neither folder nor tar file, holds no picture, or has no positive weight.
+            UserError: a source is neither folder nor tar file, holds no picture or some that cannot be read, or has no
+                positive weight.
         """
         weighed = [split_weight(source) for source in sources]
         paths, shares = [path for path, _ in weighed], [share for _, share in weighed]
@@ -224,24 +225,28 @@ def _decoded(entries: list[Entry], sides: np.ndarray) -> list[Tensor]:
     """Every picture at each of its short sides [entries, scales], on all of the machine's cores."""
 
     def decoded(entry: Entry, data: bytes, sides: np.ndarray) -> list[Tensor]:
-        picture = decode(entry.name, data)
+        picture = decode(entry.place, data)
         return [_resize(picture, float(side)) for side in sides]
 
     images: list[Tensor] = []
+    faults: list[UserError] = []
     workers = os.cpu_count() or 1
     waiting: collections.deque[Future[list[Tensor]]] = collections.deque()
     with ThreadPoolExecutor(workers) as pool, _bar("decode", len(entries)) as bar:
 
         def take() -> None:
-            images.extend(waiting.popleft().result())
+            with noted(faults):
+                images.extend(waiting.popleft().result())
             bar.update()
 
         for entry, its_sides in zip(entries, sides, strict=True):
-            waiting.append(pool.submit(decoded, entry, entry.data(), its_sides))  # files are read by this thread alone
+            with noted(faults):  # files are read by this thread alone
+                waiting.append(pool.submit(decoded, entry, entry.data(), its_sides))
             if len(waiting) > 2 * workers:
                 take()
         while waiting:
             take()
+    refuse(faults)
     return images
 
 

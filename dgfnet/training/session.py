@@ -44,21 +44,29 @@ class Session:
         self.part_bytes, self.slim, self.keep_every = part_bytes, slim, keep_every
         self.save_seconds = save_seconds
 
-    def run(self, deadline: float = float("inf")) -> None:
+    def run(self, deadline: float = float("inf")) -> bool:
         """Train, in all processes, until the clock `time.monotonic` shows `deadline`; the first process writes.
+
+        Returns:
+            Whether the recipe's end is reached, and no one asked for a stop.
 
         Raises:
             UserError: training fell apart; the checkpoint is the last good one.
         """
         trainer = self.trainer
-        writes = parallel.rank() == 0
-        if writes:
+        log = RunLog(self.folder / "log.csv", trainer.step) if parallel.rank() == 0 else None
+        if log is not None:
             recipe = dataclasses.asdict(trainer.recipe)
             (self.folder / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
-        speed = _Speed(trainer)
-        log = RunLog(self.folder / "log.csv", trainer.step) if writes else None
-        saved = time.monotonic()
-        with _stoppable() as stop, self._bar() as bar:
+        with _stoppable() as stop:
+            self._steps(log, lambda: stop() or time.monotonic() > deadline)
+            if log is not None:
+                self._end(log)
+            return trainer.over and not parallel.anyone(stop(), trainer.device)
+
+    def _steps(self, log: RunLog | None, stop: Callable[[], bool]) -> None:
+        trainer, speed, saved = self.trainer, _Speed(self.trainer), time.monotonic()
+        with self._bar() as bar:
             for values in trainer.run():
                 bar.update()
                 if log is not None:
@@ -66,15 +74,15 @@ class Session:
                     if time.monotonic() - saved > self.save_seconds and trainer.watch.sound:
                         self._write(log)
                         saved = time.monotonic()
-                if parallel.anyone(stop() or time.monotonic() > deadline, trainer.device):
+                if parallel.anyone(stop(), trainer.device):
                     break
-        if log is not None:
-            with contextlib.suppress(KeyboardInterrupt):
-                if trainer.watch.sound or not checkpoints.exists(self.folder):
-                    self._write(log)
-                else:
-                    print("The mean error has risen; the checkpoint is kept from before it did.", file=sys.stderr)
-            print(f"{_place(trainer)}; weights in {self.folder / checkpoints.WEIGHTS}", file=sys.stderr)
+
+    def _end(self, log: RunLog) -> None:
+        if self.trainer.watch.sound or not checkpoints.exists(self.folder):
+            self._write(log)
+            print(f"{_place(self.trainer)}; weights in {self.folder / checkpoints.WEIGHTS}", file=sys.stderr)
+        else:
+            print("The mean error has risen; the checkpoint is kept from before it did.", file=sys.stderr)
 
     def _bar(self) -> tqdm:
         recipe, quiet = self.trainer.recipe, None if parallel.rank() == 0 else True
@@ -149,12 +157,15 @@ class _Speed:
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[Callable[[], bool]]:
-    """Ctrl+C and a polite kill only set what the yielded function returns."""
+    """Ctrl+C and a polite kill, however often, only set what the yielded function returns; the first says so."""
     asked = False
 
     def ask(*_: object) -> None:
         nonlocal asked
-        asked = True
+        before, asked = asked, True
+        if not before and parallel.rank() == 0:
+            with contextlib.suppress(OSError, RuntimeError):  # no terminal any more, or in the midst of a line to it
+                tqdm.write("Stopping after this step; please wait until the checkpoint is written.", file=sys.stderr)
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

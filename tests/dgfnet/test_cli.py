@@ -400,6 +400,17 @@ def test_wrong_usage_ends_with_two():
     assert caught.value.code == 2
 
 
+@pytest.mark.parametrize("threads", ["0", "-3", "some"])
+@pytest.mark.parametrize(
+    "command", [["inpaint", "a", "b", "-o", "c"], ["inpaint", "a", "b", "-o", "c", "--server"], ["doctor"]]
+)
+def test_threads_are_a_positive_number(command, threads, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--threads", threads])
+    assert caught.value.code == 2
+    assert "--threads: must be a positive number; leave it out" in capsys.readouterr().err
+
+
 def test_what_is_meant_for_the_user_is_said_and_bugs_are_not():
     for fault in (
         FileError("It is full."),

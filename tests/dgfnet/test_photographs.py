@@ -6,7 +6,7 @@ from PIL import Image
 
 from dgfnet import pictures
 from dgfnet.errors import UserError
-from dgfnet.photographs import read_pictures
+from dgfnet.photographs import find_pictures, read_pictures
 
 
 def test_folders_and_tars_give_the_same_pictures(tmp_path, photograph):
@@ -46,3 +46,49 @@ def test_pictures_are_read_as_they_are_filled(tmp_path, photograph):
     (tmp_path / "rotated.png").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"rotated\.png is not a picture.*Leave it out"):
         list(read_pictures([str(tmp_path)]))
+
+
+@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+def test_an_incomplete_archive_gets_a_sentence(tmp_path, ending):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    archive = tmp_path / f"pictures.{ending}"
+    with tarfile.open(archive, f"w:{ending.removeprefix('tar').lstrip('.')}") as tar:
+        tar.add(tmp_path / "a.png", arcname="a.png")
+    archive.write_bytes(archive.read_bytes()[:50_000])
+    with pytest.raises(UserError, match=rf"pictures\.{ending}' is incomplete or damaged; copy it again\.$"):
+        find_pictures([str(archive)])
+
+
+def test_an_archive_that_is_damaged_later_gets_a_sentence(tmp_path, photograph):
+    Image.fromarray(photograph).save(tmp_path / "a.png")
+    with tarfile.open(tmp_path / "pictures.tar", "w") as tar:
+        tar.add(tmp_path / "a.png", arcname="a.png")
+    (entry,) = find_pictures([str(tmp_path / "pictures.tar")])
+    (tmp_path / "pictures.tar").write_bytes(b"")
+    with pytest.raises(UserError, match=r"pictures\.tar' is incomplete"):
+        entry.data()
+
+
+def test_all_that_cannot_be_read_is_named_at_once(tmp_path, photograph):
+    (tmp_path / "other").mkdir()
+    for name in [*(f"{number:02}.png" for number in range(11)), "other/00.png"]:
+        (tmp_path / name).write_bytes(b"damaged")
+    Image.fromarray(photograph).save(tmp_path / "z.png")
+    read = []
+    with pytest.raises(UserError) as caught:
+        read.extend(name for name, _ in read_pictures([str(tmp_path)]))
+    assert read == ["z.png"]
+    lines = str(caught.value).splitlines()
+    assert [line.split(" is not a picture")[0] for line in lines[:10]] == [
+        str(tmp_path / f"{number:02}.png") for number in range(10)
+    ]
+    assert lines[10:] == ["There are 2 more such files."]
+
+
+def test_a_picture_that_goes_meanwhile_gets_a_sentence(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    (entry,) = find_pictures([str(tmp_path)])
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(UserError, match=r"a\.png cannot be read \(No such file.*Leave it out"):
+        entry.picture()

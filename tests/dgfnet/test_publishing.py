@@ -69,7 +69,11 @@ def test_nothing_is_said_that_the_records_do_not_bear_out(finished, network, cap
     (finished / "table.md").write_text("| hole | filler |\n")
     (finished / "settings.json").write_text(json.dumps({"weights": "others (sha256 0123456789abcdef)"}))
     assert publish(finished, "--evaluation", str(finished)) == 1
-    assert "judges other weights" in capsys.readouterr().err
+    weights = run / "weights.safetensors"
+    assert (
+        "judges other weights, others (sha256 0123456789abcdef); judge these with "
+        f"`dgfnet evaluate PICTURES --weights {weights} --out {finished}`."
+    ) in capsys.readouterr().err
     assert not list((finished / "out").iterdir())
     notes = model.load_info(run / "weights.safetensors").notes
     model.save(network, run / "weights.safetensors", {**notes, "features": "none", "photographs": "3"})
@@ -132,6 +136,12 @@ def test_bad_records_get_a_sentence_before_anything_is_replaced(finished, file, 
     assert sentence in said
     assert said.count("\n") == 1
     assert {file: file.read_bytes() for file in (finished / "out").iterdir()} == before
+
+
+def test_what_is_no_run_gets_a_sentence(finished, capsys):
+    (finished / "run").rename(finished / "other")
+    assert publish(finished) == 1
+    assert f"'{finished / 'run'}' is not the folder of a training run" in capsys.readouterr().err
 
 
 def test_a_run_without_records_gets_a_sentence(finished, capsys):

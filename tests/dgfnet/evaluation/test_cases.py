@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -112,6 +114,25 @@ def test_a_deep_mask_is_the_same_hole_in_training_and_evaluation(tmp_path):
     judged = MaskFiles(tmp_path, "white").hole(0, 40, 1)
     assert np.array_equal(judged, deep == 65535)
     assert np.array_equal(judged, ~MaskFolder(tmp_path, "white").masks[0].numpy())
+
+
+def test_all_that_cannot_be_used_is_named_before_the_first_case(pictures, masks):
+    CaseSet([pictures], (), 64, masks=MaskFiles(masks, "white")).check()
+    (masks / "one.png").write_bytes(b"damaged")
+    for name in "ab":
+        Path(pictures, f"{name}.png").write_bytes(b"damaged")
+    with pytest.raises(UserError) as caught:
+        CaseSet([pictures], (), 64, masks=MaskFiles(masks, "white")).check()
+    told = [line.split(" is not a picture")[0] for line in str(caught.value).splitlines()]
+    assert told == [str(path) for path in (Path(pictures, "a.png"), masks / "one.png", Path(pictures, "b.png"))]
+    Image.new("RGB", (64, 64)).save(Path(pictures, "a.png"))
+    CaseSet([pictures], ("square",), 64, limit=1).check()  # b is not used
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 99999999999999999999])
+def test_seeds_that_no_generator_takes_get_a_sentence(pictures, seed):
+    with pytest.raises(UserError, match="--seed must be a number from 0 to 4294967295"):
+        CaseSet([pictures], ("square",), seed=seed)
 
 
 @pytest.mark.parametrize("wrong", [{"size": 16}, {"limit": 0}])

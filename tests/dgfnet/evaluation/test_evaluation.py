@@ -180,6 +180,8 @@ def test_masks_from_a_folder_through_the_command(pictures, tmp_path, network):
         (["--inception", "absent.pth"], "absent.pth"),
         (["--weights", "absent"], "no weights called 'absent'"),
         (["--size", "8"], "--size must be 32"),
+        (["--seed", "-1"], "--seed must be a number from 0"),
+        (["--ablation", "."], "'.' has no full/weights.safetensors; finish `dgfnet train"),
         (["--device", "toaster"], "no device 'toaster'"),
     ],
 )
@@ -188,6 +190,24 @@ def test_bad_options_get_a_sentence(pictures, tmp_path, capsys, words, sentence)
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
+
+
+def test_a_place_that_is_a_file_gets_a_sentence(pictures, capsys):
+    assert evaluate(pictures, "--out", pictures / "a.png") == 1
+    assert capsys.readouterr().err == f"dgfnet: Nothing can be written to {pictures / 'a.png'}. Choose another place.\n"
+
+
+@pytest.mark.parametrize("export", [True, False])
+def test_damaged_pictures_are_named_before_anything_is_filled(pictures, tmp_path, network, monkeypatch, capsys, export):
+    model.save(network, tmp_path / "w.safetensors")
+    monkeypatch.setitem(fillers.CLASSICAL, "telea", lambda *_: pytest.fail("filled"))
+    for name in "bc":
+        (pictures / f"{name}.png").write_bytes(b"damaged")
+    words = ("--weights", tmp_path / "w.safetensors", "--out", tmp_path / "out", *(["--export"] if export else []))
+    assert evaluate(pictures, *words) == 1
+    said = capsys.readouterr().err
+    assert all(f"{pictures / name} is not a picture" in said for name in ("b.png", "c.png"))
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_columns_of_one_name_get_a_sentence(pictures, tmp_path, network, capsys):

@@ -79,10 +79,15 @@ def test_a_cache_that_finds_no_room_costs_a_line(folder, tmp_path, room, capsys)
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_a_damaged_picture_gets_a_sentence(folder):
-    (folder / "damaged.png").write_bytes(b"damaged")
-    with pytest.raises(UserError, match=r"damaged\.png is not a picture.*Leave it out"):
+def test_damaged_pictures_are_named_together(folder):
+    for name in ("damaged.png", "deep/too.png"):
+        (folder / name).write_bytes(b"damaged")
+    with pytest.raises(UserError) as caught:
         build(folder)
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"{folder / 'damaged.png'} is not a picture")
+    assert first.endswith("Leave it out, or save it anew.")
+    assert second.startswith(f"{folder / 'deep' / 'too.png'} is not a picture")
 
 
 def test_a_weight_multiplies_the_chance_of_a_sources_pictures(tmp_path):

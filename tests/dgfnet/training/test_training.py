@@ -3,6 +3,7 @@ import contextlib
 import csv
 import json
 import re
+import signal
 from dataclasses import asdict, replace
 
 import pytest
@@ -133,14 +134,21 @@ def test_full_and_brief_widen_what_they_begin_with(network, tmp_path):
 
 def test_mistakes_are_found_before_pictures_are_decoded(folder, monkeypatch):
     monkeypatch.setattr(training, "_bank", lambda *_: pytest.fail("pictures were decoded"))
-    with pytest.raises(UserError):
-        train(folder, "--features", str(folder / "absent"))
     (folder / "masks").mkdir()
     with pytest.raises(UserError, match="holds no pictures"):
         train(folder, "--no-features", "--masks", str(folder / "masks"), "--holes-are", "white")
     with pytest.raises(UsageError, match="no device 'toaster'"):
         train(folder, "--no-features", "--device", "toaster")
     assert not (folder / "run").exists()
+    with pytest.raises(UserError, match="absent"):
+        train(folder, "--features", str(folder / "absent"))
+
+
+def test_a_place_that_is_a_file_is_noticed_before_features_are_loaded(folder, monkeypatch):
+    monkeypatch.setattr(training, "load_features", lambda _: pytest.fail("features were loaded"))
+    (folder / "run").write_text("mine")
+    with pytest.raises(UserError, match=r"Nothing can be written to .*run\. Choose another place"):
+        train(folder, "--features", "download")
 
 
 def test_one_process_per_machine_downloads_features(folder, monkeypatch):
@@ -215,6 +223,32 @@ def test_checkpoints_are_written_as_often_as_asked(recipe, bank, tmp_path, monke
     assert written == [1, 2, 3, 4, 4]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_however_often_a_stop_is_asked_for_the_checkpoint_is_written(folder, monkeypatch, capsys, steps, number):
+    """While the checkpoint is written, before that during a step too; the networks still to train are left."""
+    write, gradients = checkpoints.write, Trainer.gradients
+
+    def write_asked(*given):
+        signal.raise_signal(number)
+        write(*given)
+
+    def gradients_asked(*given):
+        if steps > 1:
+            signal.raise_signal(number)
+        return gradients(*given)
+
+    monkeypatch.setattr(checkpoints, "write", write_asked)
+    monkeypatch.setattr(Trainer, "gradients", gradients_asked)
+    assert train(folder, "--no-features", "--sheet-every", "0", "--ablation", "--steps", str(steps)) == 0
+    said, run = capsys.readouterr().err, folder / "run"
+    assert said.count("Stopping after this step; please wait until the checkpoint is written.\n") == 1
+    assert f"step 1 of {steps}; weights in {run / 'full' / 'weights.safetensors'}" in said
+    assert model.load_info(run / "full" / "weights.safetensors").notes["step"] == "1"
+    assert checkpoints.exists(run / "full")
+    assert not (run / "without-dpfm").exists()
+
+
 def test_an_ablation_is_three_runs_of_one_budget(folder):
     words = ["--no-features", "--sheet-every", "0", "--ablation"]
     assert train(folder, *words, "--steps", "3", "--minutes", "0.0001") == 0
@@ -285,7 +319,9 @@ def test_a_clean_stop_keeps_the_last_good_checkpoint_too(recipe, bank, tmp_path,
     Session(trainer, tmp_path).run(deadline=0.0)
     assert trainer.step == 2
     assert (tmp_path / checkpoints.WHOLE).read_bytes() == kept
-    assert "kept from before" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "kept from before" in said
+    assert "weights in" not in said
 
 
 def test_without_a_terminal_a_line_tells_how_it_goes(folder, monkeypatch, capsys):
