@@ -220,9 +220,9 @@ def _ask_server(given: dict[str, Any], image: np.ndarray, mask: np.ndarray, repo
 def _connect(start: bool = True) -> Client:
     """A client of this user's server, which is started if none runs (and `start`). Raises `InpaintError`."""
     from server.client.discovery import state_folder
-    from server.client.errors import InpaintError
+    from server.client.errors import UNANSWERED, InpaintError
     from server.client.launch import does_not_answer
-    from server.client.transport import UNANSWERED, connect
+    from server.client.transport import connect
     from server.lifecycle import say_how_to_start
     from server.locking import has_ended
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from client import events, transport
 from client.discovery import read_launch_command, state_folder
-from client.errors import InpaintError
+from client.errors import UNANSWERED, InpaintError
 from client.session import Request
 
 Say = Callable[[str, "float | None"], object]
 """Shows a stage and its fraction, 0 to 1; None: nobody knows how far it is."""
 
-NOBODY = ("no_server", "connection_lost", "no_answer", "not_a_server")
+NOBODY = ("no_server", *UNANSWERED)
 STARTING = "Starting the DGFNet server (it stays ready for the next fills)"
 RESTARTING = "Restarting the DGFNet server"
 LOADING = "The server loads the network"

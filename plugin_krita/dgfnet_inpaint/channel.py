@@ -97,7 +97,8 @@ class Channel(QObject):
 
     @guarded
     def _on_written(self, _count: int) -> None:
-        self.session.data_moved(time.monotonic())
+        if self._unsent:  # of a long message; a PING proves nothing, the kernel takes it for a hung server too
+            self.session.data_moved(time.monotonic())
         self.flush()
 
     @guarded

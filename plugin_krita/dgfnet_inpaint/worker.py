@@ -13,7 +13,7 @@ from typing import Any, Callable, NamedTuple
 from .channel import Channel, answers
 from .client import discovery, launch
 from .client import events as ev
-from .client.errors import Cancelled, InpaintError
+from .client.errors import UNANSWERED, Cancelled, InpaintError
 from .client.session import Request
 from .qt import QObject, QTimer, guarded, pyqtSignal
 
@@ -22,7 +22,6 @@ TICK_MS = 100
 STATE_MS = 500  # between questions while the network is loaded
 IDLE_SECONDS = 20.0  # without work the session ends, so that the server may end too
 ENDED = ("connection_lost", "not_a_server", "shutting_down")  # errors of a server that runs no more
-LEFT_OVER = ("connection_lost", "no_answer", "not_a_server")  # errors of an address whose server was killed
 
 
 class ServerStatus(NamedTuple):
@@ -279,7 +278,7 @@ class Worker(QObject):
         for order in lost:
             self.ended.emit(order.ticket, None, error)
         was_stopping, self._is_stopping = self._is_stopping, False
-        is_left_over = not was_welcome and not self._is_fresh and error.code in LEFT_OVER
+        is_left_over = not was_welcome and not self._is_fresh and error.code in UNANSWERED
         if is_left_over and self._orders:
             self._start(address)
         elif error.code in ENDED and (was_stopping or is_left_over or error.code == "shutting_down"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+UNANSWERED = ("connection_lost", "no_answer", "not_a_server")
+"""Codes of a session that met nobody, or a stranger: the address is left over from a server that was killed."""
+
 
 class InpaintError(Exception):
     """A failure the artist is told about.

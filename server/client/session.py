@@ -75,8 +75,8 @@ class ClientSession:
         if limit is not None and size > limit:
             raise InpaintError(
                 "too_large",
-                f"The picture around the selection has {size >> 20} MiB; the server takes {limit >> 20} MiB.",
-                "Select a smaller region or reduce the context.",
+                f"The picture to send has {size >> 20} MiB; the server takes {limit >> 20} MiB.",
+                "Take a smaller selection, less context or a smaller picture.",
             )
         job = secrets.token_hex(16)
         self._send("SUBMIT", now, {"job": job, **request.fields()}, request.arrays)
@@ -139,7 +139,7 @@ class ClientSession:
         return events
 
     def data_moved(self, now: float) -> None:
-        """The driver wrote some bytes: a server that still takes a long message in is not silent."""
+        """The driver wrote a part of a long message, not its end: a server that still takes it in is not silent."""
         self._silence.excused(now)
 
     def connection_lost(self, reason: str) -> list[ev.Event]:

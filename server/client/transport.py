@@ -15,7 +15,7 @@ from typing import Callable, Sequence, TypeVar
 
 from . import events as ev
 from .discovery import ServerAddress, read_address, state_folder
-from .errors import Cancelled, InpaintError
+from .errors import UNANSWERED, Cancelled, InpaintError
 from .launch import Launch
 from .session import HANDSHAKE_SECONDS, ClientSession, Request
 from .zmtp import Buffer
@@ -28,9 +28,6 @@ RECEIVE_BYTES = 1 << 20
 OnProgress = Callable[[str, float], object]
 OnPoll = Callable[[], bool]
 """Called at least every POLL_SECONDS; True asks to cancel."""
-
-UNANSWERED = ("connection_lost", "no_answer", "not_a_server")
-"""Codes of a `Client` that met nobody, or a stranger."""
 
 AnyEvent = TypeVar("AnyEvent", bound=ev.Event)
 
@@ -129,7 +126,7 @@ class Client:
                     if isinstance(event, ev.Progress) and event.job == job:
                         on_progress(event.stage, event.fraction)
                     elif isinstance(event, ev.Accepted) and event.job == job:
-                        on_progress("waiting" if event.ahead else "starting", 0.0)
+                        on_progress("Waiting for other jobs" if event.ahead else "Starting", 0.0)
                     elif isinstance(event, ev.Result) and event.job == job:
                         return event
                     elif isinstance(event, ev.JobCancelled) and event.job == job:
@@ -202,8 +199,8 @@ class Client:
     def _write(self) -> None:
         chunk = self._unsent[0]
         sent = self._socket.send(chunk[:RECEIVE_BYTES])
-        self._session.data_moved(time.monotonic())
-        if sent < len(chunk):
+        if sent < len(chunk):  # of a long message; a PING proves nothing, the kernel takes it for a hung server too
+            self._session.data_moved(time.monotonic())
             self._unsent[0] = chunk[sent:]
         else:
             self._unsent.popleft()

@@ -220,7 +220,7 @@ def test_what_cannot_be_sent_is_said_before_it_is_sent(server: Server) -> None:
     with pytest.raises(InpaintError, match="has 3 bytes where its shape needs 120"):
         server.client.submit(InpaintRequest(Array("", "u2", (4, 5, 3), b"abc"), array(MASK)), 1.0)
     big = np.zeros((20, 20, 3), np.uint8)
-    with pytest.raises(InpaintError, match="Select a smaller region"):
+    with pytest.raises(InpaintError, match="Take a smaller selection"):
         server.client.submit(InpaintRequest(array(big), array(big[..., 0])), 1.0)
     assert server.received() == []
 

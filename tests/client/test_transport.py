@@ -22,6 +22,7 @@ import zmq
 from server import protocol
 from server.broker import Broker
 from server.client import launch, wire
+from server.client import session as client_session
 from server.client.discovery import ServerAddress, read_address
 from server.client.errors import Cancelled, InpaintError
 from server.client.requests import InpaintRequest
@@ -136,8 +137,43 @@ def test_a_slow_server_is_waited_for_and_the_editor_called_back() -> None:
     with router(answer) as (address, _), Client(address, "test") as client:
         result = client.run(small_request(), lambda *at: stages.append(at), lambda: bool(polls.append(1)))
     assert result.report == {"version": "x"}
-    assert stages == [("waiting", 0.0), ("coarse", 0.25)]
+    assert stages == [("Waiting for other jobs", 0.0), ("coarse", 0.25)]
     assert len(polls) >= 4
+
+
+@pytest.mark.parametrize("use", [Client.status, Client.shutdown, lambda client: client.run(small_request())])
+def test_a_server_that_hangs_after_its_greeting_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, use: Callable[[Client], object]
+) -> None:
+    monkeypatch.setattr(client_session, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(client_session, "HEARTBEAT_SECONDS", 0.1)
+    hung, ended = threading.Event(), threading.Event()
+
+    def relay(target: int) -> None:
+        """Pass bytes between client and server until it hangs; the sockets stay open, and take what is sent."""
+        near, _ = listener.accept()
+        with near, socket.create_connection(("127.0.0.1", target)) as far:
+            for sock in (near, far):
+                sock.settimeout(0.02)
+            while not hung.is_set():
+                for source, sink in ((near, far), (far, near)):
+                    with contextlib.suppress(TimeoutError):
+                        sink.sendall(source.recv(65536))
+            ended.wait()
+
+    with router(lambda *_: None) as (address, _), socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=relay, args=(address.port,))
+        thread.start()
+        client = Client(address._replace(port=listener.getsockname()[1]), "test")
+        hung.set()
+        try:
+            with pytest.raises(InpaintError) as caught:
+                use(client)
+            client.close()
+        finally:
+            ended.set()
+            thread.join()
+    assert caught.value.code == "server_silent"
 
 
 def test_a_server_that_dies_in_the_middle_of_a_job() -> None:

@@ -149,4 +149,23 @@ wait_for(lambda: channel.is_welcome)
 channel.close()
 wait_for(receive)
 assert b"BYE" in got
+
+# A server that hangs after its greeting: that the kernel takes PINGs says nothing of it.
+session.SILENCE_SECONDS, session.HEARTBEAT_SECONDS = 1.0, 0.1
+server, told = listener(), []
+channel = Channel(read_address(publish(server)), "test", owner)
+channel.happened.connect(told.extend)
+peers.clear()
+got.clear()
+
+
+def closed():
+    channel.tick()
+    return [event.error.code for event in told if isinstance(event, events.Closed)]
+
+
+wait_for(converse)
+wait_for(lambda: channel.is_welcome)
+wait_for(closed)
+assert closed() == ["server_silent"], told
 print(f"{binding} fine")
