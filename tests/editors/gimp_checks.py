@@ -16,10 +16,9 @@ from gimp_cases import ELLIPSE, LEFT_OUT, Case
 from gimp_session import Session
 
 from dgfnet import model
-from dgfnet.grain_merge import lattice
+from dgfnet.grain_merge import lattice, offset_of
 from dgfnet.inpainting import Fill, FillOptions, Inpainter
 from dgfnet.pictures import from_float, full_scale, split_alpha, to_float
-from server.client.pixels import DEPTHS
 from server.colour import linear_to_srgb, srgb_to_linear
 from server.layers import match_channels
 
@@ -269,7 +268,7 @@ def _check_group(
     expected = _stored(case, fill.fill, seen.shape[2], seen.dtype)
     if options.texture_strength < 1:
         full, base = full_scale(seen.dtype), session.array(coarse["pixels"])[..., :-1].astype(float)
-        added = session.array(texture["pixels"])[..., :-1] - DEPTHS[seen.dtype.str[1:]].grain_merge_offset
+        added = session.array(texture["pixels"])[..., :-1].astype(float) - offset_of(seen.dtype)
         weaker = (base + options.texture_strength * added) / full
         _close("weaker sum", seen[shown], from_float(weaker, seen.dtype)[shown], _step(seen.dtype))
     else:
