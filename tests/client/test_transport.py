@@ -141,72 +141,63 @@ def test_a_slow_server_is_waited_for_and_the_editor_called_back() -> None:
     assert len(polls) >= 4
 
 
+@contextlib.contextmanager
+def relay(target: ServerAddress, over: threading.Event, breaks_off: bool) -> Iterator[ServerAddress]:
+    """Passes bytes between one client and a server until it is `over`, then breaks off or only stays connected."""
+    left = threading.Event()
+
+    def serve() -> None:
+        near, _ = listener.accept()
+        with near, socket.create_connection((target.host, target.port)) as far:
+            for sock in (near, far):
+                sock.settimeout(0.02)
+            while not over.is_set():
+                for source, sink in ((near, far), (far, near)):
+                    with contextlib.suppress(TimeoutError):
+                        sink.sendall(source.recv(65536))
+            if not breaks_off:
+                left.wait()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield target._replace(port=listener.getsockname()[1])
+        finally:
+            over.set()
+            left.set()
+            thread.join()
+
+
 @pytest.mark.parametrize("use", [Client.status, Client.shutdown, lambda client: client.run(small_request())])
 def test_a_server_that_hangs_after_its_greeting_is_noticed(
     monkeypatch: pytest.MonkeyPatch, use: Callable[[Client], object]
 ) -> None:
     monkeypatch.setattr(client_session, "SILENCE_SECONDS", 1.0)
     monkeypatch.setattr(client_session, "HEARTBEAT_SECONDS", 0.1)
-    hung, ended = threading.Event(), threading.Event()
-
-    def relay(target: int) -> None:
-        """Pass bytes between client and server until it hangs; the sockets stay open, and take what is sent."""
-        near, _ = listener.accept()
-        with near, socket.create_connection(("127.0.0.1", target)) as far:
-            for sock in (near, far):
-                sock.settimeout(0.02)
-            while not hung.is_set():
-                for source, sink in ((near, far), (far, near)):
-                    with contextlib.suppress(TimeoutError):
-                        sink.sendall(source.recv(65536))
-            ended.wait()
-
-    with router(lambda *_: None) as (address, _), socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=relay, args=(address.port,))
-        thread.start()
-        client = Client(address._replace(port=listener.getsockname()[1]), "test")
+    hung = threading.Event()
+    with router(lambda *_: None) as (address, _), relay(address, hung, breaks_off=False) as between:
+        client = Client(between, "test")
         hung.set()
-        try:
-            with pytest.raises(InpaintError) as caught:
-                use(client)
-            client.close()
-        finally:
-            ended.set()
-            thread.join()
+        with pytest.raises(InpaintError) as caught:
+            use(client)
+        client.close()
     assert caught.value.code == "server_silent"
 
 
 def test_a_server_that_dies_in_the_middle_of_a_job() -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-    backend = threading.Event()
+    arrived = threading.Event()
 
     def answer(header: protocol.Header, payloads: list[memoryview], say: Callable[..., None]) -> None:
         if header.type == "SUBMIT":
-            backend.set()
+            arrived.set()
 
-    def relay(target: int) -> None:
-        """Pass bytes between client and server until the job has arrived, then break off."""
-        near, _ = listener.accept()
-        far = socket.create_connection(("127.0.0.1", target))
-        for sock in (near, far):
-            sock.settimeout(0.02)
-        while not backend.is_set():
-            for source, sink in ((near, far), (far, near)):
-                with contextlib.suppress(TimeoutError):
-                    sink.sendall(source.recv(65536))
-        near.close()
-        far.close()
-
-    with router(answer) as (address, _):
-        thread = threading.Thread(target=relay, args=(address.port,))
-        thread.start()
-        client = Client(address._replace(port=listener.getsockname()[1]), "test")
+    with router(answer) as (address, _), relay(address, arrived, breaks_off=True) as between:
+        client = Client(between, "test")
         with pytest.raises(InpaintError) as caught:
             client.run(small_request())
         client.close()
         client.close()
-        thread.join()
-    listener.close()
     assert caught.value.code == "connection_lost"
 
 
