@@ -192,29 +192,13 @@ def _ask_server(given: dict[str, Any], image: np.ndarray, mask: np.ndarray, repo
 
     Each picture has a session of its own: the server may be stopped, or die, during a long run.
     """
-    import numpy as np
+    from server.arrays import inpaint_request, lay_over
 
-    from dgfnet.filling.composition import blend
-    from dgfnet.filling.holes import Box
-    from dgfnet.pictures import split_alpha, to_float
-    from server.client.requests import InpaintRequest
-    from server.client.wire import Array
-    from server.protocol import DTYPES, write_array
-
-    described = (write_array(name, pixels) for name, pixels in (("image", image), ("mask", mask)))
-    photo, hole = (Array(**descriptor, data=payload) for descriptor, payload in described)
     with _connect() as client:
-        layers = client.run(InpaintRequest(photo, hole, **given), report).layers
-    result = image.copy()
+        layers = client.run(inpaint_request(image, mask, **given), report).layers
     for layer in layers:
-        x, y, width, height = layer.bounds
-        pixels = np.frombuffer(layer.pixels, DTYPES[layer.dtype]).reshape(height, width, layer.channels)
-        colour, alpha = split_alpha(pixels)
-        assert alpha is not None
-        where = Box(x, y, width, height).slices
-        fill = np.broadcast_to(to_float(colour), (*alpha.shape, 3))
-        result[where] = blend(result[where], fill, to_float(alpha))
-    return result
+        image = lay_over(image, layer)
+    return image
 
 
 def _connect(start: bool = True) -> Client:

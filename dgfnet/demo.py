@@ -17,13 +17,11 @@ from PIL import Image, ImageDraw
 
 from dgfnet import pictures
 from dgfnet.errors import UserError
-from dgfnet.filling.composition import blend
 from dgfnet.sheets import contact_sheet
+from server.arrays import inpaint_request, lay_over
 from server.client.errors import InpaintError
-from server.client.events import Layer, Result
-from server.client.requests import InpaintRequest
+from server.client.events import Result
 from server.client.transport import Client, OnProgress, connect
-from server.client.wire import Array
 from server.protocol import ErrorCode
 
 # A lattice tower left of the rocket, in x, y: something a retoucher would take out.
@@ -55,21 +53,7 @@ def open_client() -> tuple[Client, bool]:
 
 def fill(client: Client, picture: np.ndarray, mask: np.ndarray, on_progress: OnProgress) -> Result:
     """Send picture uint8 [H, W, 3] and mask uint8 [H, W] to the server and wait for the layer."""
-    image, hole = (
-        Array(name, "u1", pixels.shape, pixels.tobytes()) for name, pixels in (("image", picture), ("mask", mask))
-    )
-    return client.run(InpaintRequest(image, hole), on_progress)
-
-
-def place(picture: np.ndarray, layer: Layer) -> np.ndarray:
-    """What an editor shows with the layer (8 bit, R, G, B, alpha) above the picture, uint8 [H, W, 3]."""
-    x, y, width, height = layer.bounds
-    pixels = np.frombuffer(layer.pixels, np.uint8).reshape(height, width, layer.channels)
-    rows, columns = slice(y, y + height), slice(x, x + width)
-    result = picture.copy()
-    colour, alpha = pictures.to_float(pixels[..., :3]), pictures.to_float(pixels[..., 3])
-    result[rows, columns] = blend(picture[rows, columns], colour, alpha)
-    return result
+    return client.run(inpaint_request(picture, mask), on_progress)
 
 
 def check(before: np.ndarray, mask: np.ndarray, after: np.ndarray) -> None:
@@ -146,7 +130,7 @@ def prove(folder: Path) -> None:
     began = time.monotonic()
     after = picture
     for layer in answer.layers:
-        after = place(after, layer)
+        after = lay_over(after, layer)
     check(picture, mask, after)
     folder.mkdir(parents=True, exist_ok=True)
     sheet = np.asarray(contact_sheet([[picture, mask, after]], cell=picture.shape[1]))

@@ -242,18 +242,21 @@ def restore_contrast(at: PyramidLevel, nnf: Tensor, every: int = 1) -> None:
         every: see `vote`.
     """
     colours = at.image[:3]
-    detail = colours - _local_mean(colours, _FINE)
+    everywhere = torch.ones_like(at.region)
+    detail = colours - local_mean(colours, everywhere, _FINE)[0]
     energy = detail.square().mean(0, keepdim=True)
     copied = at._replace(image=energy.clone())
     vote(copied, nnf, every=every)
-    has, wanted = (_local_mean(values, _NEARBY) for values in (energy, copied.image))
+    has, wanted = (local_mean(values, everywhere, _NEARBY)[0] for values in (energy, copied.image))
     gain = (wanted / has.clamp_min(_FAINT)).sqrt().clamp(1, _MOST_GAIN)
     colours += at.region * (gain - 1) * detail
 
 
-def _local_mean(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian means of a [C, H, W], of what lies in the picture."""
-    return (gaussian_blur(image[None], sigma) / gaussian_blur(torch.ones_like(image[None, :1]), sigma))[0]
+def local_mean(values: Tensor, known: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    """Gaussian mean of the known ones (bool [H, W]) of values [C, H, W], and what share [H, W] of all they are."""
+    weight = known[None, None].float()
+    share = gaussian_blur(weight, sigma)
+    return (gaussian_blur(values[None] * weight, sigma) / share.clamp_min(1e-3))[0], share[0, 0]
 
 
 def _trust(distance: Tensor | None) -> Tensor:

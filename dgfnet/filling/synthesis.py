@@ -27,6 +27,7 @@ from dgfnet.filling.patches import (
     PyramidLevel,
     descriptors,
     level,
+    local_mean,
     nearest,
     optimised,
     pca_filters,
@@ -185,24 +186,17 @@ def _lead(at: PyramidLevel) -> tuple[Tensor, Tensor]:
     Where pebbles are, a flat grey is not what is there but their mean.
     """
     everywhere = torch.ones_like(at.unknown)
-    lead, _ = _mean(at.image[:3], everywhere, _BLUR)
+    lead, _ = local_mean(at.image[:3], everywhere, _BLUR)
     contrast = _gradient(lead).mean(0, keepdim=True)
     expected = _expected(contrast, _inner(~at.unknown, round(2 * _BLUR)))
-    present, _ = _mean(contrast, everywhere, _AROUND)
+    present, _ = local_mean(contrast, everywhere, _AROUND)
     return lead, (present / expected.clamp_min(_FLAT)).clamp_max(1).square()
 
 
 def _expected(values: Tensor, known: Tensor) -> Tensor:
     """Local means of what is known (bool [H, W]) of values [C, H, W], and a membrane where hardly anything is."""
-    mean, share = _mean(values, known, _AROUND)
+    mean, share = local_mean(values, known, _AROUND)
     return harmonic_fill(mean[None], (known & (share > 0.25))[None, None])[0]
-
-
-def _mean(values: Tensor, known: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
-    """Gaussian mean of the known ones (bool [H, W]) of values [C, H, W], and what share [H, W] of all they are."""
-    weight = known[None, None].float()
-    share = gaussian_blur(weight, sigma)
-    return (gaussian_blur(values[None] * weight, sigma) / share.clamp_min(1e-3))[0], share[0, 0]
 
 
 def _gradient(image: Tensor) -> Tensor:

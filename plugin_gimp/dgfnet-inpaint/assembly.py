@@ -127,7 +127,8 @@ def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hol
 
 def _lies_at(fill: Gimp.Layer, where: Bounds) -> bool:
     """Whether a fill has these bounds; its layer may have become larger than the fill."""
-    return document.bounds_of(fill) == where or document.shape_of(fill).bounds == where
+    lies = document.bounds_of(fill)
+    return lies == where or (lies.intersection(where) == where and document.shape_of(fill).bounds == where)
 
 
 def _merge(image: Gimp.Image, made: Gimp.Layer, fills: Sequence[Gimp.Layer], lies: Bounds) -> None:

@@ -7,9 +7,10 @@ from array import array
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from client.pixels import DEPTHS
+
 CODES = {"u1": "B", "u2": "H", "f4": "f"}
 FULL = {"u1": 255, "u2": 65535, "f4": 1.0}
-ITEM_BYTES = {"u1": 1, "u2": 2, "f2": 2, "f4": 4}
 _PAINTED = re.compile(rb"[^\0]+")
 
 
@@ -60,7 +61,7 @@ def hide(pixels: bytes, dtype: str, channels: int, excluded: bytes) -> bytes:
 
     What is transparent is unknown to the network: nothing of it is copied into the fill.
     """
-    size = ITEM_BYTES[dtype]
+    size = DEPTHS[dtype].item_bytes
     keep = excluded.translate(b"\xff" * 128 + b"\0" * 128)
     result = bytearray(pixels)
     step = channels * size

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from blend import ITEM_BYTES
+from client.pixels import DEPTHS
 
 U8, U16, HALF = 1, 2, 5
 LINEAR, PROFILE_CURVE = 0, 50
@@ -32,7 +32,7 @@ class Encoding(NamedTuple):
     @property
     def pixel_bytes(self) -> int:
         """Bytes of one pixel."""
-        return self.channels * ITEM_BYTES[self.dtype]
+        return self.channels * DEPTHS[self.dtype].item_bytes
 
     @property
     def space(self) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dgfnet import demo
+from server.arrays import lay_over
 from server.client.errors import InpaintError
 from server.client.events import Layer, Result
 from server.client.geometry import Bounds
@@ -32,7 +33,7 @@ def test_a_layer_is_placed_at_its_offset_by_its_alpha() -> None:
     pixels = np.zeros((2, 2, 4), np.uint8)
     pixels[..., :3] = 200
     pixels[0, 0, 3] = 255
-    after = demo.place(picture, layer_of(pixels, x=3, y=1))
+    after = lay_over(picture, layer_of(pixels, x=3, y=1))
     assert after[1, 3].tolist() == [200, 200, 200]
     after[1, 3] = 100
     assert (after == picture).all()

@@ -126,6 +126,14 @@ class Stage:
         """Pixels in another colour space."""
         return at_once(self.bench.convert(data, bounds, old, new))
 
+    def add_active(self, doc, layer):
+        """Put a layer on top of the others and make it the active one."""
+        doc.rootNode().addChildNode(layer, None)
+        doc.waitForDone()
+        yield 0.3
+        doc.setActiveNode(layer)
+        yield 0.2
+
     def select(self, doc, *rectangles, feather=0, invert=False):
         """Select rectangles (x, y, width, height)."""
         selection = Selection()

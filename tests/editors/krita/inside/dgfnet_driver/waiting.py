@@ -67,11 +67,7 @@ def layer_deleted(stage):
 def layer_deleted_before_it_is_read(stage):
     doc, node = yield from stage.new_document()
     other = node.duplicate()
-    doc.rootNode().addChildNode(other, None)
-    doc.waitForDone()
-    yield 0.3
-    doc.setActiveNode(other)
-    yield 0.2
+    yield from stage.add_active(doc, other)
     yield from stage.select(doc, HOLE)
     stage.krita.action("dgfnet_inpaint").trigger()
     other.remove()
@@ -304,12 +300,7 @@ def no_document(stage):
 def second_view(stage):
     """The layer that is active in the view in front is filled, and stays active."""
     doc, node = yield from stage.new_document()
-    other = doc.createNode("other", "paintlayer")
-    doc.rootNode().addChildNode(other, None)
-    doc.waitForDone()
-    yield 0.3
-    doc.setActiveNode(other)
-    yield 0.2
+    yield from stage.add_active(doc, doc.createNode("other", "paintlayer"))
     yield from stage.select(doc, HOLE)
     window = stage.krita.activeWindow()
     window.showView(window.addView(doc))
