@@ -186,18 +186,20 @@ class Inception(nn.Module):
 
 
 def load_inception(file: str | pathlib.Path) -> Inception:
-    """FID's Inception from its PyTorch conversion (or the same tensors as safetensors).
+    """FID's Inception from its PyTorch conversion, or the same tensors as safetensors, with or without the classifier.
 
     Raises:
         UserError: the file does not hold exactly that network; torchvision's Inception is another one.
     """
     state = read_state(pathlib.Path(file))
     network = Inception()
-    classifier = [state.pop(key, None) for key in ("fc.weight", "fc.bias")]
-    if classifier[0] is None or len(classifier[0]) != _CLASSES:
-        raise UserError(f"'{file}' is not the Inception of FID: it has no {_CLASSES} classes.")
+    classifier, _ = (state.pop(key, None) for key in ("fc.weight", "fc.bias"))
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise UserError(f"'{file}' is not the Inception of FID.") from error
+    if classifier is not None and len(classifier) != _CLASSES:
+        raise UserError(f"'{file}' is not the Inception of FID: it has no {_CLASSES} classes.")
+    if classifier is None and any((unit.bn.weight != 1).any() for unit in network.modules() if isinstance(unit, _Unit)):
+        raise UserError(f"'{file}' is not the Inception of FID: that one's BatchNorms do not scale.")
     return network

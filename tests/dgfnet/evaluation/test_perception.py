@@ -91,8 +91,14 @@ def test_only_the_inception_of_fid_is_called_fid(tmp_path, stack):
     assert features.shape == (1, 2048)
     assert torch.equal(features, network.compare(stack[:1]).features)
     torch.save(state | {key: value[:1000] for key, value in fc.items()}, tmp_path / "torchvision.pth")
-    with pytest.raises(UserError, match="not the Inception of FID"):
+    with pytest.raises(UserError, match="no 1008 classes"):
         load_inception(tmp_path / "torchvision.pth")
+    torch.save(state, tmp_path / "without.pth")
+    assert torch.equal(load_inception(tmp_path / "without.pth").compare(stack[:1]).features, features)
+    state["Mixed_6a.branch3x3.bn.weight"][5] = 0.9
+    torch.save(state, tmp_path / "torchvision-without.pth")
+    with pytest.raises(UserError, match="BatchNorms do not scale"):
+        load_inception(tmp_path / "torchvision-without.pth")
     torch.save({"fc.weight": fc["fc.weight"]}, tmp_path / "empty.pth")
     with pytest.raises(UserError, match="not the Inception of FID"):
         load_inception(tmp_path / "empty.pth")
