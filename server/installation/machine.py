@@ -67,25 +67,27 @@ def find_gpus() -> list[Gpu] | None:
 
 
 def choose_build(gpus: list[Gpu] | None, platform: str, cpu_only: bool, held: str = "") -> tuple[str, str]:
-    """PyTorch's build for this machine and the reason: "cpu", "cu126", "cu130", or "" for the index's only one.
+    """PyTorch's build for this machine and the reason: "cpu", "cu126", "cu130", or "" for PyPI's own.
 
+    PyPI's is the only one for macOS and has no CUDA on Windows; on Linux it brings gigabytes of CUDA libraries.
     `held` is the build that is installed; it stays while the driver does not answer. CUDA 13 asks for driver 580 and
     compute capability 7.5 (Turing); CUDA 12.6 for driver 525 and 5.0 to 9.0.
     """
     if platform == "darwin":
         return "", "macOS has one build"
+    without_cuda = "" if platform == "win32" else "cpu"
     if cpu_only:
-        return "cpu", "asked for with --cpu; --no-cpu takes that back"
+        return without_cuda, "asked for with --cpu; --no-cpu takes that back"
     if gpus is None and held:
         return held, "kept, since nvidia-smi does not answer"
     if not gpus:
-        return "cpu", "no NVIDIA driver answers"
+        return without_cuda, "no NVIDIA driver answers"
     best = max(gpus, key=lambda gpu: gpu.capability)
     if best.driver >= 580 and best.capability >= 7.5:
         return "cu130", f"NVIDIA driver {best.driver}"
     if best.driver >= 525 and 5.0 <= best.capability < 10:
         return "cu126", f"NVIDIA driver {best.driver}, compute capability {best.capability}"
     return (
-        "cpu",
+        without_cuda,
         f"NVIDIA driver {best.driver} is too old for this GPU or the GPU too old for CUDA 12; a newer driver may help",
     )

@@ -118,8 +118,7 @@ def install_torch(venv: Path, build: str, progress: Progress) -> None:
     """Install the wanted build of PyTorch.
 
     A label such as +cpu names one exact build. The pip settings of the machine may know it (a studio's mirror, a
-    folder of wheels), so they are asked first; PyTorch's own index, which holds all builds, comes second. PyPI's
-    unlabelled build for Linux would bring gigabytes of CUDA libraries to a machine without a GPU.
+    folder of wheels), so they are asked first; PyTorch's own index, which holds all builds, comes second.
     """
     requirement = torch_requirement(build)
     # The CPU build needs only what the lock lists; a CUDA build names NVIDIA's packages itself.

@@ -38,6 +38,9 @@ def test_the_folder_of_the_protocol(platform, environ, folder) -> None:
         ("580.82.07, 6.1\n580.82.07, 8.9\n", "linux", False, "cu130"),  # the best of two
         ("580.82.07, [N/A]\n", "linux", False, "cpu"),
         ("", "darwin", False, ""),
+        ("", "win32", False, ""),  # PyPI's build for Windows has no CUDA
+        ("581.29, 12.0\n", "win32", True, ""),
+        ("470.10, 8.6\n", "win32", False, ""),
     ],
 )
 def test_follows_driver_and_compute_capability(smi, platform, cpu_only, build) -> None:
