@@ -7,6 +7,7 @@ import numpy as np
 from dgfnet.errors import UserError
 from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet
+from server.client.errors import INSTALL
 
 SEAM_LIMIT = 0.05
 """Largest mean colour step across the border of the fill below; a broken fill steps by several times that."""
@@ -34,7 +35,7 @@ def small_fill(network: DGFNet, device: str) -> tuple[str, str]:
     if not np.allclose(first.fill, second.fill, atol=1e-4):
         return f"{detail}; two runs differ", "Try `dgfnet doctor --device cpu`; the driver may be at fault."
     if step > SEAM_LIMIT:
-        return f"{detail}, above {SEAM_LIMIT}", "Other weights may help, or `python3 install.py`."
+        return f"{detail}, above {SEAM_LIMIT}", f"Other weights may help, or `{INSTALL}`."
     return detail, ""
 
 

@@ -10,6 +10,7 @@ from typing import IO
 from server.client.discovery import CONNECTION_FILE
 
 LOCK_FILE = "server.lock"
+_HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, 0)  # Wine gives no reason
 
 
 def has_ended(folder: Path) -> bool:
@@ -39,7 +40,7 @@ def try_lock(file: IO[bytes]) -> bool:
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES):
+        if error.errno not in _HELD:
             raise
         return False
     return True

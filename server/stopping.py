@@ -54,7 +54,7 @@ def stop(folder: Path | None = None) -> bool:
     if address.pid <= 0:
         raise _cannot_end(f"{folder / CONNECTION_FILE} does not say which process it is")
     for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError):  # gone meanwhile, or another user's
             os.kill(address.pid, number)
         if _wait(is_gone, FORCE_SECONDS):
             return True

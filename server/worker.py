@@ -15,6 +15,7 @@ import zmq
 
 from dgfnet.errors import Cancelled, PictureError, Progress
 from server import jobs
+from server.client.errors import INSTALL
 from server.jobs import Engine, Job
 from server.messages import Layer
 from server.protocol import ErrorCode, Refusal, new_id
@@ -175,7 +176,7 @@ class Worker(threading.Thread):
             return self._engine
         log.error("%s", problem)
         self._mailbox.post(ModelState("failed", problem=problem))
-        raise Refusal(ErrorCode.NO_WEIGHTS, problem, "Run `dgfnet doctor`, or `python3 install.py` again.")
+        raise Refusal(ErrorCode.NO_WEIGHTS, problem, f"Run `dgfnet doctor`, or `{INSTALL}` again.")
 
     def _post_state(self) -> None:
         if self._engine is not None:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
-from .errors import InpaintError
+from .errors import INSTALL, InpaintError
 
 CONNECTION_FILE, LAUNCH_FILE = "connection.json", "launch.json"
 KEY_BYTES = 32
@@ -83,7 +83,7 @@ def read_launch_command(folder: Path) -> LaunchCommand:
         raise InpaintError(
             "not_installed",
             f"DGFNet Inpaint is not installed for this user: {path} is missing.",
-            "Run `python3 install.py` in its folder, then try again.",
+            f"Run `{INSTALL}` in its folder, then try again.",
         )
     command, cwd = data.get("command"), data.get("cwd")
     if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
@@ -113,5 +113,5 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _unusable(path: Path, why: str) -> InpaintError:
-    remedy = "stop the server and delete the file" if path.name == CONNECTION_FILE else "run `python3 install.py`"
+    remedy = "stop the server and delete the file" if path.name == CONNECTION_FILE else f"run `{INSTALL}`"
     return InpaintError("bad_state", f"The file {path} {why}.", f"Please {remedy}, then try again.")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+INSTALL = "py install.py" if sys.platform == "win32" else "python3 install.py"
+"""What users type in the project's folder; on Windows `python3` opens a shop."""
 UNANSWERED = ("connection_lost", "no_answer", "not_a_server")
 """Codes of a session that met nobody, or a stranger: the address is left over from a server that was killed."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from .discovery import ServerAddress, read_address, read_launch_command
-from .errors import InpaintError
+from .errors import INSTALL, InpaintError
 
 START_SECONDS = 90.0  # importing torch from a cold disk takes long
 GRACE_SECONDS = 5.0  # after our process ended: another client may have started the server at the same moment
@@ -69,7 +69,7 @@ class Launch:
             raise InpaintError(
                 "start_failed",
                 f"The server could not be started: {error.filename or launch.command[0]}: {error.strerror or error}.",
-                "Run `python3 install.py` again.",
+                f"Run `{INSTALL}` again.",
             ) from None
 
     def poll(self, now: float) -> ServerAddress | None:

@@ -10,7 +10,7 @@ import secrets
 from typing import Any, Mapping, Sequence, Union
 
 from . import events as ev
-from .errors import InpaintError
+from .errors import INSTALL, InpaintError
 from .geometry import Bounds
 from .requests import InpaintRequest, TextureRequest
 from .silence import Silence
@@ -272,5 +272,5 @@ def _misunderstood(what: str) -> InpaintError:
     return InpaintError(
         "bad_message",
         f"The server's answer was not understood: {what}",
-        "Run `python3 install.py` again, so that plug-in and server come from the same version.",
+        f"Run `{INSTALL}` again, so that plug-in and server come from the same version.",
     )

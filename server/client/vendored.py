@@ -6,6 +6,8 @@ import shutil
 from importlib import util
 from pathlib import Path
 
+from .errors import INSTALL
+
 MSGPACK_FILES = ("__init__.py", "exceptions.py", "ext.py", "fallback.py")
 PACKAGE = Path(__file__).resolve().parent
 
@@ -25,7 +27,7 @@ def copy_client(destination: Path) -> None:
     missing = [name for name in MSGPACK_FILES if folder is None or not (folder / name).is_file()]
     if folder is None or missing:
         raise VendorError(
-            f"msgpack is not installed or incomplete (missing: {', '.join(missing)}); run `python3 install.py` again."
+            f"msgpack is not installed or incomplete (missing: {', '.join(missing)}); run `{INSTALL}` again."
         )
     if destination.exists() and not (destination / "zmtp.py").is_file() and any(destination.iterdir()):
         raise VendorError(f"{destination} holds other files; choose an empty folder.")

@@ -31,7 +31,8 @@ def prepare(cpu_only: bool | None, test: bool) -> None:
     stamp = environment.read_stamp(VENV) or {}
     if cpu_only is None:
         cpu_only = bool(stamp.get("cpu_only"))
-    build, reason = machine.choose_build(machine.find_gpus(), sys.platform, cpu_only, str(stamp.get("build", "")))
+    platform, held = machine.this_host().platform, str(stamp.get("build", ""))
+    build, reason = machine.choose_build(machine.find_gpus(), platform, cpu_only, held)
     print(f"PyTorch build: {build or 'standard'} ({reason})", flush=True)
     began = time.monotonic()
     with Progress() as progress:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-REINSTALL = "Run `python3 install.py`."
+from server.client.errors import INSTALL
+
+REINSTALL = f"Run `{INSTALL}`."
 """The fix for whatever is missing, damaged or out of date."""
 
 

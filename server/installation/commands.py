@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from server.client.discovery import CONNECTION_FILE, LAUNCH_FILE
+from server.client.errors import INSTALL
 from server.installation import building, environment, machine
 from server.installation.doctor import doctor
 from server.installation.editors import install_plugins, remove_plugins
@@ -64,7 +65,7 @@ def install(cpu_only: bool | None, editors: bool) -> None:
     print("Proof: a real photograph through the server", flush=True)
     if environment.in_venv("dgfnet.demo"):
         sentence = "The proof of the installation failed (see above)."
-        problems.append(Problem(sentence, "Run `python3 install.py doctor`."))
+        problems.append(Problem(sentence, f"Run `{INSTALL} doctor`."))
     if problems:
         raise together(problems)
 

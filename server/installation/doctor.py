@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from server.client.discovery import LAUNCH_FILE
+from server.client.errors import INSTALL
 from server.installation import environment, machine
 from server.installation.checks import REINSTALL, Check, report
 from server.installation.editors import NO_PROFILE, check_plugin, profiles_of
@@ -53,7 +54,7 @@ def doctor_checks(host: Host) -> Iterator[Check]:
         yield Check(
             "CUDA",
             "the CUDA build does not see the GPU",
-            "Update the NVIDIA driver, or run `python3 install.py --cpu`.",
+            f"Update the NVIDIA driver, or run `{INSTALL} --cpu`.",
         )
     launch = machine.state_folder(host) / LAUNCH_FILE
     try:

@@ -6,9 +6,10 @@ import re
 import subprocess
 from collections.abc import Sequence
 
+from server.client.errors import INSTALL
 from server.installation import machine
 
-RUN_AGAIN, REMOVE_AGAIN = "run install.py again", "run `python3 install.py uninstall` again"
+RUN_AGAIN, REMOVE_AGAIN = "run install.py again", f"run `{INSTALL} uninstall` again"
 
 
 class Problem(Exception):

@@ -265,7 +265,15 @@ def test_nobody_listens() -> None:
 def test_a_stranger_at_the_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        thread = threading.Thread(target=lambda: listener.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                while connection.recv(4096):
+                    pass  # closing before all is read would reset the connection, and may take the answer back
+
+        thread = threading.Thread(target=refuse)
         thread.start()
         with pytest.raises(InpaintError) as caught:
             Client(ServerAddress("127.0.0.1", port, KEY, INSTANCE, ""), "test")

@@ -10,6 +10,7 @@ import pytest
 
 from server.installation import building, environment, machine, packages
 from server.installation.environment import BUILDING, STAMP
+from server.installation.machine import Host
 from server.installation.problems import Problem
 from server.installation.progress import Progress
 
@@ -23,6 +24,7 @@ def test_a_python_newer_than_the_pinned_pytorch_is_refused(monkeypatch) -> None:
 def test_cpu_is_remembered_until_it_is_taken_back(monkeypatch, tmp_path) -> None:
     asked = []
     venv = tmp_path / ".venv"
+    monkeypatch.setattr(machine, "this_host", lambda: Host("linux", tmp_path, {}))
     monkeypatch.setattr(building, "VENV", venv)
     monkeypatch.setattr(machine, "find_gpus", lambda: machine.parse_gpus("580.82.07, 9.0\n"))
     monkeypatch.setattr(environment, "runs", lambda _: True)

@@ -28,7 +28,9 @@ def test_linux(tmp_path) -> None:
         ".var/app/org.kde.krita/data/krita",
     )
     host = Host("linux", tmp_path, {})
-    assert [(p.name, str(p.folder.relative_to(tmp_path)), bool(p.refusal)) for p in editors.gimp_profiles(host)] == [
+    assert [
+        (p.name, p.folder.relative_to(tmp_path).as_posix(), bool(p.refusal)) for p in editors.gimp_profiles(host)
+    ] == [
         ("GIMP 2.10", ".config/GIMP/2.10", True),
         ("GIMP 3.0", ".config/GIMP/3.0", False),
         ("GIMP 3.2", ".config/GIMP/3.2", False),
