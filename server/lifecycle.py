@@ -29,7 +29,7 @@ from server.client.errors import InpaintError
 from server.client.wire import PROTOCOL
 from server.jobs import Engine
 from server.locking import LOCK_FILE, try_lock
-from server.private import make_private_folder, write_private
+from server.private import make_private_folder, remove_private, write_private
 from server.protocol import new_id
 
 log = logging.getLogger("server")
@@ -106,7 +106,7 @@ def _only_one(folder: Path) -> Iterator[None]:
                 raise AlreadyRunning(None)
             time.sleep(0.05)
         # A dead server's file goes: while the lock is held, the file is the holder's.
-        (folder / CONNECTION_FILE).unlink(missing_ok=True)
+        remove_private(folder / CONNECTION_FILE)
         yield
 
 
@@ -129,7 +129,7 @@ def _published(folder: Path, address: str, key: bytes, instance: str, log_path: 
         yield
     finally:
         with contextlib.suppress(OSError):
-            path.unlink()
+            remove_private(path)
 
 
 @contextlib.contextmanager

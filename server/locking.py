@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from server.client.discovery import CONNECTION_FILE
+from server.private import remove_private
 
 LOCK_FILE = "server.lock"
 _HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, 0)  # Wine gives no reason
@@ -23,7 +24,7 @@ def has_ended(folder: Path) -> bool:
     with open(folder / LOCK_FILE, "a+b") as file:
         if not try_lock(file):
             return False
-        (folder / CONNECTION_FILE).unlink(missing_ok=True)
+        remove_private(folder / CONNECTION_FILE)
         return True
 
 
