@@ -46,7 +46,7 @@ def find_pictures(sources: list[str]) -> list[Entry]:
     for source in sources:
         path, before = pathlib.Path(source), len(found)
         if path.is_dir():
-            found += [Entry(source, str(file.relative_to(path)), partial(_read, file)) for file in files_in(path)]
+            found += [Entry(source, file.relative_to(path).as_posix(), partial(_read, file)) for file in files_in(path)]
         elif path.is_file() and _is_tar(source):
             found += _members_of(source)
         else:
@@ -57,8 +57,9 @@ def find_pictures(sources: list[str]) -> list[Entry]:
 
 
 def files_in(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Every picture file of a folder and its sub-folders, sorted."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in pictures.READABLE and p.is_file())
+    """Every picture file of a folder and its sub-folders, in an order that is the same on every system."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in pictures.READABLE and path.is_file())
+    return sorted(found, key=lambda path: path.parts)  # paths themselves compare without case on Windows
 
 
 def _read(file: pathlib.Path) -> bytes:

@@ -19,7 +19,7 @@ from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet, DGFNetConfig, WeightsError, load, save
 from dgfnet.pictures import Picture
 from dgfnet.trial import seam_step
-from server.client.errors import InpaintError
+from server.client.errors import INSTALL, InpaintError
 from server.client.events import Layer, Result
 from server.client.geometry import Bounds
 
@@ -299,7 +299,7 @@ def test_doctor_names_a_package_that_cannot_be_imported(tmp_path, blocked):
     )
     assert done.returncode == 1, done.stderr
     assert f"import of {blocked} halted" in done.stdout
-    assert "Run `python3 install.py`." in done.stdout
+    assert f"Run `{INSTALL}`." in done.stdout
     assert "Traceback" not in done.stderr
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dgfnet import demo
 from server.arrays import lay_over
-from server.client.errors import InpaintError
+from server.client.errors import INSTALL, InpaintError
 from server.client.events import Layer, Result
 from server.client.geometry import Bounds
 
@@ -63,7 +63,7 @@ def test_without_an_installation_one_sentence_says_what_to_do(tmp_path, monkeypa
     assert demo.main(["-o", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().err
     assert "is not installed for this user" in told
-    assert "python3 install.py" in told
+    assert INSTALL in told
     assert not (tmp_path / "out").exists()
 
 

