@@ -9,7 +9,7 @@ from socket import create_connection
 from .client import events as ev
 from .client.discovery import ServerAddress
 from .client.session import ClientSession
-from .qt import QAbstractSocket, QNetworkProxy, QObject, QTcpSocket, guarded, pyqtSignal
+from .qt import QAbstractSocket, QNetworkProxy, QObject, QTcpSocket, QTimer, guarded, pyqtSignal
 
 IO_BYTES = 1 << 20
 BUFFERED_BYTES = 4 << 20  # handed to the socket and not yet on their way
@@ -49,7 +49,8 @@ class Channel(QObject):
         socket.disconnected.connect(self._on_lost)
         # Before Qt 5.15, `error` was the name of both a signal and a getter.
         (socket.errorOccurred if hasattr(socket, "errorOccurred") else socket.error).connect(self._on_lost)
-        socket.connectToHost(address.host, address.port)
+        # Not at once: where the system refuses on the spot, nobody has heard of this channel yet.
+        QTimer.singleShot(0, self._open)
 
     @property
     def is_welcome(self) -> bool:
@@ -82,6 +83,11 @@ class Channel(QObject):
         self._socket.flush()  # deleted soon, it takes with it what it still holds
         self._socket.disconnectFromHost()
         self.deleteLater()
+
+    @guarded
+    def _open(self) -> None:
+        if not self.signalsBlocked():  # closed meanwhile
+            self._socket.connectToHost(self.address.host, self.address.port)
 
     @guarded
     def _on_connected(self) -> None:

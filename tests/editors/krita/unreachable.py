@@ -34,11 +34,11 @@ def wait_for(what, seconds=20):
         time.sleep(0.005)
 
 
-def publish(server):
+def publish(server, host="127.0.0.1"):
     """The state folder of a server at this listening socket."""
     state = Path(tempfile.mkdtemp(dir=folder))
     content = {
-        "address": f"tcp://127.0.0.1:{server.getsockname()[1]}",
+        "address": f"tcp://{host}:{server.getsockname()[1]}",
         "key": KEY.hex(),
         "instance": INSTANCE,
         "log": LOG,
@@ -92,6 +92,12 @@ state = publish(dead)
 dead.close()
 worker, shown = worker_at(state)
 worker._seen = (INSTANCE, READY)
+worker.look()
+wait_for(lambda: shown)
+assert shown == [OFF], shown
+
+# The same where the system refuses while the connection is asked for, as Linux does for the broadcast address.
+worker, shown = worker_at(publish(hung, "255.255.255.255"))
 worker.look()
 wait_for(lambda: shown)
 assert shown == [OFF], shown
