@@ -201,6 +201,8 @@ class Broker:
         return m.State(
             device=self._model.device,
             weights=self._model.weights,
+            weights_path=self._model.weights_path,
+            weights_sha256=self._model.weights_sha256,
             model=self._model.state,
             uptime=round(time.monotonic() - self._started, 3),
             jobs=len(self._queue) + (self._running is not None),

@@ -50,14 +50,17 @@ def load_engine(device: str = "auto", weights: str | None = None) -> NetworkEngi
         network = model.load(weights, "cpu")
     except model.WeightsError as error:
         raise NoEngine(str(error)) from None
-    return NetworkEngine(network, choose_device(device), info.name, info.sha256)
+    return NetworkEngine(network, choose_device(device), model.label(info.path), str(info.path.resolve()), info.sha256)
 
 
 class NetworkEngine:
     """A `server.jobs.Engine` around a network that stays in memory: on its device, as far as that has room."""
 
-    def __init__(self, network: model.DGFNet, device: torch.device, weights: str, weights_sha256: str) -> None:
+    def __init__(
+        self, network: model.DGFNet, device: torch.device, weights: str, weights_path: str, weights_sha256: str
+    ) -> None:
         self.weights = weights
+        self.weights_path = weights_path
         self.weights_sha256 = weights_sha256
         self.device = str(device)
         if device.type == "cuda":

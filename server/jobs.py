@@ -61,6 +61,7 @@ class Engine(Protocol):
 
     device: str
     weights: str
+    weights_path: str
     weights_sha256: str
 
     def inpaint(

@@ -196,11 +196,16 @@ class Pong(Message):
 
 @dataclass(frozen=True)
 class State(Message):
-    """The answer to `Status`; device and weights are None until known, `uptime` in seconds, `memory` in bytes."""
+    """The answer to `Status`; device and weights are None until known, `uptime` in seconds, `memory` in bytes.
+
+    `weights` is for people to read; `weights_path` (absolute) and `weights_sha256` tell of the file which it is.
+    """
 
     TYPE = "STATE"
     device: str | None
     weights: str | None
+    weights_path: str | None
+    weights_sha256: str | None
     model: str
     uptime: float
     jobs: int

@@ -66,6 +66,8 @@ class ModelState:
     state: str
     device: str | None = None
     weights: str | None = None
+    weights_path: str | None = None
+    weights_sha256: str | None = None
     problem: str | None = None
     memory: dict[str, int] = field(default_factory=dict)
 
@@ -186,7 +188,8 @@ class Worker(threading.Thread):
             except Exception:  # a broken driver must not end the thread: the next job will tell
                 log.exception("the memory in use cannot be read")
                 memory = {}
-            self._mailbox.post(ModelState("ready", engine.device, engine.weights, memory=memory))
+            known = engine.device, engine.weights, engine.weights_path, engine.weights_sha256
+            self._mailbox.post(ModelState("ready", *known, memory=memory))
 
     def _outcome(self, job: Job) -> Event:
         progress = self._progress_of(job)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import NamedTuple
 
 import blend
@@ -22,6 +23,8 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
 COPY_NAME = "{} Inpaint (DGFNet)"
+SAME_HOLE = 0.9
+"""Share of an earlier fill that a new one must cover to take its place."""
 
 
 class Place(NamedTuple):
@@ -62,8 +65,11 @@ def hide_same_hole(image: Gimp.Image, source: Gimp.Layer, made: Gimp.Layer, refi
     `refilled` is the one that gave its shape to the new one, if any did.
     """
     where, known = document.bounds_of(made), refilled.get_id() if refilled else None
+    painted = cache(lambda: document.painted(made, where))
     for _, fill in records.fills_of(image, source):
-        if fill.get_id() != made.get_id() and fill.get_visible() and (fill.get_id() == known or _lies_at(fill, where)):
+        if fill.get_id() == made.get_id() or not fill.get_visible():
+            continue
+        if fill.get_id() == known or _is_same_hole(fill, where, painted):
             document.set_visible(fill, False)
 
 
@@ -106,7 +112,9 @@ def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hol
     """
     lies, where = document.bounds_of(source), answer.bounds.from_relative(crop)
     replaced = records.seen_fills(image, source)
-    merged = [fill for fill in replaced if not _lies_at(fill, where)]
+    sent = document.encoding_of(source, with_curve=True).with_alpha()
+    painted = cache(lambda: blend.painted(bytes(answer.pixels), sent.dtype, sent.channels))
+    merged = [fill for fill in replaced if not _is_same_hole(fill, where, painted)]
     made = _plain_copy(image, source)
     made.set_lock_content(False)  # GIMP ends a plug-in that writes into what is locked
     document.set_visible(made, True)  # the source of an earlier copy is hidden
@@ -125,10 +133,14 @@ def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hol
     return made
 
 
-def _lies_at(fill: Gimp.Layer, where: Bounds) -> bool:
-    """Whether a fill has these bounds; its layer may have become larger than the fill."""
+def _is_same_hole(fill: Gimp.Layer, where: Bounds, painted: Callable[[], bytes]) -> bool:
+    """Whether a fill has the bounds `where`, and what is `painted` there (255 or 0 per pixel) covers it.
+
+    Its layer may have become larger than the fill. Specks all over a picture have its bounds, whatever they are.
+    """
     lies = document.bounds_of(fill)
-    return lies == where or (lies.intersection(where) == where and document.shape_of(fill).bounds == where)
+    is_there = lies == where or (lies.intersection(where) == where and document.shape_of(fill).bounds == where)
+    return is_there and blend.covered(document.painted(fill, where), painted()) >= SAME_HOLE
 
 
 def _merge(image: Gimp.Image, made: Gimp.Layer, fills: Sequence[Gimp.Layer], lies: Bounds) -> None:
@@ -158,10 +170,15 @@ def _mix(made: Gimp.Layer, answer: Layer, where: Bounds, lies: Bounds) -> None:
 
 def _write(made: Gimp.Layer, part: Bounds, encoding: Encoding, pixels: bytes, mask: bytes, lies: Bounds) -> None:
     """Write the pixels that a mask marks, and no others."""
-    for span in blend.spans(mask, part.width):
-        run = Bounds(part.x + span.start, part.y + span.row, span.end - span.start, 1)
-        start = (span.row * part.width + span.start) * encoding.pixel_bytes
-        document.write(made, run, encoding, pixels[start : start + run.width * encoding.pixel_bytes], lies)
+    size = encoding.pixel_bytes
+
+    def runs() -> Iterator[tuple[Bounds, bytes]]:
+        for row, start, end in blend.spans(mask, part.width):
+            first = row * part.width
+            run = Bounds(part.x + start, part.y + row, end - start, 1)
+            yield run, pixels[(first + start) * size : (first + end) * size]
+
+    document.write_parts(made, runs(), encoding, lies)
 
 
 def _plain_copy(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:

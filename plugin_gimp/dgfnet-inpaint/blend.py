@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any, NamedTuple
 
 from client.pixels import DEPTHS
@@ -28,10 +29,9 @@ def inverted(mask: bytes) -> bytes:
 
 
 def nonzero(mask: bytes, item_bytes: int) -> bytes:
-    """One byte per value: 255 where it is not 0, else 0. For integers of 1 or 2 bytes."""
+    """One byte per item: 255 where any of its bytes is not 0, else 0."""
     table = b"\0" + b"\xff" * 255
-    planes = [mask[start::item_bytes].translate(table) for start in range(item_bytes)]
-    return planes[0] if item_bytes == 1 else _or(*planes)
+    return reduce(_or, (mask[start::item_bytes].translate(table) for start in range(item_bytes)))
 
 
 def whole(mask: bytes, item_bytes: int) -> bytes:
@@ -45,15 +45,18 @@ def whole(mask: bytes, item_bytes: int) -> bytes:
 def painted(pixels: bytes, dtype: str, channels: int) -> bytes:
     """One byte per pixel: 255 where its alpha, the last channel, is not 0, else 0."""
     alpha = array(CODES[dtype], pixels)[channels - 1 :: channels]
-    return bytes(255 if value else 0 for value in alpha)
+    return nonzero(alpha.tobytes(), alpha.itemsize)
 
 
 def changed(before: bytes, after: bytes, pixel_bytes: int) -> bytes:
     """One byte per pixel: 255 where the two differ, else 0."""
-    starts = range(0, len(before), pixel_bytes)
-    return bytes(
-        0 if before[start : start + pixel_bytes] == after[start : start + pixel_bytes] else 255 for start in starts
-    )
+    return nonzero(_xor(before, after), pixel_bytes)
+
+
+def covered(shape: bytes, cover: bytes) -> float:
+    """The share of a shape that another one covers, 0 to 1; of an empty shape, all. One byte per pixel, 255 or 0."""
+    size = shape.count(b"\xff")
+    return _and(shape, cover).count(b"\xff") / size if size else 1.0
 
 
 def hide(pixels: bytes, dtype: str, channels: int, excluded: bytes) -> bytes:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gi
-import service
-from client.errors import InpaintError
+from panel import Panel
 
 gi.require_version("Gimp", "3.0")
 gi.require_version("GimpUi", "3.0")
@@ -16,10 +15,10 @@ from gi.repository import Gimp, GimpUi, GLib, Gtk  # noqa: E402
 BINARY = "dgfnet-inpaint"
 REFRESH_MS = 1000
 START, STOP = 2, 3
+NOTHING = int(Gtk.ResponseType.NONE)
 CHOICES = ("output", "sample")
 SLIDERS = dict.fromkeys(("context", "grow", "feather", "texture-strength", "patches", "lambda", "sigma"), 1.0)
 ADVANCED = ("variation", "exclude", "weights", "device")
-LOG_BYTES, LOG_LINES = 16384, 100
 
 
 def ask(procedure: Gimp.Procedure, config: Any) -> bool:
@@ -44,17 +43,19 @@ def ask(procedure: Gimp.Procedure, config: Any) -> bool:
 
 
 class ServerWindow:
-    """How the server is and the end of its log, renewed every second, with buttons to start and to stop it."""
+    """A `Panel`, renewed every second, with buttons to start and to stop the server."""
 
     def __init__(self, who: str) -> None:
         GimpUi.init(BINARY)
-        self._who, self._watcher = who, service.Watcher(who)
+        self._panel, self._answer = Panel(who, self._show), NOTHING
         self._dialog = GimpUi.Dialog(title="DGFNet server", role=BINARY)
         self._start, self._stop = (
             self._dialog.add_button(text, answer) for text, answer in (("_Start", START), ("S_top", STOP))
         )
         self._dialog.add_button("_Close", Gtk.ResponseType.CLOSE)
-        self._state = Gtk.Label(selectable=True, xalign=0, margin=12, width_chars=60, wrap=True)
+        self._dialog.connect("response", self._note)
+        self._dialog.connect("delete-event", lambda *_: True)  # `run` ends it, also while the panel waits
+        self._state = Gtk.Label(selectable=True, xalign=0, margin=12, width_chars=60, max_width_chars=80, wrap=True)
         self._log = Gtk.TextView(editable=False, cursor_visible=False, monospace=True)
         text = self._log.get_buffer()
         self._end = text.create_mark(None, text.get_end_iter(), False)
@@ -64,55 +65,45 @@ class ServerWindow:
             self._dialog.get_content_area().add(part)
             part.show_all()
 
-    def run(self) -> None:
-        """Until it is closed."""
-        self._refresh()
-        timer = GLib.timeout_add(REFRESH_MS, self._refresh)
+    def run(self) -> str:
+        """Until it is closed; what it said last."""
+        actions = {START: self._panel.start, STOP: self._panel.stop}
+        self._dialog.show()
+        self._panel.look()
+        timer = GLib.timeout_add(REFRESH_MS, self._look)
         try:
-            while (answer := self._dialog.run()) in (START, STOP):
-                self._act(answer)
+            while action := actions.get(self._next()):
+                action()
         finally:
             GLib.source_remove(timer)
-            self._watcher.close()
+            self._panel.close()
             self._dialog.destroy()
+        return self._panel.text
 
-    def _act(self, answer: int) -> None:
-        self._state.set_text("Starting the server ..." if answer == START else "Stopping the server ...")
-        _settle()
-        self._watcher.close()
-        try:
-            if answer == START:
-                service.connect(self._who, _keep_alive).close()
-            else:
-                service.stop(self._who)
-            self._refresh()
-        except InpaintError as error:
-            self._state.set_text(str(error))
+    def _next(self) -> int:
+        """The button that was pressed while the panel waited, else the next one."""
+        if self._answer == NOTHING:
+            self._dialog.run()
+        answer, self._answer = self._answer, NOTHING
+        return answer
 
-    def _refresh(self) -> bool:
-        state, running, log = None, False, ""
-        try:
-            state = self._watcher.state()
-            text, running = "\n".join(service.describe(state)), state is not None
-            log = service.end_of_log((state or {}).get("log"), LOG_BYTES, LOG_LINES)
-        except InpaintError as error:
-            text = str(error)
-        if text != self._state.get_text():  # what is marked to be copied stays marked
-            self._state.set_text(text)
-        buffer = self._log.get_buffer()
-        if log != buffer.get_text(buffer.get_start_iter(), buffer.get_end_iter(), False):
-            buffer.set_text(log)
-            self._log.scroll_to_mark(self._end, 0, False, 0, 0)  # an iterator's line may have no height yet
-        self._start.set_sensitive(not running)
-        self._stop.set_sensitive(running)
+    def _note(self, dialog: Gtk.Dialog, answer: int) -> None:
+        self._answer = answer
+
+    def _look(self) -> bool:
+        self._panel.look()
         return True
 
-
-def _keep_alive(stage: str, fraction: float | None) -> None:
-    _settle()
-
-
-def _settle() -> None:
-    """Let the window draw itself."""
-    while Gtk.events_pending():
-        Gtk.main_iteration()
+    def _show(self) -> bool:
+        """Show the panel and let the window draw itself; whether a button was pressed."""
+        if self._panel.text != self._state.get_text():  # what is marked to be copied stays marked
+            self._state.set_text(self._panel.text)
+        buffer = self._log.get_buffer()
+        if self._panel.log != buffer.get_text(buffer.get_start_iter(), buffer.get_end_iter(), False):
+            buffer.set_text(self._panel.log)
+            self._log.scroll_to_mark(self._end, 0, False, 0, 0)  # an iterator's line may have no height yet
+        self._start.set_sensitive(self._panel.can_start)
+        self._stop.set_sensitive(self._panel.can_stop)
+        while Gtk.events_pending():
+            Gtk.main_iteration()
+        return self._answer != NOTHING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import blend
@@ -16,7 +16,7 @@ from precision import Encoding
 gi.require_version("Babl", "0.1")
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
-from gi.repository import Babl, Gegl, Gimp  # noqa: E402
+from gi.repository import Babl, Gegl, Gimp, GObject  # noqa: E402
 
 SELECTION, LAYER_MASK, TRANSPARENCY, SHAPE = "selection", "layer mask", "transparent pixels", "shape of the result"
 
@@ -125,6 +125,12 @@ def shape_of(result: Gimp.Layer) -> Hole:
     return _hole_of(SHAPE, area, read(result, area, encoding), encoding)
 
 
+def painted(layer: Gimp.Layer, part: Bounds) -> bytes:
+    """One byte per pixel of `part`: 255 where a layer is not transparent, else 0."""
+    encoding = precision.alpha_encoding(int(layer.get_image().get_precision()))
+    return blend.nonzero(read(layer, part, encoding), encoding.pixel_bytes)
+
+
 def _hole_of(kind: str, area: Bounds, mask: bytes, encoding: Encoding) -> Hole:
     return Hole(kind, mask_bounds(blend.nonzero(mask, encoding.pixel_bytes), area), area, mask)
 
@@ -165,10 +171,16 @@ def cut(data: bytes, pixel_bytes: int, area: Bounds, part: Bounds) -> bytes:
 
 def write(layer: Gimp.Layer, part: Bounds, encoding: Encoding, pixels: bytes, lies: Bounds) -> None:
     """Put pixels into a layer that lies at `lies`; `part` must be inside it."""
-    if len(pixels) != part.area * encoding.pixel_bytes:
-        raise ValueError(f"{len(pixels)} bytes are not {part} in {encoding}")  # GEGL would only warn
-    buffer = layer.get_buffer()
-    buffer.set(_rectangle(part.relative_to(lies)), _format(layer, encoding), pixels)
+    write_parts(layer, [(part, pixels)], encoding, lies)
+
+
+def write_parts(layer: Gimp.Layer, parts: Iterable[tuple[Bounds, bytes]], encoding: Encoding, lies: Bounds) -> None:
+    """As `write`, of many parts: GIMP is asked for its buffer, and told of it, once."""
+    buffer, format_ = layer.get_buffer(), _format(layer, encoding)
+    for part, pixels in parts:
+        if len(pixels) != part.area * encoding.pixel_bytes:
+            raise ValueError(f"{len(pixels)} bytes are not {part} in {encoding}")  # GEGL would only warn
+        buffer.set(_rectangle(part.relative_to(lies)), format_, pixels)
     buffer.flush()
 
 
@@ -208,10 +220,31 @@ def special_look(layer: Gimp.Layer) -> str:
     """How a layer is blended with what is below it, in words; empty for Normal at 100 %."""
     modes, mode = Gimp.LayerMode, layer.get_mode()
     plain = mode in (modes.NORMAL, modes.NORMAL_LEGACY, modes.PASS_THROUGH)
-    words = [] if plain else [f"in the mode {mode.value_nick.replace('-', ' ').title()}"]
+    words = [] if plain else [f"in the mode {_title(mode)}"]
+    if not is_composed_plainly(layer):
+        words.append(f"in the composite mode {_title(layer.get_composite_mode())}")
     if layer.get_opacity() < 100:
         words.append(f"at {layer.get_opacity():.0f} % opacity")
     return " ".join(words)
+
+
+def look_of_groups(layer: Gimp.Layer) -> str:
+    """How the groups are blended that a new layer goes above with `stands_in`, in words; empty for Normal at 100 %."""
+    looks, top = [], stands_in(layer)
+    while layer.get_id() != top.get_id():
+        layer = layer.get_parent()
+        looks.append(special_look(layer))
+    return " and ".join(filter(None, looks))
+
+
+def is_composed_plainly(layer: Gimp.Layer) -> bool:
+    """Whether a layer neither clips nor is clipped, but as its mode does by itself."""
+    return layer.get_composite_mode() in (Gimp.LayerCompositeMode.AUTO, Gimp.LayerCompositeMode.UNION)
+
+
+def _title(value: GObject.GEnum) -> str:
+    """The name of a mode, nearly as GIMP's menus have it."""
+    return value.value_nick.replace("-", " ").title()
 
 
 def channel_mask(channel: Gimp.Channel, part: Bounds, lies: Bounds | None = None) -> bytes:

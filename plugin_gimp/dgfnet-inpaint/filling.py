@@ -91,6 +91,7 @@ def inpaint(
         source, exclude = (records.identify(item) if item and item.is_valid() else "" for item in (layer, wish.exclude))
         report = dict(result.report)
         records.keep(made, Record(settings, source, exclude, hole.kind, report, watch.began, watch.seconds))
+    records.remember(image, layer, wish.exclude if exclude else None)
     if is_copy:
         image.set_selected_layers([made])  # it has taken the layer's place: the next fill builds on it
     for note in (*moved, *_notes(image, layer, settings, refusal, result)):
@@ -124,7 +125,7 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
         place = assembly.above(image, layer)
         made = assembly.group(image, TEXTURE_NAME, summed.layers, part, before.encoding, place, summed.space)
         records.mark_map(made, layer)
-    for note in moved:
+    for note in (*moved, *_map_notes(layer)):
         Gimp.message(note)
     return made
 
@@ -186,6 +187,12 @@ def _notes(image: Gimp.Image, layer: Gimp.Layer, settings: Settings, refusal: st
             f"The layer is shown {looks}, the fill above it in Normal mode at 100 %; if they do not match, undo and "
             'choose the output "Replace into a copy".'
         )
+    groups = document.look_of_groups(layer)
+    if groups and settings.sample == "layer":
+        notes.append(
+            f"The layer's locked group is shown {groups}, the result above it is not; if they do not match, undo, "
+            "unlock the group's content and fill again."
+        )
     if _is_indexed(image) and not refusal:
         notes.append(
             "This image is indexed, so the fill was reduced to its palette; for better colours, choose "
@@ -193,6 +200,16 @@ def _notes(image: Gimp.Image, layer: Gimp.Layer, settings: Settings, refusal: st
         )
     report: dict[str, Any] = dict(result.report)
     return notes + [str(note) for note in report.get("notes", [])]
+
+
+def _map_notes(layer: Gimp.Layer) -> list[str]:
+    looks = [look for look in (document.special_look(layer), document.look_of_groups(layer)) if look]
+    if not looks:
+        return []
+    return [
+        f"The layer is shown {', in a group '.join(looks)}, its texture map above it in Normal mode at 100 %; if they "
+        "do not match, hide the layer and give the map's group its mode and opacity."
+    ]
 
 
 def _is_indexed(image: Gimp.Image) -> bool:

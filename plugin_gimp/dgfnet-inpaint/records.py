@@ -7,6 +7,7 @@ one is redone: its own slip, and harmless; without UNDOABLE they would not go an
 
 from __future__ import annotations
 
+import json
 import uuid
 from itertools import takewhile
 
@@ -19,6 +20,8 @@ from gi.repository import Gimp  # noqa: E402
 
 IDENTITY, MAP = "dgfnet-identity", "dgfnet-texture-map"
 """Parasites of sources and of texture maps; a map's is the identity of its source."""
+LAST = "dgfnet-last"
+"""Parasite of an image, for the session: what the last fill of each layer left out."""
 PERSISTENT, UNDOABLE = 1, 2  # flags of a parasite
 
 
@@ -57,11 +60,11 @@ def record_of(item: Gimp.Item) -> Record | None:
 
 def fills_of(image: Gimp.Image, source: Gimp.Layer) -> list[tuple[Record, Gimp.Layer]]:
     """The results that were made from a layer, wherever they lie, and what is kept with each."""
-    found = []
-    for item in document.with_descendants(image.get_layers()):
+    layers, names, found = _Layers(image), _names(source), []
+    for place, item in enumerate(layers.items):
         record = _readable(item)
-        if record and _is_named(source, record.source):  # or one of its duplicates is
-            meant = source_of(image, record, item)
+        if record and record.source in names:  # or a duplicate of the source is meant
+            meant = layers.nearest(record.source, place)
             if meant and meant.get_id() == source.get_id():
                 found.append((record, item))
     return found
@@ -69,8 +72,8 @@ def fills_of(image: Gimp.Image, source: Gimp.Layer) -> list[tuple[Record, Gimp.L
 
 def stack_on(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
     """The results and texture maps of a layer that lie right above it (or its locked group), from the bottom."""
-    above = document.items_above(image, document.stands_in(source))
-    return list(takewhile(lambda item: is_fill_of(item, source) or _is_map_of(item, source), above))
+    above, names = document.items_above(image, document.stands_in(source)), _names(source)
+    return list(takewhile(lambda item: _names_one(item, names), above))
 
 
 def seen_fills(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
@@ -108,31 +111,58 @@ def source_of(image: Gimp.Image, record: Record, result: Gimp.Layer) -> Gimp.Lay
 
     A duplicated layer has the identity of the first: the nearest one below the result is meant, if any is.
     """
-    layers = document.with_descendants(image.get_layers())
-    place = [item.get_id() for item in layers].index(result.get_id())
-    nearest = [*layers[place + 1 :], *layers[:place][::-1]]
-    return next((item for item in nearest if _is_named(item, record.source)), None)
+    layers = _Layers(image)
+    return layers.nearest(record.source, [item.get_id() for item in layers.items].index(result.get_id()))
+
+
+def remember(image: Gimp.Image, source: Gimp.Layer, exclude: Gimp.Channel | None) -> None:
+    """Note what the last fill of a layer left out, for as long as GIMP runs: undo takes the result and its record."""
+    noted = {**_noted(image), str(source.get_id()): exclude.get_id() if exclude else 0}
+    image.attach_parasite(Gimp.Parasite.new(LAST, 0, json.dumps(noted).encode()))
+
+
+def remembered(image: Gimp.Image, source: Gimp.Layer) -> int | None:
+    """GIMP's number of the channel that the last fill of a layer left out, 0 for none; None where nothing is noted."""
+    return _noted(image).get(str(source.get_id()))
 
 
 def excluded(image: Gimp.Image, record: Record) -> Gimp.Channel | None:
     """The channel that a run left out; None where there was none, or it is not in the image."""
-    return next((item for item in image.get_channels() if _is_named(item, record.exclude)), None)
+    return next((item for item in image.get_channels() if record.exclude in _names(item)), None)
 
 
-def is_fill_of(item: Gimp.Layer, source: Gimp.Layer) -> bool:
-    """Whether a layer is a result that was made from the other, or from one with the same identity."""
+class _Layers:
+    """All layers of an image, from the top, and where each name is: GIMP is asked for those once."""
+
+    def __init__(self, image: Gimp.Image) -> None:
+        self.items = document.with_descendants(image.get_layers())
+        self._places: dict[str, list[int]] = {}
+        for place, item in enumerate(self.items):
+            for name in _names(item):
+                self._places.setdefault(name, []).append(place)
+
+    def nearest(self, name: str, place: int) -> Gimp.Layer | None:
+        """The first layer of a name below a place, else the first one above it."""
+        places = self._places.get(name, [])
+        below, above = ([at for at in places if at > place], [at for at in places if at < place])
+        found = below[0] if below else above[-1] if above else None
+        return None if found is None else self.items[found]
+
+
+def _names(item: Gimp.Item) -> set[str]:
+    """By what records mean an item; those of earlier versions have its tattoo."""
+    return {identity(item), str(item.get_tattoo())} - {""}
+
+
+def _names_one(item: Gimp.Layer, names: set[str]) -> bool:
+    """Whether a layer is a result or a texture map of a layer with one of the names."""
     record = _readable(item)
-    return record is not None and _is_named(source, record.source)
+    return (record is not None and record.source in names) or _kept(item, MAP).decode(errors="replace") in names
 
 
-def _is_named(item: Gimp.Item, name: str) -> bool:
-    """Whether a record means an item by a name; records of earlier versions have its tattoo."""
-    return bool(name) and name in (identity(item), str(item.get_tattoo()))
-
-
-def _is_map_of(item: Gimp.Layer, source: Gimp.Layer) -> bool:
-    kept = _kept(item, MAP)
-    return bool(kept) and kept.decode(errors="replace") == identity(source)
+def _noted(image: Gimp.Image) -> dict[str, int]:
+    """By GIMP's numbers for layers, which live as long as it and are not those of a duplicate."""
+    return dict(json.loads(_kept(image, LAST) or b"{}"))
 
 
 def _readable(item: Gimp.Item) -> Record | None:
@@ -146,7 +176,7 @@ def _attach(item: Gimp.Item, name: str, content: bytes) -> None:
     item.attach_parasite(Gimp.Parasite.new(name, PERSISTENT | UNDOABLE, content))
 
 
-def _kept(item: Gimp.Item, name: str) -> bytes:
+def _kept(item: Gimp.Item | Gimp.Image, name: str) -> bytes:
     """What a parasite holds; empty where there is none."""
     parasite = item.get_parasite(name)
     return bytes(parasite.get_data()).rstrip(b"\0") if parasite else b""

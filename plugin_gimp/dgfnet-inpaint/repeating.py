@@ -41,19 +41,26 @@ def another(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Laye
     variation = random.randint(1, MAX_VARIATION)  # not the next one: a fill that was undone does not come back
     found = _newest(image, layer)
     if found is None:
-        return filling.inpaint(image, layer, filling.Wish(Settings(variation=variation)), say)
+        wish = filling.Wish(Settings(variation=variation), left_out(image, layer))  # of a fill that was undone
+        return filling.inpaint(image, layer, wish, say)
     record, result = found
     return _repeat(image, replace(record, settings=replace(record.settings, variation=variation)), result, say)
 
 
 def left_out(image: Gimp.Image, layer: Gimp.Layer) -> Gimp.Channel | None:
-    """The channel that the run which `another` would repeat left out: GIMP keeps no channel among last values.
+    """The channel that the last fill of a layer left out, even if it was undone: GIMP keeps none among last values.
 
     Raises:
         InpaintError: it is not in the image any more.
     """
-    found = _newest(image, layer)
-    return _left_out(image, found[0]) if found else None
+    number = records.remembered(image, records.original(image, layer))
+    if number is None:  # not in this session
+        found = _newest(image, layer)
+        return _left_out(image, found[0]) if found else None
+    channel = next((item for item in image.get_channels() if item.get_id() == number), None)
+    if number and channel is None:
+        raise _gone()
+    return channel
 
 
 def _newest(image: Gimp.Image, layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] | None:
@@ -85,12 +92,16 @@ def _left_out(image: Gimp.Image, record: Record) -> Gimp.Channel | None:
     """The channel that a run left out, if any. Raises `InpaintError` where it is gone: the fill would be made of it."""
     found = records.excluded(image, record)
     if record.exclude and found is None:
-        raise InpaintError(
-            "bad_record",
-            "The channel that the earlier fill left out is no longer in this image.",
-            "Bring it back by undo, or use Inpaint (DGFNet) with another channel or none.",
-        )
+        raise _gone()
     return found
+
+
+def _gone() -> InpaintError:
+    return InpaintError(
+        "bad_record",
+        "The channel that the earlier fill left out is no longer in this image.",
+        "Bring it back by undo, or use Inpaint (DGFNet) with another channel or none.",
+    )
 
 
 def _recorded(layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] | None:

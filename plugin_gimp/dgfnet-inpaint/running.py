@@ -80,8 +80,8 @@ def _serve(
     if run_mode != Gimp.RunMode.NONINTERACTIVE:
         import dialogs
 
-        dialogs.ServerWindow(who).run()
-    elif action == "stop":
+        return _done(procedure, GObject.TYPE_STRING, dialogs.ServerWindow(who).run())
+    if action == "stop":
         service.stop(who)
     elif action == "start":
         service.connect(who, say).close()

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePath
 from typing import Any
 
 from client import events, transport
 from client.discovery import read_launch_command, state_folder
 from client.errors import UNANSWERED, InpaintError
+from client.launch import does_not_answer
 from client.session import Request
 
 Say = Callable[[str, "float | None"], object]
 """Shows a stage and its fraction, 0 to 1; None: nobody knows how far it is."""
 
-NOBODY = ("no_server", *UNANSWERED)
+NOBODY = ("no_server", "connection_lost", "not_a_server")
+"""Codes by which no server of this user runs, whatever the connection file says."""
+REPLACED = ("no_server", "bad_state", *UNANSWERED)
+"""Codes of what a new server replaces, a damaged connection file too; where one runs and hangs, the new one says so."""
 STARTING = "Starting the DGFNet server (it stays ready for the next fills)"
 RESTARTING = "Restarting the DGFNet server"
 LOADING = "The server loads the network"
 PULSE_SECONDS = 0.5
+
+
+def _go_on() -> bool:
+    return False
 
 
 def run(request: Request, who: str, say: Say, weights: str = "", device: str = "") -> events.Result:
@@ -40,11 +49,10 @@ def connect(who: str, say: Say, weights: str = "", device: str = "") -> transpor
     A server with others is restarted, and keeps what is not wanted otherwise; so is one whose network failed to load.
     """
     pulse, wish = _Pulse(say), (weights, device)
-    tries = [wish]
     try:
         session = transport.connect(who, start=False, on_poll=pulse.beat)
     except InpaintError as error:
-        if error.code not in NOBODY:
+        if error.code not in REPLACED:
             raise
         pulse.tell(STARTING, None)
     else:
@@ -54,31 +62,34 @@ def connect(who: str, say: Say, weights: str = "", device: str = "") -> transpor
         if state.get("model") != "failed":
             if _suits(state, *wish):
                 return session
-            tries.insert(0, (weights or str(state.get("weights")), device or _device_of(state)))
+            wish = weights or str(state.get("weights_path") or ""), device or _device_of(state)
         _stop_idle(session, state)
         pulse.tell(RESTARTING, None)
-    return _started(who, pulse, tries)
+    return _started(who, pulse, *wish)
 
 
 class Watcher:
-    """Asks the server how it is, over one connection: every new one would be a line in its log."""
+    """Asks the server how it is, over one connection: every new one would be a line in its log.
 
-    def __init__(self, who: str) -> None:
-        self._who = who
+    `on_poll` is called several times a second while it waits; True ends that by `Cancelled`.
+    """
+
+    def __init__(self, who: str, on_poll: transport.OnPoll = _go_on) -> None:
+        self._who, self._on_poll = who, on_poll
         self._session: transport.Client | None = None
 
     def state(self) -> dict[str, Any] | None:
         """What the server says of itself (docs/protocol.md, STATE); None where none runs. Raises `InpaintError`."""
         try:
-            if self._session is None:
-                self._session = transport.connect(self._who, start=False)
-            return dict(self._session.status().fields)
+            self._session = self._session or _running(self._who, self._on_poll)
+            if self._session:
+                return dict(self._session.status(self._on_poll).fields)
         except InpaintError as error:
             self.close()
             if error.code not in NOBODY:
                 raise
-            read_launch_command(state_folder())  # says so where nothing is installed
-            return None
+        read_launch_command(state_folder())  # says so where nothing is installed
+        return None
 
     def close(self) -> None:
         """End the connection; the next question makes a new one."""
@@ -111,16 +122,24 @@ def end_of_log(path: str | None, size: int, lines: int) -> str:
     return ""
 
 
-def stop(who: str) -> bool:
-    """End the server; whether there was one. Raises `InpaintError`."""
+def stop(who: str, on_poll: transport.OnPoll = _go_on) -> bool:
+    """End the server; whether there was one. Raises `InpaintError`, for one that hangs with how to end that."""
+    session = _running(who, on_poll)
+    if session:
+        session.shutdown(on_poll)
+    return session is not None
+
+
+def _running(who: str, on_poll: transport.OnPoll) -> transport.Client | None:
+    """A client of the server that runs, None where none does. Raises `InpaintError`."""
     try:
-        session = transport.connect(who, start=False)
+        return transport.connect(who, start=False, on_poll=on_poll)
     except InpaintError as error:
-        if error.code not in NOBODY:
-            raise
-        return False
-    session.shutdown()
-    return True
+        if error.code in NOBODY:
+            return None
+        if error.code == "no_answer":
+            raise does_not_answer() from None
+        raise
 
 
 def _state(session: transport.Client, pulse: _Pulse) -> dict[str, Any]:
@@ -136,10 +155,23 @@ def _settled(session: transport.Client, pulse: _Pulse) -> dict[str, Any]:
 
 
 def _suits(state: dict[str, Any], weights: str, device: str) -> bool:
-    """Whether a server runs what is wanted; `cuda` is any GPU, `cuda:1` that one. It names weights as their file."""
+    """Whether a server runs what is wanted; `cuda` is any GPU, `cuda:1` that one."""
     runs_on = _device_of(state)
-    fits = device in ("", "auto", runs_on, runs_on.split(":")[0])
-    return fits and (not weights or state.get("weights") in (weights, Path(weights).stem))
+    return device in ("", "auto", runs_on, runs_on.split(":")[0]) and _has_weights(state, weights)
+
+
+def _has_weights(state: dict[str, Any], weights: str) -> bool:
+    """Whether a server has the wanted weights: a name is that of a file, but every training run's has the same one.
+
+    So a path is compared by what is in the file, if that can be read here. Older servers tell neither.
+    """
+    loaded, wanted = PurePath(state.get("weights_path") or ""), Path(weights)
+    if len(wanted.parts) < 2:
+        return weights in ("", loaded.stem, loaded.name)
+    try:
+        return hashlib.sha256(wanted.read_bytes()).hexdigest() == state.get("weights_sha256")
+    except OSError:
+        return loaded == wanted
 
 
 def _device_of(state: dict[str, Any]) -> str:
@@ -147,22 +179,19 @@ def _device_of(state: dict[str, Any]) -> str:
     return str(state.get("device") or "").split(" ")[0]
 
 
-def _started(who: str, pulse: _Pulse, tries: Sequence[tuple[str, str]]) -> transport.Client:
-    """A new server with the first weights and device that it can load: weights from elsewhere have no name to find.
+def _started(who: str, pulse: _Pulse, weights: str, device: str) -> transport.Client:
+    """A new server with the weights on the device. One that cannot load them is stopped: others would meet it.
 
-    One that cannot is stopped: others would meet it. Raises `InpaintError`.
+    Raises `InpaintError`.
     """
-    problem = ""
-    for weights, device in tries:
-        wanted = (("--weights", weights), ("--device", device))
-        arguments = [word for name, value in wanted if value for word in (name, value)]
-        session = transport.connect(who, on_poll=pulse.beat, arguments=arguments)
-        state = _settled(session, pulse) if arguments else {}
-        if state.get("model") != "failed":
-            return session
-        problem = str(state.get("problem"))
-        session.shutdown()
-    raise InpaintError("no_weights", problem, "Correct Weights or Device under Advanced.")
+    wanted = (("--weights", weights), ("--device", device))
+    arguments = [word for name, value in wanted if value for word in (name, value)]
+    session = transport.connect(who, on_poll=pulse.beat, arguments=arguments)
+    state = _settled(session, pulse) if arguments else {}
+    if state.get("model") != "failed":
+        return session
+    session.shutdown()
+    raise InpaintError("no_weights", str(state.get("problem")), "Correct Weights or Device under Advanced.")
 
 
 def _stop_idle(session: transport.Client, state: dict[str, Any]) -> None:

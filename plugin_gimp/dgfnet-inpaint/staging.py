@@ -74,8 +74,17 @@ def under(image: Gimp.Image, pixels: bytes, part: Bounds, encoding: Encoding, la
         document.blend_as_sent(base, mixed)
         mixed.insert_layer(base, None, 0)
         for layer in layers:
-            _put(mixed, layer, part)
+            if _reaches(layer, part):
+                _put(mixed, layer, part)
         return _seen(mixed, encoding)
+
+
+def _reaches(layer: Gimp.Layer, part: Bounds) -> bool:
+    """Whether a layer may change what is seen of `part`: from outside it, filters and all but Normal mode may."""
+    is_outside = document.bounds_of(layer).intersection(part).is_empty
+    if not is_outside or layer.get_mode() != Gimp.LayerMode.NORMAL or not document.is_composed_plainly(layer):
+        return True
+    return any(item.get_filters() for item in document.with_descendants([layer]))
 
 
 def _put(stage: Gimp.Image, layer: Gimp.Layer, part: Bounds) -> Gimp.Layer:

@@ -287,7 +287,7 @@ def test_a_stranger_at_the_port() -> None:
 class Engine:
     """Fills with mid grey, in `steps` steps of 20 ms."""
 
-    device, weights, weights_sha256 = "cpu", "test", "0" * 64
+    device, weights, weights_path, weights_sha256 = "cpu", "test", "/test.safetensors", "0" * 64
 
     def __init__(self, steps: int = 2) -> None:
         self.steps = steps

@@ -8,6 +8,9 @@ from typing import Any
 ELLIPSE = ("ellipse", 90, 60, 44, 34)
 BESIDE = ("ellipse", 120, 50, 40, 44)
 """Another hole; it touches the first."""
+SPECKS = tuple(("rectangle", x, y, 6, 6) for x, y in ((0, 50), (186, 70), (90, 0), (100, 154)))
+OTHER_SPECKS = tuple(("rectangle", x, y, 6, 6) for x, y in ((0, 90), (186, 20), (30, 0), (60, 154)))
+"""Two sets of spots with the same bounds."""
 LEFT_OUT = ("rectangle", 40, 30, 45, 90)
 PRECISIONS = {
     f"{kind} {curve}": f"{kind}_{curve}".upper().replace("-", "_")
@@ -161,6 +164,8 @@ CASES = (
     Case("beside a fill that is seen in part", scene="filled_faded_source", select=(BESIDE,)),
     Case("beside a fill that is not seen", scene="filled_hidden_source", select=(BESIDE,)),
     Case("copy of what was filled", scene="filled_enlarged_source", soften=12.0, arguments=COPY),
+    Case("other specks with the same bounds", scene="filled_specks_source", select=OTHER_SPECKS),
+    Case("other specks with the same bounds, copy", scene="filled_specks_source", select=OTHER_SPECKS, arguments=COPY),
     Case("inpaint on what was filled, soft edges", scene="filled_enlarged_source", soften=12.0),
     Case("another fill, soft edges", procedure="another", scene="filled_source", soften=12.0),
     Case("another fill of a copy, soft edges", procedure="another", scene="filled_by_copy", soften=12.0),

@@ -17,6 +17,7 @@ import gimp_cases
 import gimp_scenes
 from gimp_calls import call
 from gimp_failures import run_failures
+from gimp_inside import look_inside
 from gimp_looks import describe, digest, dump, dump_mask, dump_native, kept, state, tree
 from gimp_scenes import WORK, channel_of, load, select
 from gimp_screen import Screen, is_as
@@ -171,6 +172,8 @@ def main():
         run_cases(task["cases"])
     if task.get("failures"):
         run_failures()
+    if task.get("inside"):
+        look_inside()
     if "click" in task:
         click(**task["click"])
     if "meet" in task:

@@ -7,7 +7,7 @@ import gi
 gi.require_version("Babl", "0.1")
 from gi.repository import Gegl, Gimp, Gio  # noqa: E402
 from gimp_calls import call  # noqa: E402
-from gimp_cases import ELLIPSE, LEFT_OUT  # noqa: E402
+from gimp_cases import ELLIPSE, LEFT_OUT, SPECKS  # noqa: E402
 
 WORK = os.environ["WORK"]
 
@@ -266,10 +266,10 @@ def group_blended(case):
     return image, group
 
 
-def filled(case, scene=photo, **arguments):
+def filled(case, scene=photo, hole=(ELLIPSE,), **arguments):
     """Another scene with a fill: an editable group, unless the arguments say otherwise."""
     image, layer = scene(case)
-    select(image, ELLIPSE)
+    select(image, *hole)
     if case.soften:
         Gimp.Selection.feather(image, case.soften)
     call("inpaint", image, [layer], {"output": "group", "context": 1.5, **arguments})
@@ -316,6 +316,10 @@ def filled_filtered_source(case):
 
 def filled_mapped_source(case):
     return filled(case, mapped)
+
+
+def filled_specks_source(case):
+    return filled(case, hole=SPECKS)
 
 
 def filled_leaving_out_source(case):

@@ -42,11 +42,15 @@ class Screen:
 
         An image counts its steps since it was clean: it is clean again only if the call was exactly one.
         """
-        Gimp.displays_flush()
         made = state(self._image)
         del made["selected"]  # a redone layer is the selected one; GIMP keeps no steps of selecting layers
-        told = {"undone": self._press("ctrl+z", there), "one step": not self._image.is_dirty()}
+        told = {"undone": self.undo(there), "one step": not self._image.is_dirty()}
         return {**told, "redone": self._press("ctrl+y", made)}
+
+    def undo(self, there):
+        """Whether one Ctrl+Z brings a state back."""
+        Gimp.displays_flush()
+        return self._press("ctrl+z", there)
 
     def _press(self, keys, expected):
         """Send keys; whether the image becomes as expected within the time."""

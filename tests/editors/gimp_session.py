@@ -169,6 +169,9 @@ def write_pictures(work: Path) -> None:
     Image.fromarray(np.tile(whole, (2, 2, 1))[:900, :980]).save(work / "large.png")
 
 
-def run_cases(session: Session, names: Sequence[str] = (), failures: bool = False) -> str:
-    """Do some cases (all unless named) in one GIMP, which has a screen, so that they can be undone; its output."""
-    return finish(session.drive({"cases": list(names), "failures": failures}, screen=True))
+def run_cases(session: Session, names: Sequence[str] = (), more: Sequence[str] = ()) -> str:
+    """Do some cases (all unless named) in one GIMP, which has a screen, so that they can be undone; its output.
+
+    `more`: "failures" (gimp_failures.py), "inside" (gimp_inside.py).
+    """
+    return finish(session.drive({"cases": list(names), **dict.fromkeys(more, True)}, screen=True))

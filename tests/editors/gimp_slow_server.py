@@ -31,7 +31,7 @@ def black(mask: np.ndarray) -> Fill:
 class SlowEngine:
     """Pretends to work until it is stopped."""
 
-    device, weights, weights_sha256 = "cpu", "slow", "0" * 64
+    device, weights, weights_path, weights_sha256 = "cpu", "slow", "/slow.safetensors", "0" * 64
 
     def __init__(self, told: Path) -> None:
         self._told = told

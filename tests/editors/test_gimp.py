@@ -40,7 +40,7 @@ def root() -> Path:
 def session(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A server, and a GIMP that has done every case."""
     with running(root, tmp_path_factory.mktemp("gimp")) as session:
-        run_cases(session, failures=True)
+        run_cases(session, more=("failures", "inside"))
         yield session
 
 
@@ -117,6 +117,37 @@ class TestServer:
 
     def test_the_image_was_never_touched(self, failures) -> None:
         assert failures["untouched"] is True
+
+
+class TestInside:
+    """What gimp_inside.py found."""
+
+    @pytest.fixture(scope="class")
+    def told(self, session: Session) -> dict[str, Any]:
+        return json.loads((session.work / "results" / "inside.json").read_text())
+
+    def test_each_layer_is_asked_for_its_name_once(self, told) -> None:
+        found = told["questions"]
+        assert found["fills"] == 30
+        assert found["asked"] <= 32  # the source twice
+
+    def test_fills_that_cannot_be_seen_in_a_part_are_not_mixed_for_it(self, told) -> None:
+        assert told["questions"]["mixed"] == 4  # two lie there, one has a filter, one clips
+
+    def test_runs_of_pixels_are_written_into_one_buffer(self, told) -> None:
+        assert told["buffers"] == {"got": 1, "pixels": True}
+
+    def test_looks_that_a_new_layer_has_not_are_told(self, told) -> None:
+        looks = told["looks"]
+        assert looks["locked group"] == ["", "at 50 % opacity"]  # the fill stays in the other
+        assert looks["group"] == ["at 40 % opacity", ""]
+        assert looks["clipped"] == "in the composite mode Clip To Backdrop"
+        assert looks["map"] == []
+        assert "is shown at 50 % opacity" in looks["map in a locked group"][0]
+        assert "in the mode Multiply" in looks["multiplied map"][0]
+
+    def test_what_an_undone_fill_left_out_is_left_out_again(self, told) -> None:
+        assert told["left_out_after_undo"] == [True, True, True]
 
 
 def test_an_artists_way_through_the_full_gimp(root: Path, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def test_an_inverted_mask_adds_up_to_full(blend, dtype) -> None:
 def test_nonzero_sees_both_bytes(blend) -> None:
     assert blend.nonzero(np.array([0, 1, 256, 65535], "<u2").tobytes(), 2) == b"\0\xff\xff\xff"
     assert blend.nonzero(b"\0\1\xff", 1) == b"\0\xff\xff"
+    assert blend.nonzero(b"\0\0\0\0\0\7\0\0\0", 3) == b"\0\xff\0"
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2"])
@@ -51,8 +52,15 @@ def test_hidden_pixels_become_transparent_and_no_others(blend, dtype, channels) 
 
 
 def test_changed_pixels_are_found_by_any_of_their_bytes(blend) -> None:
-    assert blend.changed(b"abcdef", b"abcdeg", 2) == b"\0\0\xff"
+    assert blend.changed(b"abcdefgh", b"abcdxfgy", 2) == b"\0\0\xff\xff"
     assert blend.changed(b"", b"", 4) == b""
+
+
+def test_how_much_of_a_shape_another_one_covers(blend) -> None:
+    shape, cover = b"\xff\xff\xff\xff\0\0", b"\xff\0\xff\xff\xff\xff"
+    assert blend.covered(shape, cover) == 0.75
+    assert blend.covered(cover, shape) == 0.6
+    assert blend.covered(bytes(6), cover) == 1
 
 
 def test_spans_are_the_runs_of_each_row(blend) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-STATE = {"weights": "dgfnet-narrow", "device": "cuda:0 (Some GPU)", "model": "ready", "jobs": 0}
-LOADING = {**STATE, "weights": None, "device": None, "model": "loading"}
+SHIPPED = "/shipped/dgfnet-narrow.safetensors"
+STATE = {
+    "weights": "dgfnet-narrow",
+    "weights_path": SHIPPED,
+    "weights_sha256": hashlib.sha256(b"weights").hexdigest(),
+    "device": "cuda:0 (Some GPU)",
+    "model": "ready",
+    "jobs": 0,
+}
+LOADING = {**STATE, "weights": None, "weights_path": None, "weights_sha256": None, "device": None, "model": "loading"}
 FAILED = {**LOADING, "model": "failed", "problem": "There are no weights called 'x'."}
 
 
@@ -23,7 +32,7 @@ class StandInClient:
     def status(self, on_poll: object = None) -> SimpleNamespace:
         return SimpleNamespace(fields=self.states.pop(0) if len(self.states) > 1 else self.states[0])
 
-    def shutdown(self) -> None:
+    def shutdown(self, on_poll: object = None) -> None:
         self.ended.append("shutdown")
 
     def close(self) -> None:
@@ -79,7 +88,7 @@ def test_an_error_of_a_running_server_is_passed_on(line, service) -> None:
     [
         ("", ""),
         ("dgfnet-narrow", ""),
-        ("/a folder/dgfnet-narrow.safetensors", ""),
+        (SHIPPED, ""),
         ("", "cuda"),
         ("", "auto"),
         ("", "cuda:0"),
@@ -95,9 +104,10 @@ def test_a_server_that_suits_is_used(line, wanted) -> None:
     ("wanted", "arguments"),
     [
         (("other", ""), ["--weights", "other", "--device", "cuda:0"]),
-        (("", "cpu"), ["--weights", "dgfnet-narrow", "--device", "cpu"]),
-        (("", "cuda:1"), ["--weights", "dgfnet-narrow", "--device", "cuda:1"]),
+        (("", "cpu"), ["--weights", SHIPPED, "--device", "cpu"]),
+        (("", "cuda:1"), ["--weights", SHIPPED, "--device", "cuda:1"]),
         (("other", "cpu"), ["--weights", "other", "--device", "cpu"]),
+        (("/a/dgfnet-narrow.safetensors", ""), ["--weights", "/a/dgfnet-narrow.safetensors", "--device", "cuda:0"]),
     ],
 )
 def test_an_idle_server_with_something_else_is_restarted_and_keeps_the_rest(line, wanted, arguments) -> None:
@@ -128,10 +138,45 @@ def test_a_new_server_that_cannot_load_what_is_wanted_is_stopped(line, service, 
     assert set(line.started.ended) == {"shutdown"}
 
 
-def test_weights_without_a_name_to_find_do_not_stand_in_the_way_of_a_device(line) -> None:
-    line.running, line.started = StandInClient({**STATE, "weights": "mine"}), StandInClient(FAILED, STATE)
-    assert line.connect("", "cpu") is line.started
-    assert line.asked == [["--weights", "mine", "--device", "cpu"], ["--device", "cpu"]]
+def test_weights_of_another_training_run_are_loaded(line, tmp_path) -> None:
+    """Their file has the name of the running one: what is in it decides."""
+    same, other = (tmp_path / run / "weights.safetensors" for run in ("same", "other"))
+    for path in (same, other):
+        path.parent.mkdir()
+        path.write_bytes(b"weights" if path == same else b"others")
+    running = StandInClient({**STATE, "weights_path": str(tmp_path / "moved" / "weights.safetensors")})
+    line.running = running
+    assert line.connect(str(same)) is running
+    assert line.connect(str(other)) is line.started
+    assert line.asked == [["--weights", str(other), "--device", "cuda:0"]]
+
+
+def test_an_older_server_which_does_not_tell_its_file_is_restarted(line) -> None:
+    line.running = StandInClient({name: value for name, value in STATE.items() if not name.startswith("weights_")})
+    assert line.connect(SHIPPED, "cpu") is line.started
+    assert line.asked == [["--weights", SHIPPED, "--device", "cpu"]]
+
+
+def test_a_damaged_connection_file_is_replaced_by_a_server_that_is_started(line) -> None:
+    line.error = "bad_state"
+    assert line.connect() is line.started
+
+
+def test_a_damaged_launch_file_is_told(service, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DGFNET_HOME", str(tmp_path))
+    (tmp_path / "connection.json").write_text("")
+    (tmp_path / "launch.json").write_text("[]")
+    for path in tmp_path.iterdir():
+        path.chmod(0o600)
+    with pytest.raises(service.InpaintError, match=r"launch\.json"):
+        service.connect("gimp 3", lambda stage, fraction: None)
+
+
+def test_a_server_that_hangs_is_not_taken_for_none(line, service) -> None:
+    line.error = "no_answer"
+    for ask in (service.status, service.stop):
+        with pytest.raises(service.InpaintError, match=r"does not answer.*`dgfnet stop`"):
+            ask("gimp 3")
 
 
 def test_a_server_at_work_is_not_restarted(line, service) -> None:
@@ -175,6 +220,20 @@ def test_a_watcher_keeps_its_connection_and_looks_again_after_a_loss(service, li
     assert watcher.state() == STATE
     watcher.close()
     assert line.running.ended == ["close"]
+
+
+def test_whoever_watches_is_called_back_while_it_waits(service, monkeypatch) -> None:
+    client, heard = StandInClient(STATE), []
+    monkeypatch.setattr(client, "status", lambda on_poll: heard.append(on_poll) or SimpleNamespace(fields=STATE))
+    monkeypatch.setattr(client, "shutdown", heard.append)
+    monkeypatch.setattr(service.transport, "connect", lambda who, start, on_poll: heard.append(on_poll) or client)
+
+    def on_poll() -> bool:
+        return False
+
+    assert service.Watcher("gimp 3", on_poll).state() == STATE
+    assert service.stop("gimp 3", on_poll)
+    assert heard == [on_poll] * 4
 
 
 def test_the_end_of_a_log(module, tmp_path, monkeypatch) -> None:

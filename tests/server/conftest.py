@@ -42,7 +42,7 @@ class StandInEngine:
     A `stubborn` one does not ask meanwhile whether it is cancelled.
     """
 
-    device, weights, weights_sha256 = "cpu", "stand-in", "0" * 64
+    device, weights, weights_path, weights_sha256 = "cpu", "stand-in", "/stand-in.safetensors", "0" * 64
 
     def __init__(self) -> None:
         self.go = threading.Event()

@@ -177,6 +177,7 @@ def test_status(server, client, wait_until):
     wait_until(lambda: client.status().model == "ready")
     state = client.status()
     assert (state.device, state.weights, state.log, state.jobs) == ("cpu", "stand-in", "/the/log", 0)
+    assert (state.weights_path, state.weights_sha256) == ("/stand-in.safetensors", "0" * 64)
     assert state.memory == {"process_peak": 1}
     welcome = client.hello()
     assert (welcome.instance, welcome.device) == (server.instance, "cpu")

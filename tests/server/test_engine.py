@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -23,7 +24,7 @@ from server.worker import NoEngine
 def real_engine():
     torch.manual_seed(0)
     config = model.DGFNetConfig(width=0.125, detail_width=0.125, recurrences=1)
-    return NetworkEngine(model.DGFNet(config).eval(), torch.device("cpu"), "random", "0" * 64)
+    return NetworkEngine(model.DGFNet(config).eval(), torch.device("cpu"), "random", "/random.safetensors", "0" * 64)
 
 
 def test_a_job_through_server_and_network(run_server, real_engine, photo, mask):
@@ -154,7 +155,8 @@ def full_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr("dgfnet.filling.predictor.has_bfloat16", lambda _: False)
     config = model.DGFNetConfig(width=0.125, detail_width=0.125, recurrences=1)
-    monkeypatch.setattr(model, "load_info", lambda _: SimpleNamespace(name="random", sha256="0" * 64))
+    monkeypatch.setattr(model, "load_info", lambda _: SimpleNamespace(path=Path("/random"), sha256="0" * 64))
+    monkeypatch.setattr(model, "label", lambda _: "random")
     monkeypatch.setattr(model, "load", lambda *_: CrowdedNetwork(config).eval())
 
 
@@ -200,7 +202,9 @@ class LosingInpainter(OutOfMemoryInpainter):
 def losing_engine(monkeypatch):
     """An engine whose device fails for good within a job: of the device `meta`, too, no value ever comes back."""
     monkeypatch.setattr(engine_module, "Inpainter", LosingInpainter)
-    engine = NetworkEngine(model.DGFNet(model.DGFNetConfig(0.125, 0.125)), torch.device("cpu"), "random", "0" * 64)
+    engine = NetworkEngine(
+        model.DGFNet(model.DGFNetConfig(0.125, 0.125)), torch.device("cpu"), "random", "/random.safetensors", "0" * 64
+    )
     engine._device = torch.device("meta")
     return engine
 
@@ -241,6 +245,18 @@ def test_weights_that_are_not_there():
         load_engine("cpu", "none-such")
 
 
+def test_two_training_runs_are_told_apart(tmp_path):
+    """All runs write `weights.safetensors`; people read the name of the run."""
+    config, engines = model.DGFNetConfig(width=0.125, detail_width=0.125, recurrences=1), []
+    for run in ("first", "second"):
+        (tmp_path / run).mkdir()
+        path = tmp_path / run / "weights.safetensors"
+        model.save(model.DGFNet(config), path)
+        engines.append(load_engine("cpu", str(path)))
+        assert (engines[-1].weights, engines[-1].weights_path) == (run, str(path))
+    assert engines[0].weights_sha256 != engines[1].weights_sha256
+
+
 def test_the_shipped_weights_load(photo, mask):
     if not model.available():
         pytest.skip("no weights are shipped yet")
@@ -258,7 +274,9 @@ def test_texture_maps_are_made_on_the_device_and_on_the_cpu_if_that_is_full(phot
             raise problem
         return image, image
 
-    engine = NetworkEngine(model.DGFNet(model.DGFNetConfig(0.125, 0.125)), torch.device("cpu"), "random", "0" * 64)
+    engine = NetworkEngine(
+        model.DGFNet(model.DGFNetConfig(0.125, 0.125)), torch.device("cpu"), "random", "/random.safetensors", "0" * 64
+    )
     engine._device = torch.device("cuda")
     monkeypatch.setattr(engine_module, "texture_maps", maps)
     monkeypatch.setattr(engine_module, "_answers", lambda device: True)
