@@ -58,7 +58,7 @@ def find_pictures(sources: list[str]) -> list[Entry]:
 
 def files_in(folder: pathlib.Path) -> list[pathlib.Path]:
     """Every picture file of a folder and its sub-folders, sorted."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in pictures.READABLE and p.is_file())
+    return sorted(p for p in folder.rglob("*") if pictures.is_picture(p) and p.is_file())
 
 
 def _read(file: pathlib.Path) -> bytes:
@@ -97,7 +97,7 @@ def _members_of(source: str) -> list[Entry]:
     return [
         Entry(source, member.name, partial(data, member))
         for member in members
-        if member.isfile() and pathlib.Path(member.name).suffix.lower() in pictures.READABLE
+        if member.isfile() and pictures.is_picture(pathlib.PurePosixPath(member.name))
     ]
 
 
