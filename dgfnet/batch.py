@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,9 @@ from dgfnet.files import make_folder
 
 Filler = Callable[[np.ndarray, np.ndarray, Progress], np.ndarray]
 """Picture, mask, progress -> filled picture of the same dtype and shape."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What keeps every later file from being written, too."""
+_MAKE_ROOM = "Make room on the disk, or make it writable, and run this again: finished ones are kept."
 
 
 class Job(NamedTuple):
@@ -30,8 +35,9 @@ class Job(NamedTuple):
 def find_jobs(photo: Path, mask: Path, out: Path, overwrite: bool) -> list[Job]:
     """The work that a command line asks for.
 
-    Two folders are matched by the names of their files without endings. Their outputs carry the photos' names (.png for
-    formats that cannot be written); those that exist are left out unless `overwrite`. A single one is always written.
+    Two folders are matched by the names of their files without endings, in either form of Unicode. Their outputs carry
+    the photos' names (.png for formats that cannot be written); those that exist are left out unless `overwrite`. A
+    single one is always written.
 
     Raises:
         PictureError: a folder is mixed with a file, nothing is there, two pictures or two masks have the same name, or
@@ -53,8 +59,10 @@ def find_jobs(photo: Path, mask: Path, out: Path, overwrite: bool) -> list[Job]:
         if out.exists() and not out.is_dir():
             raise PictureError("bad_option", f"{out} is not a folder.", "Name a folder to write to.")
         masks = _named(_pictures_in(mask), lambda path: path.stem)
-        outputs = _named(photos, _output_name)
-        jobs = [Job(path, masks.get(path.stem), out / name) for name, path in outputs.items()]
+        jobs = [
+            Job(path, masks.get(_composed(path.stem)), out / _output_name(path))
+            for path in _named(photos, _output_name).values()
+        ]
     for job in jobs:
         inputs = [path.resolve() for path in (job.photo, job.mask) if path is not None]
         if job.out.resolve() in inputs:
@@ -63,17 +71,22 @@ def find_jobs(photo: Path, mask: Path, out: Path, overwrite: bool) -> list[Job]:
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in pictures.READABLE and path.is_file())
+    return sorted(path for path in folder.iterdir() if pictures.is_picture(path) and path.is_file())
 
 
 def _named(paths: list[Path], name: Callable[[Path], str]) -> dict[str, Path]:
-    """Paths by their names, which must differ."""
+    """Paths by their names, `_composed`, which must differ."""
     named: dict[str, Path] = {}
     for path in paths:
-        other = named.setdefault(name(path), path)
+        other = named.setdefault(_composed(name(path)), path)
         if other != path:
             raise PictureError("bad_option", f"{other} and {path} would be taken for one.", "Rename one of them.")
     return named
+
+
+def _composed(name: str) -> str:
+    """A name in the form of Unicode that most systems write; macOS takes letters and their accents apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _output_name(photo: Path) -> str:
@@ -81,7 +94,10 @@ def _output_name(photo: Path) -> str:
 
 
 def fill_files(jobs: list[Job], fill: Filler) -> int:
-    """Fill and write each picture; a failed one costs one sentence on stderr. Returns the number of failures."""
+    """Fill and write each picture; a failed one costs one sentence on stderr. Returns the number of failures.
+
+    Where the disk is full, or cannot be written at all, the pictures that are left count as failed.
+    """
     failures = 0
     with tqdm(total=len(jobs), disable=None, bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}") as bar:
         for index, job in enumerate(jobs):
@@ -94,6 +110,11 @@ def fill_files(jobs: list[Job], fill: Filler) -> int:
                 failures += 1
                 named = any(str(path) in sentence for path in job if path)
                 tqdm.write(f"dgfnet: {sentence}" if named else f"dgfnet: {job.photo}: {sentence}", file=sys.stderr)
+                left = len(jobs) - index - 1
+                if left and getattr(fault.__cause__, "errno", None) in _NO_ROOM:
+                    failures += left
+                    tqdm.write(f"dgfnet: Pictures left undone: {left}. {_MAKE_ROOM}", file=sys.stderr)
+                    break
             else:
                 tqdm.write(str(job.out))
             bar.update(index + 1 - bar.n)

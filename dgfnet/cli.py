@@ -261,7 +261,7 @@ def _texture(options: argparse.Namespace) -> int:
             bar.set_description_str(stage, refresh=False)
             bar.update(fraction - bar.n)
 
-        smooth, _ = texture_maps(photo.pixels, options.lam, options.sigma, report, device)
+        smooth = texture_maps(photo.pixels, options.lam, options.sigma, report, device)[0]
     structure, texture, offset = encoded_maps(photo.pixels, smooth)
     suffix = ".png" if photo.pixels.dtype.kind == "u" else ".tiff"
     for name, pixels in (("structure", structure), ("texture", texture)):

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 from dgfnet import pictures
 from dgfnet.errors import UserError
+from dgfnet.pixels import Picture
 from dgfnet.sheets import contact_sheet
 from server.arrays import inpaint_request, lay_over
 from server.client.errors import InpaintError
@@ -136,7 +137,7 @@ def prove(folder: Path) -> None:
     sheet = np.asarray(contact_sheet([[picture, mask, after]], cell=picture.shape[1]))
     named = {"result": after, "sheet": sheet}
     for name, pixels in named.items():
-        pictures.write(folder / f"{name}.png", pictures.Picture(pixels))
+        pictures.write(folder / f"{name}.png", Picture(pixels))
     print(f"  files written after another {time.monotonic() - began:.1f} s")
     print(f"  device: {answer.report['device']}")
     for name in named:

@@ -23,7 +23,7 @@ from dgfnet.filling.holes import Box, find_holes
 from dgfnet.filling.options import FillOptions
 from dgfnet.filling.predictor import Predictor
 from dgfnet.maps import texture_maps
-from dgfnet.pictures import check_pixels
+from dgfnet.pixels import check_pixels
 
 __all__ = ["Cancelled", "Fill", "FillOptions", "FillPart", "Inpainter", "PictureError", "Progress", "texture_maps"]
 

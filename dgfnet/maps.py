@@ -10,7 +10,7 @@ from dgfnet.filling.holes import Box
 from dgfnet.grain_merge import offset_of, split
 from dgfnet.network.diffusion import harmonic_fill
 from dgfnet.network.rtv import EXACT, LAMBDA, SIGMA, rtv
-from dgfnet.pictures import check_pixels, from_float, split_alpha, to_float
+from dgfnet.pixels import check_pixels, from_float, split_alpha, to_float
 
 TILE = 512
 """Side of the tiles in which texture maps are made."""

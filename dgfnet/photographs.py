@@ -58,7 +58,7 @@ def find_pictures(sources: list[str]) -> list[Entry]:
 
 def files_in(folder: pathlib.Path) -> list[pathlib.Path]:
     """Every picture file of a folder and its sub-folders, in an order that is the same on every system."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in pictures.READABLE and path.is_file())
+    found = (path for path in folder.rglob("*") if pictures.is_picture(path) and path.is_file())
     return sorted(found, key=lambda path: path.parts)  # paths themselves compare without case on Windows
 
 
@@ -98,7 +98,7 @@ def _members_of(source: str) -> list[Entry]:
     return [
         Entry(source, member.name, partial(data, member))
         for member in members
-        if member.isfile() and pathlib.Path(member.name).suffix.lower() in pictures.READABLE
+        if member.isfile() and pictures.is_picture(pathlib.PurePosixPath(member.name))
     ]
 
 

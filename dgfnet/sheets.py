@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dgfnet.pictures import from_float, split_alpha, to_float
+from dgfnet.pixels import from_float, split_alpha, to_float
 
 BEFORE_MASK_AFTER = ("before", "mask", "after")
 _GAP = 8

@@ -8,7 +8,7 @@ import numpy as np
 
 from dgfnet.filling.composition import blend
 from dgfnet.filling.holes import Box
-from dgfnet.pictures import split_alpha, to_float
+from dgfnet.pixels import split_alpha, to_float
 from server.client.events import Layer
 from server.client.requests import InpaintRequest
 from server.client.wire import Array

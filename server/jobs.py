@@ -11,7 +11,7 @@ import numpy as np
 
 import dgfnet
 from dgfnet.errors import Progress
-from dgfnet.pictures import split_alpha, to_float
+from dgfnet.pixels import split_alpha, to_float
 from server import layers
 from server.client.wire import PAYLOAD_BYTES
 from server.colour import linear_to_srgb, srgb_to_linear

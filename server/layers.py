@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dgfnet.grain_merge import lattice, split
-from dgfnet.pictures import from_float, full_scale
+from dgfnet.pixels import from_float, full_scale
 from server.messages import Layer
 
 NAME = "Inpaint (DGFNet)"

@@ -11,7 +11,7 @@ import torch
 
 from dgfnet.filling.holes import Box, around, depth_in
 from dgfnet.network.diffusion import harmonic_fill
-from dgfnet.pictures import from_float, split_alpha, to_float
+from dgfnet.pixels import from_float, split_alpha, to_float
 
 KNOWN_SHARE = 0.5
 """A reduced pixel is known where at least this share of its area is; its value comes from that share alone."""

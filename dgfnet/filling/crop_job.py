@@ -20,7 +20,7 @@ from dgfnet.filling.holes import HoleMap
 from dgfnet.filling.options import FillOptions
 from dgfnet.filling.predictor import Predictor
 from dgfnet.filling.synthesis import synthesise
-from dgfnet.pictures import split_alpha, to_float
+from dgfnet.pixels import split_alpha, to_float
 
 MAX_REFINED = 8_000_000
 """Most pixels of a crop at its finest scale; what is larger is enlarged from there."""

@@ -114,18 +114,15 @@ class _Look(NamedTuple):
     Attributes:
         margin: pixels of context on each side.
         scale: network pixels per picture pixel.
-        cost: network pixels of one crop; infinite where it takes several.
+        cost: network pixels of its crops; of several, as if the hole filled its box.
+        is_cut: whether it takes several crops.
     """
 
     hole: Hole
     margin: int
     scale: float
     cost: float
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether it takes several crops."""
-        return math.isinf(self.cost)
+    is_cut: bool
 
 
 @dataclass(frozen=True)
@@ -149,12 +146,16 @@ class _Scales:
             for context in (self.context, 1)
         )
         room = self._room(hole.box, MAX_SHRINK * self.max_side / scale)
-        if usual > room:
-            return _Look(hole, margin, scale, math.inf)
-        margin = math.floor(min(margin, room))
-        box = hole.box.grown(margin).within(self.picture)
-        scale = min(scale, self.max_side / max(box.width, box.height))
-        return _Look(hole, margin, scale, box.width * box.height * scale**2)
+        is_cut = usual > room
+        if is_cut:
+            window = self.max_side / scale
+            margin = min(margin, int(window / 4))
+            boxes = [core.grown(margin).within(self.picture) for core, _ in _parts(hole.box, window, margin)]
+        else:
+            margin = math.floor(min(margin, room))
+            boxes = [hole.box.grown(margin).within(self.picture)]
+            scale = min(scale, self.max_side / max(boxes[0].width, boxes[0].height))
+        return _Look(hole, margin, scale, sum(box.width * box.height for box in boxes) * scale**2, is_cut)
 
     def _room(self, box: Box, longest: float) -> float:
         """The largest margin around a box with which what is in the picture is no longer than `longest`."""
@@ -167,14 +168,16 @@ class _Scales:
 
 
 def _merged(holes: list[Hole], scales: _Scales, report: Callable[[], None]) -> list[_Look]:
-    """Join holes for which one crop costs no more than two, and is as fine, with as much margin, as either's own.
+    """Join holes that together cost no more than apart, and are seen as finely, with as much margin, as either alone.
 
     Greedy in reading order; a hole's candidate is the one that makes the smallest union with it, of those whose rows,
-    with their margins, meet its own: with any other one crop costs more than two.
+    with their margins, meet its own: with any other one crop costs more than two. Holes that are cut, such as parallel
+    cables, join each other only.
     """
     left = [scales.look(hole) for hole in sorted(holes, key=lambda hole: (hole.box.y, hole.box.x))]
     x, y, right, bottom = np.array([(*h.box[:2], h.box.right, h.box.bottom) for h, *_ in left], np.int64).T.copy()
     margin = max(look.margin for look in left)
+    is_cut = np.array([look.is_cut for look in left])
     alive = np.ones(len(left), bool)
     done = []
     for first, look in enumerate(left):
@@ -186,11 +189,12 @@ def _merged(holes: list[Hole], scales: _Scales, report: Callable[[], None]) -> l
         while True:
             box = look.hole.box
             near = slice(first, _first_below(y, box.bottom + 2 * margin))
-            if not alive[near].any():
+            candidates = alive[near] & (is_cut[near] == look.is_cut)
+            if not candidates.any():
                 break
             width = np.maximum(right[near], box.right) - np.minimum(x[near], box.x)
             height = np.maximum(bottom[near], box.bottom) - np.minimum(y[near], box.y)
-            partner = first + int(np.argmin(np.where(alive[near], width * height, np.iinfo(np.int64).max)))
+            partner = first + int(np.argmin(np.where(candidates, width * height, np.iinfo(np.int64).max)))
             both = scales.look(_joined(look.hole, left[partner].hole))
             if not _worth_joining(both, look, left[partner]):
                 break
@@ -210,19 +214,18 @@ def _first_below(tops: np.ndarray, row: int) -> int:
 
 
 def _worth_joining(both: _Look, a: _Look, b: _Look) -> bool:
-    if both.is_cut or a.is_cut or b.is_cut:
+    if not both.is_cut == a.is_cut == b.is_cut:
         return False
     sees_no_less = both.margin >= max(a.margin, b.margin) and both.scale >= 0.999 * max(a.scale, b.scale)
     return sees_no_less and both.cost <= a.cost + b.cost
 
 
 def _crops_of(look: _Look, hole_map: HoleMap, scales: _Scales) -> list[Crop]:
-    hole, scale = look.hole, look.scale
+    hole, margin, scale = look.hole, look.margin, look.scale
     if not look.is_cut:
-        box = hole.box.grown(look.margin).within(scales.picture)
+        box = hole.box.grown(margin).within(scales.picture)
         return [Crop(hole.box, Fade(), _widened_box(box, scale, scales), hole, scale)]
     window = scales.max_side / scale
-    margin = min(look.margin, int(window / 4))
     crops = []
     for core, fade in _parts(hole.box, window, margin):
         reached = core.grown(*fade)

@@ -67,7 +67,7 @@ class Fill:
                 fill[here] += part.fill[there]
                 coarse[here] += part.coarse[there]
                 np.maximum(alpha[here], part.alpha[there], out=alpha[here])
-        return np.minimum(fill, 1), np.minimum(coarse, 1), alpha
+        return np.minimum(fill, 1, out=fill), np.minimum(coarse, 1, out=coarse), alpha
 
     @cached_property
     def _assembled(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,10 +1,12 @@
 """The command: what it writes, what it says, how it ends. Weights are tiny random ones, made here."""
 
+import errno
 import io
 import os
 import subprocess
 import sys
 import time
+import unicodedata
 
 import cv2
 import numpy as np
@@ -13,11 +15,12 @@ import torch
 from PIL import Image
 
 from dgfnet import pictures
+from dgfnet.batch import find_jobs
 from dgfnet.cli import _server_checks, main
 from dgfnet.errors import Cancelled, FileError, PictureError, UsageError, said_to_the_user
 from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet, DGFNetConfig, WeightsError, load, save
-from dgfnet.pictures import Picture
+from dgfnet.pixels import Picture, from_float
 from dgfnet.trial import seam_step
 from server.client.errors import INSTALL, InpaintError
 from server.client.events import Layer, Result
@@ -35,7 +38,7 @@ def weights(tmp_path_factory):
 def photo(seed=0, dtype=np.uint8, channels=3):
     y, x = np.mgrid[:80, :100]
     waves = np.stack([0.5 + 0.3 * np.sin((x + seed + 9 * c) / 11) * np.cos(y / 13) for c in range(channels)], axis=-1)
-    return pictures.from_float(waves, dtype)
+    return from_float(waves, dtype)
 
 
 def hole():
@@ -117,6 +120,51 @@ def test_folders_go_on_after_a_failure_and_resume(tmp_path, weights, capsys):
     assert "already" in capsys.readouterr().out
     assert main([*command, "--weights", weights, "--overwrite"]) == 0
     assert (tmp_path / "out" / "one.png").stat().st_mtime_ns != first
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_nothing_more_is_filled_where_nothing_more_can_be_written(tmp_path, weights, monkeypatch, capsys, number):
+    for name in ("a", "b", "c", "d"):
+        put(tmp_path / "in" / f"{name}.png", photo())
+        put(tmp_path / "masks" / f"{name}.png", hole())
+    filled, written, replace = [], [], os.replace
+
+    def fill(self, image, mask, *_):
+        filled.append(image)
+        return Filled()
+
+    class Filled:
+        def compose(self, image):
+            return image
+
+    def place(part, path):
+        written.append(path)
+        if len(written) == 2:
+            raise OSError(number, os.strerror(number))
+        replace(part, path)
+
+    monkeypatch.setattr(Inpainter, "fill", fill)
+    monkeypatch.setattr(os, "replace", place)
+    command = ["inpaint", *(str(tmp_path / name) for name in ("in", "masks")), "-o", str(tmp_path / "out")]
+    assert main([*command, "--weights", weights]) == 1
+    said = capsys.readouterr()
+    assert len(filled) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    assert "Pictures left undone: 2. Make room" in said.err
+    assert said.err.count("dgfnet: ") == 2
+    assert "1 of 4 pictures filled." in said.out
+
+
+def test_folders_are_matched_by_what_names_say(tmp_path):
+    """Accents may be letters of their own in one folder; the hidden files that macOS leaves are no pictures."""
+    apart, composed = unicodedata.normalize("NFD", "café"), unicodedata.normalize("NFC", "café")
+    put(tmp_path / "in" / f"{apart}.png", photo())
+    put(tmp_path / "masks" / f"{composed}.tiff", hole())
+    for folder in ("in", "masks"):
+        (tmp_path / folder / f"._{apart}.png").write_bytes(b"\0\5\x16\7")
+    (job,) = find_jobs(tmp_path / "in", tmp_path / "masks", tmp_path / "out", overwrite=False)
+    assert job.mask == next((tmp_path / "masks").glob("caf*"))
+    assert job.out == tmp_path / "out" / f"{apart}.png"
 
 
 OPENCV_IS_OUT_OF_MEMORY = cv2.error(

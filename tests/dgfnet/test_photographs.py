@@ -7,6 +7,7 @@ from PIL import Image
 from dgfnet import pictures
 from dgfnet.errors import UserError
 from dgfnet.photographs import find_pictures, read_pictures
+from dgfnet.pixels import Picture
 
 
 def test_folders_and_tars_give_the_same_pictures(tmp_path, photograph):
@@ -22,6 +23,17 @@ def test_folders_and_tars_give_the_same_pictures(tmp_path, photograph):
     assert all(np.array_equal(a, b) for (_, a), b in zip(from_folder, from_tar, strict=True))
 
 
+def test_hidden_files_are_no_pictures(tmp_path, photograph):
+    """As macOS leaves them beside pictures on other disks and in archives."""
+    Image.fromarray(photograph).save(tmp_path / "a.png")
+    (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7")
+    with tarfile.open(tmp_path / "pictures.tar", "w") as tar:
+        for name in ("._a.png", "a.png"):
+            tar.add(tmp_path / name, arcname=f"./{name}")
+    for source in (tmp_path, tmp_path / "pictures.tar"):
+        assert len(list(read_pictures([str(source)]))) == 1
+
+
 def test_bad_sources_get_a_sentence(tmp_path):
     with pytest.raises(UserError, match="neither a folder nor a tar"):
         list(read_pictures([str(tmp_path / "absent")]))
@@ -35,9 +47,9 @@ def test_pictures_are_read_as_they_are_filled(tmp_path, photograph):
     exif[0x0112] = 6
     Image.fromarray(photograph[:100, :200]).save(tmp_path / "rotated.png", exif=exif)
     deep = photograph.astype(np.uint16) * 257
-    pictures.write(tmp_path / "deep.png", pictures.Picture(deep))
-    pictures.write(tmp_path / "deepgrey.png", pictures.Picture(deep[..., 0]))
-    pictures.write(tmp_path / "through.png", pictures.Picture(np.dstack([photograph, photograph[..., 0]])))
+    pictures.write(tmp_path / "deep.png", Picture(deep))
+    pictures.write(tmp_path / "deepgrey.png", Picture(deep[..., 0]))
+    pictures.write(tmp_path / "through.png", Picture(np.dstack([photograph, photograph[..., 0]])))
     read = {name: np.asarray(picture) for name, picture in read_pictures([str(tmp_path)])}
     np.testing.assert_array_equal(read["rotated.png"], np.rot90(photograph[:100, :200], -1))
     np.testing.assert_array_equal(read["deep.png"], photograph)

@@ -1,17 +1,20 @@
 """Pictures come back from disk as they went: depth, channels, profile, resolution; upright; and bad files say why."""
 
 import struct
+import tracemalloc
+import zlib
 from io import BytesIO
 
 import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from dgfnet import pictures
+from dgfnet import pixels as pixels_module
 from dgfnet.errors import PictureError
-from dgfnet.pictures import Picture
+from dgfnet.pixels import Picture, check_pixels, from_float, full_scale, to_float, upright
 
 RNG = np.random.default_rng(0)
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -64,9 +67,9 @@ def test_deep_tiff_of_another_writer(tmp_path):
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_what_a_deep_tiff_holds_beyond_colour(tmp_path, dtype, colours):
     straight = sample(dtype, colours + 1)
-    straight[..., -1] = pictures.from_float(RNG.uniform(0.2, 1, straight.shape[:2]), dtype)
+    straight[..., -1] = from_float(RNG.uniform(0.2, 1, straight.shape[:2]), dtype)
     straight[:3, :, -1] = 0
-    alpha = pictures.to_float(straight[..., -1:])
+    alpha = to_float(straight[..., -1:])
     times_alpha = np.concatenate([straight[..., :-1] * alpha, straight[..., -1:]], axis=2).astype(dtype)
     kind = {"photometric": "rgb" if colours == 3 else "minisblack", "planarconfig": "contig"}
 
@@ -77,7 +80,7 @@ def test_what_a_deep_tiff_holds_beyond_colour(tmp_path, dtype, colours):
     np.testing.assert_array_equal(read(straight, "unassalpha"), straight)
     seen = alpha[..., 0] > 0
     apart = read(times_alpha, "assocalpha").astype(float) - straight
-    assert np.abs(apart[seen]).max() <= 6e-5 * pictures.full_scale(dtype) * max(np.abs(straight).max(), 1)
+    assert np.abs(apart[seen]).max() <= 6e-5 * full_scale(dtype) * max(np.abs(straight).max(), 1)
     without = straight[..., 0] if colours == 1 else straight[..., :3]
     np.testing.assert_array_equal(read(straight, "unspecified"), without)
 
@@ -109,8 +112,89 @@ def test_every_format_is_read_upright(tmp_path, orientation, suffix, kind):
 def test_deep_tiffs_are_read_upright(tmp_path, orientation):
     pixels = sample(np.uint16, 3, (6, 9))
     tifffile.imwrite(tmp_path / "a.tiff", pixels, photometric="rgb", extratags=[(274, "H", 1, orientation, True)])
-    expected = pictures._upright(pixels, orientation)
+    expected = upright(pixels, orientation)
     np.testing.assert_array_equal(pictures.read(tmp_path / "a.tiff").pixels, expected)
+
+
+def tiff(pixels, orientation=1, planar=False):
+    """A TIFF of pixels [H, W, C] in LZW, floats with their predictor: tifffile needs its optional codecs for both."""
+    planes = np.moveaxis(pixels, -1, 0)[..., None] if planar else [pixels]
+    strips = [_lzw(_float_predictor(p) if pixels.dtype == np.float32 else p.tobytes()) for p in planes]
+    height, width, channels = pixels.shape
+    offsets = np.cumsum([8, *map(len, strips)])
+    tags = [
+        (256, width),
+        (257, height),
+        (258, *[pixels.itemsize * 8] * channels),
+        (259, 5),
+        (262, 2 if channels > 2 else 1),
+        (273, *offsets[:-1]),
+        (274, orientation),
+        (277, channels),
+        (278, height),
+        (279, *map(len, strips)),
+        (284, 2 if planar else 1),
+        (317, 3 if pixels.dtype == np.float32 else 1),
+        *([(338, 2)] if channels in (2, 4) else []),
+        (339, *[1 if pixels.dtype.kind == "u" else 3] * channels),
+    ]
+    directory, far = struct.pack("<H", len(tags)), b""
+    for tag, *values in tags:
+        body = struct.pack(f"<{len(values)}I", *values)
+        if len(values) > 1:
+            body, far = struct.pack("<I", offsets[-1] + 6 + 12 * len(tags) + len(far)), far + body
+        directory += struct.pack("<HHI", tag, 4, len(values)) + body
+    return b"II*\0" + struct.pack("<I", offsets[-1]) + b"".join(strips) + directory + bytes(4) + far
+
+
+def _lzw(data):
+    """Every byte a code of nine bits; the table is cleared before it is so full that codes grow."""
+    codes = []
+    for start in range(0, len(data), 250):
+        codes += [256, *data[start : start + 250]]
+    bits = "".join(f"{code:09b}" for code in [*codes, 257])
+    bits += "0" * (-len(bits) % 16)
+    return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def _float_predictor(plane):
+    rows = np.ascontiguousarray(plane, ">f4").reshape(len(plane), -1, 1).view(np.uint8)
+    rows = rows.swapaxes(1, 2).reshape(len(plane), -1)
+    channels = plane.shape[2]
+    rows[:, channels:] -= rows[:, :-channels].copy()
+    return rows.tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_deep_tiffs_that_another_decoder_reads_are_upright_too(tmp_path, orientation, dtype, channels):
+    pixels = sample(dtype, 4, (6, 9))[..., :channels]
+    (tmp_path / "a.tiff").write_bytes(tiff(pixels, orientation))
+    expected = upright(pixels if channels > 1 else pixels[..., 0], orientation)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "a.tiff").pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels", "planar"),
+    [(np.uint16, 3, True), (np.uint16, 4, True), (np.uint16, 2, False), (np.uint16, 5, False), (np.float16, 3, False)],
+)
+def test_a_layout_that_no_decoder_reads_right_is_refused(dtype, channels, planar):
+    pixels = np.ones((6, 9, channels), dtype)
+    with pytest.raises(PictureError, match=r"^a: Its compression \(LZW\) is not supported for this layout\. Save it"):
+        pictures.decode(tiff(pixels, planar=planar), "a")
+
+
+def test_decoders_say_nothing_between_the_sentences(capfd):
+    profile = struct.pack(">I", 9) + b"iCCP" + b"x\0\0" + b"no zip"
+    profile += struct.pack(">I", zlib.crc32(profile[4:]))
+    png = cv2.imencode(".png", sample(np.uint16, 3))[1].tobytes()
+    pictures.decode(png[:33] + profile + png[33:], "a")
+    whole = tiff(sample(np.uint16, 3, (60, 90)))
+    for damaged in (whole[:200] + bytes(300) + whole[500:], whole[: len(whole) - 60]):
+        with pytest.raises(PictureError):
+            pictures.decode(damaged, "a")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -123,7 +207,7 @@ def test_orientation_is_applied_once_and_then_forgotten(tmp_path, orientation):
     expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.png")))
     picture = pictures.read(tmp_path / "a.png")
     np.testing.assert_array_equal(picture.pixels, expected)
-    np.testing.assert_array_equal(pictures._upright(np.asarray(stored), orientation), expected)
+    np.testing.assert_array_equal(upright(np.asarray(stored), orientation), expected)
     pictures.write(tmp_path / "b.png", picture)
     again = pictures.read(tmp_path / "b.png")
     np.testing.assert_array_equal(again.pixels, expected)
@@ -140,6 +224,46 @@ def test_palette_with_transparency_becomes_rgba_and_one_bit_becomes_grey(tmp_pat
     assert set(np.unique(bits)) <= {0, 255}
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_the_transparent_value_of_a_grey_png_becomes_alpha(bits):
+    values = [0, 1, 0, 1, 1, 0, 0, 1]
+    row = int("".join(f"{value:0{bits}b}" for value in values), 2).to_bytes(bits, "big")
+    png = b"\x89PNG\r\n\x1a\n"
+    for kind, body in (
+        (b"IHDR", struct.pack(">IIBBBBB", 8, 1, bits, 0, 0, 0, 0)),
+        (b"tRNS", b"\0\1"),
+        (b"IDAT", zlib.compress(b"\0" + row)),
+        (b"IEND", b""),
+    ):
+        png += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    pixels = pictures.decode(png, "a").pixels
+    full = 65535 if bits == 16 else 255
+    assert pixels.dtype == (np.uint16 if bits == 16 else np.uint8)
+    one = 1 if bits == 16 else 255 // (2**bits - 1)
+    np.testing.assert_array_equal(pixels[0], [(one * value, full * (1 - value)) for value in values])
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_profile_of_grey_is_not_written_into_a_file_of_colours(tmp_path, channels):
+    grey = PROFILE[:16] + b"GRAY" + PROFILE[20:]
+    for profile, kept in ((grey, None), (PROFILE, PROFILE)):
+        pictures.write(tmp_path / "a.webp", Picture(sample(np.uint8, channels), profile))
+        assert pictures.read(tmp_path / "a.webp").icc == kept
+    pictures.write(tmp_path / "a.png", Picture(sample(np.uint8, channels), grey))
+    assert pictures.read(tmp_path / "a.png").icc == grey
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_large_profiles_and_texts_are_read(tmp_path, dtype):
+    large = PROFILE + bytes(3 << 20)
+    pictures.write(tmp_path / "a.png", Picture(sample(dtype, 3), large))
+    assert pictures.read(tmp_path / "a.png").icc == large
+    text = PngImagePlugin.PngInfo()
+    text.add_text("notes", "x" * (3 << 20), zip=True)
+    Image.fromarray(sample(np.uint8, 3)).save(tmp_path / "b.png", pnginfo=text)
+    assert pictures.read(tmp_path / "b.png").pixels.shape == (19, 23, 3)
+
+
 def test_masks_from_grey_colour_and_transparent_drawings(tmp_path):
     grey = sample(np.uint8, 1)
     rgba = np.zeros((19, 23, 4), np.uint8)
@@ -153,22 +277,51 @@ def test_masks_from_grey_colour_and_transparent_drawings(tmp_path):
     assert (mask[4:8, 5:9] == 1).all()
 
 
-def test_the_ringing_of_a_jpeg_is_no_hole(tmp_path):
+@pytest.mark.parametrize(
+    ("suffix", "extra"),
+    [("jpg", {"quality": 75}), ("webp", {"quality": 75}), ("webp", {"quality": 75, "icc_profile": PROFILE})],
+)
+def test_the_ringing_of_a_lossy_mask_is_no_hole(tmp_path, suffix, extra):
     y, x = np.mgrid[:80, :80]
     disc = ((x - 40) ** 2 + (y - 40) ** 2 < 24**2).astype(np.uint8) * 255
-    Image.fromarray(disc).save(tmp_path / "m.jpg", quality=75)
-    mask = pictures.read_mask(tmp_path / "m.jpg")
-    assert (pictures.read(tmp_path / "m.jpg").pixels > 0).sum() > 1.1 * (disc > 0).sum()
+    path = tmp_path / f"m.{suffix}"
+    Image.fromarray(disc).convert("RGB").save(path, **extra)
+    mask = pictures.read_mask(path)
+    assert (pictures.to_rgb(pictures.read(path)).max(axis=-1) > 0).sum() > 1.05 * (disc > 0).sum()
     assert (mask > 0).sum() < 1.04 * (disc > 0).sum()
     assert mask[disc > 0].mean() > 0.98
+
+
+@pytest.mark.parametrize("profile", [None, PROFILE])
+def test_a_lossless_webp_mask_keeps_its_softest_greys(tmp_path, profile):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    pictures.write(tmp_path / "m.webp", Picture(grey, profile))
+    np.testing.assert_allclose(pictures.read_mask(tmp_path / "m.webp"), to_float(grey), atol=1e-6)
 
 
 def test_depth_conversion_is_exact_both_ways():
     for dtype in (np.uint8, np.uint16):
         every = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)
-        np.testing.assert_array_equal(pictures.from_float(pictures.to_float(every), dtype), every)
-    np.testing.assert_array_equal(pictures.from_float(np.float32([-0.5, 2.0, 0.5]), np.uint8), [0, 255, 128])
-    np.testing.assert_array_equal(pictures.from_float(np.float32([-0.5, 2.0]), np.float16), [-0.5, 2.0])
+        np.testing.assert_array_equal(from_float(to_float(every), dtype), every)
+    np.testing.assert_array_equal(from_float(np.float32([-0.5, 2.0, 0.5]), np.uint8), [0, 255, 128])
+    np.testing.assert_array_equal(from_float(np.float32([-0.5, 2.0]), np.float16), [-0.5, 2.0])
+
+
+def test_a_large_picture_is_converted_in_parts(monkeypatch):
+    """They are the whole; doubles of all of it at once would take eight times its room."""
+    values = RNG.normal(0.5, 0.5, (90, 200, 3)).astype(np.float32)
+    whole = from_float(values, np.uint8)
+    monkeypatch.setattr(pixels_module, "_VALUES_AT_ONCE", 5000)
+    tracemalloc.start()
+    try:
+        np.testing.assert_array_equal(from_float(values, np.uint8), whole)
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        from_float(values, np.uint8)
+        assert tracemalloc.get_traced_memory()[1] - before < 4 * values.size
+    finally:
+        tracemalloc.stop()
+    assert from_float(np.zeros((0, 3), np.float32), np.uint8).shape == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +378,12 @@ def test_an_exif_entry_that_cannot_be_written_back_is_left_out(tmp_path, tag, ki
     pictures.write(tmp_path / "b.jpg", picture)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tiff_that_names_no_resolution_has_none(tmp_path, dtype):
+    Image.fromarray(sample(dtype, 1)).save(tmp_path / "a.tiff")
+    assert pictures.read(tmp_path / "a.tiff").dpi is None
+
+
 @pytest.mark.parametrize("ending", [".png", ".tiff", ".jpg"])
 def test_a_resolution_beyond_reason_is_none(tmp_path, ending):
     Image.fromarray(sample(np.uint8, 3)).save(tmp_path / "a.tiff", dpi=(1e9, 1e9))
@@ -242,5 +401,5 @@ def test_a_large_exif_block_does_not_stop_a_jpeg(tmp_path):
 @pytest.mark.parametrize("bad", [np.zeros((4, 4, 5)), np.zeros(3), np.zeros((0, 4)), np.zeros((4, 4), np.int32)])
 def test_arrays_that_are_no_pictures(bad):
     with pytest.raises(PictureError) as caught:
-        pictures.check_pixels(bad)
+        check_pixels(bad)
     assert caught.value.code == "bad_array"

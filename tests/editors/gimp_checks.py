@@ -18,7 +18,7 @@ from gimp_session import Session
 from dgfnet import model
 from dgfnet.grain_merge import lattice, offset_of
 from dgfnet.inpainting import Fill, FillOptions, Inpainter
-from dgfnet.pictures import from_float, full_scale, split_alpha, to_float
+from dgfnet.pixels import from_float, full_scale, split_alpha, to_float
 from server.colour import linear_to_srgb, srgb_to_linear
 from server.layers import match_channels
 

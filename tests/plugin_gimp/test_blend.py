@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dgfnet.filling.composition import blend as engine_blend
-from dgfnet.pictures import from_float, to_float
+from dgfnet.pixels import from_float, to_float
 
 DTYPES = {"u1": np.uint8, "u2": np.uint16, "f4": np.float32}
 

@@ -14,7 +14,7 @@ import zmq
 
 from dgfnet.filling.fills import Fill, FillPart
 from dgfnet.filling.holes import around
-from dgfnet.pictures import split_alpha
+from dgfnet.pixels import split_alpha
 from server import messages as m
 from server import protocol
 from server.broker import Broker, Limits

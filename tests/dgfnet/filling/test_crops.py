@@ -186,6 +186,29 @@ def test_near_holes_share_a_crop_and_far_ones_do_not():
     assert [crop.core for crop in crops] == [Box(100, 100, 40, 10), Box(1900, 1900, 10, 10)]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_long_thin_holes_beside_each_other_share_their_crops(turned):
+    """As they do where something joins them."""
+    mask = np.zeros((1200, 600), bool)
+    mask[100:1000, 200:320:12] = mask[100:1000, 201:320:12] = True
+    mask[600:604, 205:209] = True  # between two of them; no reason to leave those apart
+    joined = mask.copy()
+    joined[500, 200:310] = True
+    apart, together = (
+        plan(*find_holes(m.T if turned else m), Box(0, 0, *(m.shape if turned else m.shape[::-1])), 1.0, 80, 512)
+        for m in (mask, joined)
+    )
+    assert [(crop.core, crop.box) for crop in apart] == [(crop.core, crop.box) for crop in together]
+
+
+def test_long_thin_holes_far_from_each_other_do_not():
+    mask = np.zeros((1200, 1200), bool)
+    mask[100:1000, [100, 700]] = True
+    crops = plan(*find_holes(mask), Box(0, 0, 1200, 1200), 1.0, 80, 512)
+    assert {len(crop.hole.labels) for crop in crops} == {1}
+    assert len(crops) == 6
+
+
 def test_planning_can_be_stopped():
     mask = np.zeros((400, 400), bool)
     mask[::12, ::12] = True
