@@ -168,8 +168,8 @@ class Job:
         return max(made, key=records.made_at, default=None)
 
     def _original(self) -> Any:
-        """The active node; where that is a result, the layer that it was made from if that is there."""
-        record = records.recall(self.document, self._node)
+        """The active node; where that is a fill, the layer that it was made from if that is there."""
+        record = records.recall_fill(self.document, self._node)
         original = document.find_node(self.document, record.get("source_id", "")) if record else None
         return self._node if original is None else original
 
