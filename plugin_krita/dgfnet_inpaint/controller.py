@@ -13,7 +13,7 @@ from .tasks import Steps, Task
 from .transport import Line
 from .worker import OFF, STARTING, ServerStatus
 
-SAID_ONCE = ("The picture is ", "The source “")  # beginnings of sentences
+SAID_ONCE = ("The picture is ", "The source “", "The fill “")  # beginnings of sentences
 LOOK_MS = 5000  # between looks at the server while a docker is shown
 
 
@@ -121,9 +121,10 @@ class Controller(QObject):
             self._say(InpaintError("no_document", "No picture is open.", "Open one and select the region to fill."))
             return
         job = Job(self._line, doc, self._on_progress)
+        if not self.jobs:  # what another's may have left is still to be read
+            self.message.emit("", False)
         self.jobs.append(job)
         self._tasks[job] = Task(story(job), lambda notes, error: self._end(job, notes, error))
-        self.message.emit("", False)
         self._on_progress(job)
 
     def _on_progress(self, job: Job) -> None:
@@ -148,8 +149,8 @@ class Controller(QObject):
             self.message.emit("Cancelled.", False)
         elif error is not None:
             self._say(error)
-        else:
-            self.message.emit(" ".join(self._fresh(notes or [])), False)
+        elif fresh := self._fresh(notes or []):
+            self.message.emit(" ".join(fresh), False)
 
     def _fresh(self, notes: list[str]) -> list[str]:
         """The notes without what has been said about a colour model or a layer's mode before."""

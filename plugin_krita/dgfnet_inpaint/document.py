@@ -112,6 +112,18 @@ def place_beside(node: Any) -> Any:
     return place
 
 
+def top_layers(document: Any) -> list[Any]:
+    """The layers that are in no group, from the bottom, without the two nodes that Krita hides above them.
+
+    These are the picture's selection and its reference images, which merging a layer above them would destroy.
+    """
+    return [
+        node
+        for node in document.rootNode().childNodes()
+        if not (node.type().endswith("mask") or _holds_references(node))
+    ]
+
+
 def nodes(document: Any) -> Iterator[Any]:
     """All of the layer tree, the root first."""
     return tree(document.rootNode())
@@ -124,6 +136,12 @@ def tree(top: Any) -> Iterator[Any]:
         node = waiting.pop()
         yield node
         waiting += node.childNodes()
+
+
+def _holds_references(node: Any) -> bool:
+    """Whether a node is Krita's layer of reference images: its name is translated, its shapes have no type."""
+    kinds = [shape.type() for shape in node.shapes()] if node.type() == "vectorlayer" else []
+    return bool(kinds) and not any(kinds)
 
 
 def find_node(document: Any, identity: str) -> Any:

@@ -7,7 +7,7 @@ import random
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 from . import colour, document, leaving, payloads, reading, records, settings
 from .client import events as ev
@@ -119,6 +119,12 @@ class Job:
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
             raise _outside()
+        if scene.target is None and any(not each.bounds.intersection(bounds).is_empty for each in scene.left_out):
+            raise InpaintError(
+                "leave_out",
+                f"The layer “{document.LEAVE_OUT}” is part of what is shown.",
+                "Hide it, then run this again.",
+            )
         picture = yield from self._read_picture(scene, bounds)
 
         def make() -> TextureRequest:
@@ -168,8 +174,8 @@ class Job:
         return max(made, key=records.made_at, default=None)
 
     def _original(self) -> Any:
-        """The active node; where that is a result, the layer that it was made from if that is there."""
-        record = records.recall(self.document, self._node)
+        """The active node; where that is a fill, the layer that it was made from if that is there."""
+        record = records.recall_fill(self.document, self._node)
         original = document.find_node(self.document, record.get("source_id", "")) if record else None
         return self._node if original is None else original
 
@@ -255,11 +261,12 @@ class Job:
         self.tell("Sending", 0.0)
         yield 0.0  # Krita notes a change a turn later
         self._bench.keep_quiet()
+        document.require_open(self.document)  # from here on `Controller.drop_closed` looks after it
         self._ticket, promise = self._line.submit(make, read, self.tell)
         try:
             answer = yield promise
         except Cancelled:
-            document.require_open(self.document)  # `Controller.drop_closed` cancels too
+            document.require_open(self.document)  # it may be `drop_closed` that has cancelled it
             raise
         finally:
             self._ticket = None
@@ -294,7 +301,7 @@ class Job:
     def _finish(self, scene: Scene, name: str, made: list[MadeLayer], record: dict[str, Any]) -> Steps:
         notes = yield from attach(scene, name, made, record, lambda: self.tell(HELD, 1.0))
         self._mark("layer")
-        said = [*notes, *record["report"].get("notes", []), _alone(scene), colour.loss(scene.space)]
+        said = [*notes, *record["report"].get("notes", []), *_read_without(scene), colour.loss(scene.space)]
         return [sentence for sentence in said if sentence]
 
     def _mark(self, stage: str) -> None:
@@ -322,11 +329,15 @@ def _record(task: str, wanted: Settings, scene: Scene, report: Mapping[str, Any]
     }
 
 
-def _alone(scene: Scene) -> str:
-    if not scene.manner:
-        return ""
-    what = f"The source “{scene.target_name}” is {scene.manner}, and was read without that"
-    return f"{what}; for a fill of what is seen, choose Source: Visible picture."
+def _read_without(scene: Scene) -> Iterator[str]:
+    """A sentence for each layer that is not shown as it was read."""
+    opacity = f"at {round(100 * scene.source.opacity)} %" if scene.source.opacity < 1 else ""  # a fill's is read
+    manners = [("source", scene.source.name, ", ".join(filter(None, (scene.source.manner, opacity))))]
+    manners += [("fill", fill.name, fill.manner) for fill in scene.fills]
+    for kind, name, manner in manners:
+        if manner:
+            shown = f"The {kind} “{name}” is shown {manner}, and was read without that"
+            yield f"{shown}; for a fill of what is seen, choose Source: Visible picture."
 
 
 def _outside() -> InpaintError:

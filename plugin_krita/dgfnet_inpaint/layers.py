@@ -23,14 +23,23 @@ from .document import (
     place_beside,
     require_open,
     space_of,
+    top_layers,
     until_idle,
 )
-from .qt import QByteArray
+from .qt import QByteArray, QCoreApplication, QEvent, QObject
 from .reading import Scene
-from .records import fills_above, place_of, remember
+from .records import place_of, remember, results_above
 from .tasks import Steps
 
 ACTIVE_LOOKS = 25  # times that we look whether Krita has made our layer the active one
+BEGINNINGS = (  # of what an artist does to the active layer
+    QEvent.Type.MouseButtonPress,
+    QEvent.Type.MouseButtonDblClick,
+    QEvent.Type.TabletPress,
+    QEvent.Type.TouchBegin,
+    QEvent.Type.KeyPress,
+    QEvent.Type.ShortcutOverride,
+)
 
 
 class MadeLayer(NamedTuple):
@@ -61,18 +70,19 @@ def attach(
     yield from until_idle(document, held)
     top = nodes[0] if len(nodes) == 1 else _group(document, name, nodes)
     notes: list[str] = []
-    active = enter(document, top, *_place(scene, notes))
-    if len(nodes) > 1:
-        # Krita puts a new group's layers together only when it is told to, and whatever makes a single layer be looked
-        # at again (blending mode, opacity) is an undo step of its own. In the same turn as the group's arrival, so that
-        # the canvas is painted once.
-        document.refreshProjection()
-    with contextlib.suppress(Cancelled):  # too late: the layer is there
-        yield None
-    require_open(document)
-    remember(document, top, {**record, "place": place_of(document, top)}, name)
-    with contextlib.suppress(Cancelled):
-        yield from put_back(document, active, top)
+    with Arrival(document, top) as arrival:
+        arrival.begin(*_place(scene, notes))
+        if len(nodes) > 1:
+            # Krita puts a new group's layers together only when it is told to, and whatever makes a single layer be
+            # looked at again (blending mode, opacity) is an undo step of its own. In the same turn as the group's
+            # arrival, so that the canvas is painted once.
+            document.refreshProjection()
+        with contextlib.suppress(Cancelled):  # too late: the layer is there
+            yield None
+        require_open(document)
+        remember(document, top, {**record, "place": place_of(document, top)}, name)
+        with contextlib.suppress(Cancelled):
+            yield from arrival.put_back()
     return notes + _changes(scene)
 
 
@@ -110,48 +120,72 @@ def _group(document: Any, name: str, nodes: Sequence[Any]) -> Any:
     return group
 
 
-def enter(document: Any, node: Any, parent: Any, above: Any) -> Any:
-    """Attach a node, one undo step; returns the node that was active, for `put_back`."""
-    active = active_node(document)
-    parent.addChildNode(node, above)
-    if node.parentNode() is None:  # addChildNode says True in any case
-        raise InpaintError("not_added", "Krita did not take the new layer.", "Click another layer, then try again.")
-    return active
+class Arrival(QObject):
+    """Attaching a node to a document: a context in which the artist's own node stays the active one.
+
+    Krita makes a new layer the active one a moment later. What was clicked and typed while it drew the canvas comes
+    right then, before we can look again: it is seen here on its way, else a stroke would be painted on our layer.
+    """
+
+    def __init__(self, document: Any, new: Any) -> None:
+        super().__init__()
+        self._document, self._new, self._active = document, new, active_node(document)
+        self._was_moved = False
+
+    def __enter__(self) -> Arrival:
+        QCoreApplication.instance().installEventFilter(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        QCoreApplication.instance().removeEventFilter(self)
+
+    def begin(self, parent: Any, above: Any) -> None:
+        """Attach the node, one undo step."""
+        parent.addChildNode(self._new, above)
+        if self._new.parentNode() is None:  # addChildNode says True in any case
+            raise InpaintError("not_added", "Krita did not take the new layer.", "Click another layer, then try again.")
+
+    def put_back(self) -> Steps:
+        """Wait until the artist's own node is the active one again, or the artist has gone elsewhere."""
+        for _ in range(ACTIVE_LOOKS):
+            yield LOOK_SECONDS
+            if self._put_back():
+                continue
+            now = active_node(self._document) if is_open(self._document) else None
+            if self._was_moved or now is None or self._active is None or node_id(now) != node_id(self._active):
+                return
+
+    def eventFilter(self, _receiver: QObject, event: QEvent) -> bool:
+        """Qt asks before it hands out an event; False: hand it out."""
+        if event.type() in BEGINNINGS:
+            self._put_back()
+        return False
+
+    def _put_back(self) -> bool:
+        """Make the artist's own node the active one if ours is; whether it was."""
+        document, active = self._document, self._active
+        now = active_node(document) if active is not None and is_open(document) else None
+        if now is None or node_id(now) != node_id(self._new) or not is_there(document, active):
+            return False
+        document.setActiveNode(active)
+        self._was_moved = True
+        return True
 
 
 def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
-    """The parent and the layer below the new one: the source or its last fill. Locked groups are left alone."""
+    """The parent and the layer below the new one: the source or its last result. Locked groups are left alone."""
     node = scene.target
     if node is None or not is_there(scene.document, node):
         if node is not None:
             what = f"The layer “{scene.target_name}” was deleted meanwhile"
             notes.append(f"{what}; the fill is on top of the other layers.")
-        root = scene.document.rootNode()
-        below = [child for child in root.childNodes() if not (child.type().endswith("mask") or is_leave_out(child))]
-        return root, below[-1] if below else None
+        below = [layer for layer in top_layers(scene.document) if not is_leave_out(layer)]
+        return scene.document.rootNode(), below[-1] if below else None
     place = place_beside(node)
     if node_id(place) != node_id(node):
         notes.append(f"The group “{place.name()}” is locked; the fill is above it.")
-    above = [place, *fills_above(scene.document, node)][-1]  # a new fill must not be hidden by an older one
+    above = [place, *results_above(scene.document, node)][-1]  # a new fill must not be hidden by an older one
     return above.parentNode(), above
-
-
-def put_back(document: Any, active: Any, new: Any) -> Steps:
-    """Krita makes a new layer the active one a moment later; the artist's own comes back."""
-    if active is None:
-        return
-    wanted, own = node_id(active), node_id(new)
-    was_moved = False
-    for _ in range(ACTIVE_LOOKS):
-        yield LOOK_SECONDS
-        if not is_open(document):
-            return
-        now = active_node(document)
-        if now is not None and node_id(now) == own and is_there(document, active):
-            document.setActiveNode(active)
-            was_moved = True
-        elif was_moved or now is None or node_id(now) != wanted:
-            return  # it is back, or the artist went elsewhere
 
 
 def _changes(scene: Scene) -> list[str]:

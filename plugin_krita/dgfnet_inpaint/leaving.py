@@ -19,10 +19,12 @@ from .document import (
     node_id,
     nodes,
     place_beside,
+    require_open,
+    top_layers,
     until_idle,
     view_of,
 )
-from .layers import MadeLayer, enter, make_layer, put_back
+from .layers import Arrival, MadeLayer, make_layer
 from .tasks import Steps
 
 OPACITY = 0.5
@@ -45,13 +47,15 @@ def add_layer(document: Any, bench: Bench, bounds: Bounds, red: Any, held: Calla
 
     `held` is called where a tool holds the document, as in `until_idle`.
     """
+    require_open(document)
     made = MadeLayer(LEAVE_OUT, bounds, "normal", OPACITY, RED, red)
     layer = yield from make_layer(document, bench, made)
     yield None
     yield from until_idle(document, held)
-    active = enter(document, layer, document.rootNode(), None)
-    with contextlib.suppress(Cancelled):  # too late: the layer is there
-        yield from put_back(document, active, layer)
+    with Arrival(document, layer) as arrival:
+        arrival.begin(document.rootNode(), next(reversed(top_layers(document)), None))
+        with contextlib.suppress(Cancelled):  # too late: the layer is there
+            yield from arrival.put_back()
 
 
 def _can_be_painted(node: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Callable
 try:  # each Krita refuses the other's binding with an ImportError
     from PyQt5.QtCore import (
         QByteArray,
+        QCoreApplication,
         QEvent,
         QObject,
         QSize,
@@ -39,6 +40,7 @@ try:  # each Krita refuses the other's binding with an ImportError
 except ImportError:
     from PyQt6.QtCore import (
         QByteArray,
+        QCoreApplication,
         QEvent,
         QObject,
         QSize,
@@ -73,6 +75,7 @@ __all__ = [
     "QByteArray",
     "QColor",
     "QComboBox",
+    "QCoreApplication",
     "QDesktopServices",
     "QDoubleSpinBox",
     "QEvent",

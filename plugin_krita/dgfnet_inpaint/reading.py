@@ -20,13 +20,14 @@ from .tasks import Steps
 
 
 class Readable(NamedTuple):
-    """What pixels are read of: a layer with its masks but without its opacity, or all that is shown."""
+    """What pixels are read of: a layer with its masks but without its opacity and manner, or all that is shown."""
 
     name: str
     grab: Callable[[int, int, int, int], Any]
     space: Space
     bounds: Bounds
     opacity: float = 1.0
+    manner: str = ""  # how it is shown, opacity aside, where that is not normal
 
 
 class Sheet(NamedTuple):
@@ -52,7 +53,6 @@ class Scene:
     source: Readable
     fills: list[Readable]  # that lie on it, from the bottom: it is filled from them too
     left_out: list[Readable]  # what is painted there is not looked at
-    manner: str  # how the source is shown, where that is not normal at full opacity
     frame: int
     animated: bool
 
@@ -72,12 +72,11 @@ def look_at(document: Any, bench: Bench, source: str, node: Any) -> Steps:
     canvas = Bounds(0, 0, document.width(), document.height())
     target = layer_of(node)
     if source == "visible":
-        target, read, fills, manner = None, Readable("", document.pixelData, space, canvas), [], ""
+        target, read, fills = None, Readable("", document.pixelData, space, canvas), []
         sources = nodes(document)
     else:
         read, sources = _source(target)._replace(bounds=canvas), tree(target)
         fills = [_layer(node) for node in fills_on(document, target) if node.visible()]
-        manner = _manner(target)
     working = colour.working_space(space)
     scene = Scene(
         document=document,
@@ -91,7 +90,6 @@ def look_at(document: Any, bench: Bench, source: str, node: Any) -> Steps:
         source=read,
         fills=[fill for fill in fills if fill.space.is_known],
         left_out=[_layer(node) for node in nodes(document) if is_leave_out(node) and is_shown(node)],
-        manner=manner,
         frame=document.currentTime(),
         animated=any(node.animated() for node in sources),
     )
@@ -122,16 +120,26 @@ def _source(node: Any) -> Readable:
 def _layer(node: Any) -> Readable:
     bounds = node.bounds()
     where = Bounds(bounds.x(), bounds.y(), bounds.width(), bounds.height())
-    return Readable(node.name(), node.projectionPixelData, space_of(node), where, node.opacity() / 255)
+    return Readable(node.name(), node.projectionPixelData, space_of(node), where, node.opacity() / 255, _manner(node))
 
 
 def _manner(node: Any) -> str:
-    """How a layer is shown: nothing where that is normal at full opacity, or a filter's way (Krita: copy)."""
-    mode, opacity = node.blendingMode(), node.opacity()
-    words = [mode.replace("_", " ")] if mode != "normal" and node.type() != "filterlayer" else []
-    words += [f"at {round(opacity / 2.55)} %"] if opacity < 255 else []
+    """How a layer is shown, opacity aside: nothing where that is normal, or a filter's way (Krita: copy)."""
+    mode = node.blendingMode()
+    words = [f"in {mode.replace('_', ' ')}"] if mode != "normal" and node.type() != "filterlayer" else []
     words += ["with inherited alpha"] if node.inheritAlpha() else []
-    return " ".join(words)
+    words += ["with a layer style"] if _has_style(node) else []
+    return ", ".join(words)
+
+
+def _has_style(node: Any) -> bool:
+    """Whether an effect of a layer's style is on."""
+    tags = node.layerStyleToAsl().split("<")  # XML; the order of a tag's attributes varies
+
+    def is_set(key: str, value: int) -> bool:
+        return any(f'key="{key}"' in tag and f'value="{value}"' in tag for tag in tags)
+
+    return is_set("enab", 1) and not is_set("masterFXSwitch", 0)
 
 
 def selection_of(document: Any, node: Any) -> Any:
@@ -202,6 +210,7 @@ def _read(scene: Scene, layer: Readable, bounds: Bounds, space: Space, part: Cal
     """A part of a layer's pixels over `bounds` in a colour space, as stripes."""
     stripes = []
     for band in colour.bands(bounds):
+        require_open(scene.document)  # the line has worked before the first, the window had its turn before the others
         data = bytes(layer.grab(*band))
         if len(data) != band.area * layer.space.pixel_bytes:
             raise InpaintError(
@@ -211,5 +220,4 @@ def _read(scene: Scene, layer: Readable, bounds: Bounds, space: Space, part: Cal
             )
         stripes.append(part((yield from scene.bench.convert(data, band, layer.space, space))))
         yield None
-        require_open(scene.document)
     return stripes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from typing import Any
 
@@ -80,32 +79,40 @@ def way_since(document: Any, record: dict[str, Any]) -> tuple[int, int] | None:
     return (0, 0) if is_retouched else None
 
 
-def fills_above(document: Any, source: Any) -> list[Any]:
-    """The fills that are stacked right above a layer, from the bottom.
+def results_above(document: Any, source: Any) -> list[Any]:
+    """The fills and texture maps that are stacked right above a layer or above one another, from the bottom.
 
     Those of a layer in a locked group lie above the group, among those of the other layers in it.
     """
     place = place_beside(source)
     siblings = place.parentNode().childNodes()  # from the bottom
-    above = siblings[[node_id(node) for node in siblings].index(node_id(place)) + 1 :]
-
-    def belongs(node: Any) -> bool:
-        filled = find_node(document, _filled_id(document, node))
-        return filled is not None and node_id(place_beside(filled)) == node_id(place)
-
-    return list(itertools.takewhile(belongs, above))
+    stack = {node_id(place), _stands_on(document, source)} - {""}
+    results = []
+    for node in siblings[[node_id(node) for node in siblings].index(node_id(place)) + 1 :]:
+        if _stands_on(document, node) not in stack:
+            break
+        stack.add(node_id(node))  # a map is filled like any group
+        results.append(node)
+    return results
 
 
 def fills_on(document: Any, source: Any) -> list[Any]:
-    """Those of `fills_above` that are a layer's own."""
-    return [node for node in fills_above(document, source) if _filled_id(document, node) == node_id(source)]
+    """Those of `results_above` that are a layer's own fills."""
+    above = ((node, _if_fill(_own(document, node))) for node in results_above(document, source))
+    return [node for node, record in above if record and record.get("source_id") == node_id(source)]
 
 
-def _filled_id(document: Any, node: Any) -> str:
-    """The id of the layer that a node is itself a fill of; empty where it is none."""
+def _stands_on(document: Any, node: Any) -> str:
+    """The id of what a result was put above; empty where a node is none, or of the visible picture."""
+    made_from = find_node(document, str(_own(document, node).get("source_id", "")))
+    return "" if made_from is None else node_id(place_beside(made_from))
+
+
+def _own(document: Any, node: Any) -> dict[str, Any]:
+    """What is remembered about a node itself; empty where it is not one of ours."""
     kind = ANNOTATION + node_id(node)
-    record = _if_fill(_read(document, kind)) if kind in document.annotationTypes() else None
-    return str(record.get("source_id", "")) if record else ""
+    record = _read(document, kind) if kind in document.annotationTypes() else None
+    return record or {}
 
 
 def _if_fill(record: dict[str, Any] | None) -> dict[str, Any] | None:

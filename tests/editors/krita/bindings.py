@@ -14,7 +14,7 @@ faults = []
 sys.excepthook = lambda *what: (faults.append(what), sys.__excepthook__(*what))
 
 import dgfnet_inpaint  # noqa: E402, F401 - registers itself
-from dgfnet_inpaint import qt, records  # noqa: E402
+from dgfnet_inpaint import layers, qt, records  # noqa: E402
 from krita import Document, Krita, Selection  # noqa: E402
 
 assert qt.QObject.__module__.startswith(binding)
@@ -95,6 +95,37 @@ panel.another_button.click()
 wait_for(lambda: not controller.jobs)
 assert not messages[-1][1], messages
 assert len(document.rootNode().childNodes()) == 4
+
+# What is pressed while our layer is the active one for a moment is meant for the artist's.
+seconds, layers.LOOK_SECONDS = layers.LOOK_SECONDS, 0.5
+for begin in (lambda: QTest.mouseClick(panel, core.Qt.MouseButton.LeftButton), lambda: QTest.keyClick(panel, "x")):
+    panel.inpaint_button.click()
+    wait_for(lambda: document.active is not background)
+    QTest.mouseMove(panel)
+    assert document.active is not background
+    begin()
+    assert document.active is background
+    wait_for(lambda: not controller.jobs)
+layers.LOOK_SECONDS = seconds
+document.active = fill
+QTest.mouseClick(panel, core.Qt.MouseButton.LeftButton)
+assert document.active is fill, "it is no business of ours any more"
+document.active = background
+
+# A job that fails while another is at work: its sentence stays when that one ends well.
+panel.inpaint_button.click()
+wait_for(lambda: controller.jobs[0].ticket is not None)
+document.chosen = None
+panel.inpaint_button.click()
+wait_for(lambda: not controller.jobs)
+assert messages[-1][1], messages
+assert "Nothing is selected" in messages[-1][0], messages
+document.chosen = Selection(40, 20, 16, 12)
+panel.inpaint_button.click()
+assert messages[-1] == ("", False), messages
+panel.inpaint_button.click()
+assert messages[-1] == ("", False), messages
+wait_for(lambda: not controller.jobs)
 
 document.chosen = Selection(60, 20, 20, 12)
 panel.leave_out_button.click()

@@ -78,7 +78,6 @@ def try_space(model, depth, profile):
             source=Readable("", doc.pixelData, space, CANVAS),
             fills=[],
             left_out=[],
-            manner="",
             frame=0,
             animated=False,
         )

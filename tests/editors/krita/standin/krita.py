@@ -130,6 +130,9 @@ class Node:
     def inheritAlpha(self):
         return self._inherits
 
+    def layerStyleToAsl(self):
+        return ""
+
 
 class Selection:
     def __init__(self, x, y, width, height):

@@ -12,6 +12,14 @@ from .trees import HOLE, RESULT, attach, no_failure
 
 OBJECT = (190, 60, 60, 80)  # beside the hole
 GREEN = bytes([0, 255, 0, 255])
+STYLE = """<asl><node type="Descriptor" name="" classId="null">
+<node type="UnitFloat" unit="#Prc" value="100" key="Scl "/><node type="Boolean" value="{style}" key="masterFXSwitch"/>
+<node type="Descriptor" name="" classId="SoFi" key="SoFi"><node key="enab" type="Boolean" value="{effect}"/>
+<node type="Enum" value="Nrml" key="Md  " typeId="BlnM"/><node type="UnitFloat" unit="#Prc" value="100" key="Opct"/>
+<node type="Descriptor" name="" classId="RGBC" key="Clr "><node type="Double" value="255" key="Rd  "/>
+<node type="Double" value="0" key="Grn "/><node type="Double" value="0" key="Bl  "/></node></node></node>
+<node type="Descriptor" name="" classId="Styl">
+<node type="Descriptor" name="" classId="documentMode" key="documentMode"/></node></asl>"""  # a colour overlay
 
 
 def beside_an_object(stage):
@@ -186,6 +194,60 @@ def nothing_selected_to_leave_out(stage):
 
 
 @case
+def texture_map_of_what_is_left_out(stage):
+    """A map of the visible picture would have the red in it; beside the red, and once that is hidden, there is one."""
+    doc, node = yield from stage.new_document()
+    yield from leave_out(stage, doc, OBJECT)
+    layer = stage.top(doc)
+    stage.choose(source="visible")
+    names = stage.layers(doc.rootNode())
+    yield from stage.run("dgfnet_texture_map")
+    stage.failed_with(f"“{LEAVE_OUT}” is part of what is shown", "Hide it")
+    assert stage.layers(doc.rootNode()) == names
+    stage.messages.clear()
+    yield from stage.select(doc, HOLE)
+    yield from stage.run("dgfnet_texture_map")
+    layer.setVisible(False)
+    yield from stage.select(doc, OBJECT)
+    yield from stage.run("dgfnet_texture_map")
+    no_failure(stage)
+    parts = [["Structure (DGFNet)"], ["Texture (DGFNet)"]]
+    map_of = ["Texture map (DGFNet)", *parts]
+    assert stage.layers(doc.rootNode()) == [[node.name()], map_of, map_of, [LEAVE_OUT]]
+
+
+@case
+def fill_that_is_not_shown_normally(stage):
+    """It is part of the source, at its opacity, which is no news."""
+    doc, _node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    yield from stage.run()
+    stage.top(doc).setOpacity(128)
+    yield from stage.run()
+    assert not stage.messages, stage.messages
+    stage.top(doc).setBlendingMode("darken")
+    doc.waitForDone()
+    yield from stage.run()
+    stage.said("The fill “Inpaint (DGFNet)” is shown in darken, and was read without that", "Visible picture")
+
+
+@case
+def source_with_a_layer_style(stage):
+    doc, node = yield from stage.new_document()
+    yield from stage.select(doc, HOLE)
+    for effect, style in ((1, 1), (0, 1), (1, 0)):
+        node.setLayerStyleFromAsl(STYLE.format(effect=effect, style=style))
+        doc.refreshProjection()
+        doc.waitForDone()
+        stage.messages.clear()
+        yield from stage.run()
+        if effect and style:
+            stage.said(f"“{node.name()}” is shown with a layer style", "Source: Visible picture")
+        else:
+            assert not stage.messages, (effect, style, stage.messages)
+
+
+@case
 def source_that_is_not_shown_normally(stage):
     doc, _node = yield from stage.new_document()
     ink = doc.createNode("ink", "paintlayer")
@@ -195,7 +257,7 @@ def source_that_is_not_shown_normally(stage):
     ink.setOpacity(128)
     yield from stage.select(doc, HOLE)
     yield from stage.run()
-    stage.said("“ink” is multiply at 50 %", "Source: Visible picture")
+    stage.said("“ink” is shown in multiply, at 50 %", "Source: Visible picture")
     stage.messages.clear()
     yield from stage.run()
     assert not stage.messages, stage.messages

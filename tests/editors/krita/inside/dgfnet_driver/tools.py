@@ -1,21 +1,27 @@
 """A tool that holds the document open (Move, Transform, a stroke under way) at the click and when the fill is there."""
 
-from dgfnet_inpaint import document, jobs
+from dgfnet_inpaint import document, jobs, layers
 from dgfnet_inpaint.extension import DOCKER
-from dgfnet_inpaint.qt import QByteArray, Qt, QWidget
+from dgfnet_inpaint.qt import QByteArray, Qt, QTimer, QWidget
 
 from .stage import case
+from .trees import attach, no_failure
 from .waiting import HOLE, RESULT, halted
 
 try:
     from PyQt5.QtCore import QPoint
+    from PyQt5.QtGui import QImage
     from PyQt5.QtTest import QTest
+    from PyQt5.QtWidgets import QApplication
 except ImportError:
     from PyQt6.QtCore import QPoint
+    from PyQt6.QtGui import QImage
     from PyQt6.QtTest import QTest
+    from PyQt6.QtWidgets import QApplication
 
 CANVASES = ("KisOpenGLCanvas2", "KisQPainterCanvas")
 LEFT, PLAIN = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+MIDDLE = (130, 90, 60, 60)  # of the canvas
 BRUSH, MOVE, TRANSFORM = "KritaShape/KisToolBrush", "KritaTransform/KisToolMove", "KisToolTransform"
 
 
@@ -136,6 +142,47 @@ def move_tool_before_the_click(stage):
         yield from take(stage, BRUSH)
 
 
+def begun_as_the_fill_arrives(stage, begin):
+    """What goes to the active layer goes to its artist's, though Krita has made ours the active one for a moment."""
+    doc, node = yield from stage.new_document()
+    yield from stage.select(doc, MIDDLE)
+    yield from take(stage, BRUSH)
+    before = bytes(node.pixelData(*MIDDLE))
+    seconds, layers.LOOK_SECONDS = layers.LOOK_SECONDS, 1.0  # we look again once it has begun
+    try:
+        stage.krita.action("dgfnet_inpaint").trigger()
+        yield from stage.wait_for(lambda: document.node_id(document.active_node(doc)) != document.node_id(node))
+        fill = stage.top(doc)
+        filled = bytes(fill.pixelData(*MIDDLE))
+        yield from begin(stage)
+        yield from stage.finish()
+    finally:
+        layers.LOOK_SECONDS = seconds
+    no_failure(stage)
+    doc.waitForDone()
+    assert bytes(fill.pixelData(*MIDDLE)) == filled, "it was done to the fill"
+    assert bytes(node.pixelData(*MIDDLE)) != before, "nothing was done"
+    assert document.node_id(document.active_node(doc)) == document.node_id(node)
+
+
+@case
+def stroke_begun_as_the_fill_arrives(stage):
+    yield from begun_as_the_fill_arrives(stage, lambda stage: drag(stage, 20))
+
+
+@case
+def key_pressed_as_the_fill_arrives(stage):
+    def clear(stage):
+        canvas, _ = middle(stage)
+        canvas.activateWindow()
+        canvas.setFocus()
+        yield 0.1
+        QTest.keyClick(canvas, Qt.Key.Key_Delete)
+        yield 0.2
+
+    yield from begun_as_the_fill_arrives(stage, clear)
+
+
 @case
 def transform_tool_while_a_fill_is_made(stage):
     doc, _node = yield from halted(stage)
@@ -177,4 +224,30 @@ def cancelled_while_a_tool_is_open(stage):
         stage.controller.unseen.disconnect(told.append)
         docker.setVisible(was_visible)
         yield from take(stage, BRUSH)
+    assert stage.layers(doc.rootNode()) == names
+
+
+@case
+def reference_images_stay_on_top(stage):
+    """Krita keeps them in a hidden layer; merging a layer above it would destroy them. Other vectors are pictures."""
+    doc, node = yield from stage.new_document()
+    QApplication.clipboard().setImage(QImage(50, 50, QImage.Format.Format_RGB32))
+    timer = QTimer()
+    timer.timeout.connect(lambda: QApplication.activeModalWidget() and QApplication.activeModalWidget().accept())
+    timer.start(100)  # Krita asks for the image's colour profile
+    stage.krita.action("paste_as_reference").trigger()
+    timer.stop()
+    yield 0.2
+    yield from take(stage, BRUSH)
+    assert [child.type() for child in doc.rootNode().childNodes()] == ["paintlayer", "vectorlayer"]
+    references = stage.top(doc).name()
+    vector = doc.createVectorLayer("vector")
+    yield from attach(stage, doc, vector, above=node)
+    vector.addShapesFromSvg('<svg width="40" height="40"><rect width="39" height="39"/></svg>')
+    yield from stage.select(doc, HOLE)
+    stage.choose(source="visible")
+    yield from stage.run()
+    yield from stage.run("dgfnet_leave_out")
+    no_failure(stage)
+    names = [[node.name()], ["vector"], RESULT, [document.LEAVE_OUT], [references]]
     assert stage.layers(doc.rootNode()) == names

@@ -213,6 +213,33 @@ def texture_map_of_a_selection(stage):
     assert structure == stage.selection(doc)
 
 
+@case
+def fill_of_a_layer_with_a_texture_map(stage):
+    """It goes above the map, which would hide it; a part of the map is filled itself."""
+    doc, node = yield from stage.new_document()
+    yield from stage.run("dgfnet_texture_map")
+    group = stage.top(doc)
+    structure, texture = group.childNodes()
+    yield from stage.select(doc, HOLE)
+    made_from = [structure, node, group, node]
+    for number, active in enumerate(made_from):
+        doc.setActiveNode(active)
+        yield 0.2
+        shown = stage.picture(doc)
+        stage.choose(variation=number)  # around the hole they look alike
+        yield from stage.run()
+        no_failure(stage)
+        doc.refreshProjection()
+        assert stage.picture(doc) != shown, f"the fill of {active.name()} is not seen"
+    inside = [[structure.name()], RESULT, [texture.name()]]
+    assert stage.layers(doc.rootNode()) == [[node.name()], [group.name(), *inside], RESULT, RESULT, RESULT]
+    fills = [group.childNodes()[1], *doc.rootNode().childNodes()[2:5]]
+    made = [records.recall(doc, fill)["source_id"] for fill in fills]
+    assert made == [document.node_id(source) for source in made_from]
+    own = [document.node_id(fills[1]), document.node_id(fills[3])]
+    assert [document.node_id(fill) for fill in records.fills_on(doc, node)] == own
+
+
 def beside_a_fill(stage, output="layer", opacity=255):
     """Two objects beside each other, removed one after the other."""
     doc, node = yield from stage.new_document()

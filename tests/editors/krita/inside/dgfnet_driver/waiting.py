@@ -2,8 +2,10 @@
 
 import os
 import signal
+import threading
+from functools import partial
 
-from dgfnet_inpaint import document
+from dgfnet_inpaint import document, payloads
 from dgfnet_inpaint.client.discovery import state_folder
 from dgfnet_inpaint.extension import DOCKER
 from dgfnet_inpaint.qt import QWidget
@@ -46,6 +48,43 @@ def document_closed(stage):
     stage.go_on()
     yield from stage.finish()
     stage.failed_with("was closed", "dropped")
+
+
+@case
+def document_closed_while_the_line_works(stage):
+    """Before a reading, and after the last of them: then the job is not sent."""
+    line, sent = stage.controller._line, []
+    stage.choose(source="visible")
+    line.submit = lambda *order: sent.append(order)
+    try:
+        for name in ("mask_over", "known"):
+            doc, _node = yield from stage.new_document()
+            yield from stage.select(doc, HOLE)
+            yield 0.6  # else Krita crashes (runner.py)
+            work, began, is_free = getattr(payloads, name), threading.Event(), threading.Event()
+            setattr(payloads, name, partial(hold, work, began, is_free))
+            try:
+                stage.krita.action("dgfnet_inpaint").trigger()
+                yield from stage.wait_for(began.is_set)
+                doc.setModified(False)
+                doc.close()
+                yield 0.2
+            finally:
+                is_free.set()
+                setattr(payloads, name, work)
+            yield from stage.finish()
+            stage.failed_with("was closed", "dropped")
+            stage.messages.clear()
+    finally:
+        del line.submit
+    assert not sent, "it was sent"
+
+
+def hold(work, began, is_free, *arguments):
+    """Call a function once that is allowed."""
+    began.set()
+    is_free.wait(10)
+    return work(*arguments)
 
 
 @case
