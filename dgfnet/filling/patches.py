@@ -179,13 +179,14 @@ def optimised(
     generator: torch.Generator,
     mean: float = 1.0,
     shift: float = 0.0,
+    pieces: bool = False,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> Tensor:
     """The source [N] of each target after so many rounds of search and vote; the last vote is left in the image.
 
     Args:
         mean: see `pca_filters`.
-        shift: see `vote`.
+        shift, pieces: see `vote`.
         report: is told what part of the rounds is done; may raise to stop them.
     """
     alike = pca_filters(at, generator, mean)
@@ -193,7 +194,7 @@ def optimised(
     for step in range(rounds):
         report(step / rounds)
         nnf, distance = search(at, sources, descriptors(alike, at.image, at.targets), nnf, generator)
-        vote(at, nnf, distance, shift)
+        vote(at, nnf, distance, shift, pieces=pieces)
     return nnf
 
 
@@ -204,7 +205,14 @@ def as_field(at: PyramidLevel, nnf: Tensor) -> Tensor:
     return field
 
 
-def vote(at: PyramidLevel, nnf: Tensor, distance: Tensor | None = None, shift: float = 0.0, every: int = 1) -> None:
+def vote(
+    at: PyramidLevel,
+    nnf: Tensor,
+    distance: Tensor | None = None,
+    shift: float = 0.0,
+    every: int = 1,
+    pieces: bool = False,
+) -> None:
     """Each pixel of the region becomes the weighted mean of what the patches over it propose.
 
     Args:
@@ -212,9 +220,12 @@ def vote(at: PyramidLevel, nnf: Tensor, distance: Tensor | None = None, shift: f
         distance: [N], of the two; the farther, the less it counts.
         shift: how far a copy's colour may be moved to meet what it replaces, of 255.
         every: a patch speaks for each so-manieth of its pixels, both ways; 3 still has nine voices per pixel.
+        pieces: patches speak louder the more of those around them were copied with them in one piece. So pieces end
+            sharply where the mean of all would be dull.
     """
     weight = torch.zeros(len(at.row), device=at.image.device)
-    weight[at.targets] = (at.falloff * _trust(distance)).clamp_min(1e-12)
+    together = _togetherness(at, nnf) if pieces else 1.0
+    weight[at.targets] = (at.falloff * _trust(distance) * together).clamp_min(1e-12)
     field, pixels = as_field(at, nnf), at.region.flatten().nonzero()[:, 0]
     image = at.image.view(len(at.image), -1)
     moved = _moved(at, nnf, shift) if shift else None
@@ -265,6 +276,17 @@ def _trust(distance: Tensor | None) -> Tensor:
         return torch.ones(())
     spread = max(float(torch.quantile(distance, 0.75)), 1e-3)
     return torch.exp(-distance / (2 * spread))
+
+
+def _togetherness(at: PyramidLevel, nnf: Tensor) -> Tensor:
+    """[N], above 0 to 1: how many of the patches over a target were copied in one piece with its own, from as far."""
+    moves = torch.full_like(at.row, len(at.row))  # no patch moves so far
+    moves[at.targets] = at.sources[nnf] - at.targets
+    alike = torch.zeros(len(nnf), device=at.image.device)
+    for down, across in itertools.product(range(-RADIUS, RADIUS + 1), repeat=2):
+        beside = (at.targets + down * at.size[1] + across).clamp(0, len(at.row) - 1)
+        alike += moves[beside] == moves[at.targets]
+    return alike / PATCH**2
 
 
 def _moved(at: PyramidLevel, nnf: Tensor, shift: float) -> Tensor:

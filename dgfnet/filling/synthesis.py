@@ -103,9 +103,10 @@ def synthesise(
         if number:
             nnf = upsampled(levels[number - 1], nnf, at, generator)
         every = 1 if is_searched else _EVERY
-        vote(at, nnf, shift=_SHIFT, every=every)
+        pieces = number > 0  # at the coarsest, what greedy copying has put where it does not belong is to dissolve
+        vote(at, nnf, shift=_SHIFT, every=every, pieces=pieces)
         if is_searched:
-            nnf = optimised(at, nnf, rounds[number], generator, _MEAN, _SHIFT, partial(told, 1 + number))
+            nnf = optimised(at, nnf, rounds[number], generator, _MEAN, _SHIFT, pieces, partial(told, 1 + number))
     restore_contrast(at, nnf, every)
     finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
     return picture + share * (finished - picture)

@@ -105,9 +105,11 @@ def test_a_search_finds_the_repeats_and_never_gets_worse(at, generator):
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_votes_of_one_mind_are_a_copy(at, every):
+@pytest.mark.parametrize("pieces", [False, True])
+def test_votes_of_one_mind_are_a_copy(at, every, pieces):
     before = at.image.clone()
-    vote(at, at.row[at.targets + 16 * 32], every=every)  # all copy from two periods below, which is known
+    two_periods_below = at.row[at.targets + 16 * 32]  # which is known
+    vote(at, two_periods_below, every=every, pieces=pieces)
     tile = before[:, :8, :8].repeat(1, 8, 4)
     np.testing.assert_allclose(at.image, tile, atol=1e-3)
     assert torch.equal(at.image[:, ~at.region], before[:, ~at.region])
@@ -130,6 +132,24 @@ def test_far_patches_hardly_count(at):
     distance = torch.where(wrong, 1e6, 1.0)
     vote(at, nnf, distance)
     np.testing.assert_allclose(at.image, at.image[:, :8, :8].repeat(1, 8, 4), atol=1e-2)
+
+
+def test_a_piece_is_copied_over_strangers_in_it():
+    """Among patches that were copied with all around them, each twelfth one comes from anywhere else."""
+    noise = 128 + 20 * torch.randn(3, 96, 96, generator=torch.Generator().manual_seed(3))
+    region = torch.zeros(96, 96, dtype=torch.bool)
+    region[40:60, 40:60] = True
+    at = level(noise, region, region)
+    piece = at.row[at.targets - 34 * 96]  # a copy from above
+    strange = torch.arange(len(piece)) % 12 == 0
+    anywhere = torch.randint(len(at.sources), (len(piece),), generator=torch.Generator().manual_seed(4))
+    nnf = torch.where(strange, anywhere, piece)
+    off = {}
+    for pieces in (False, True):
+        vote(at, nnf, pieces=pieces)
+        off[pieces] = (at.image[:, 40:60, 40:60] - noise[:, 6:26, 40:60]).square().mean().sqrt()
+    assert off[False] > 1
+    assert off[True] < 0.3 * off[False]
 
 
 def test_the_mean_of_unlike_copies_gets_their_contrast_back():
