@@ -158,7 +158,8 @@ class Arrival(QObject):
     def eventFilter(self, _receiver: QObject, event: QEvent) -> bool:
         """Qt asks before it hands out an event; False: hand it out."""
         if event.type() in BEGINNINGS:
-            self._put_back()
+            with contextlib.suppress(Exception):  # which would end Krita here; `put_back` meets the same and tells it
+                self._put_back()
         return False
 
     def _put_back(self) -> bool:
