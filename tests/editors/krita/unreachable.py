@@ -66,8 +66,8 @@ def greet(server):
     """Greet whoever connects, and say no more."""
     while True:
         peer = server.accept()[0]
+        peers.append(peer)  # before its client can go on
         peer.sendall(zmtp.GREETING)
-        peers.append(peer)
 
 
 # A server that hangs: it listens and never speaks.
