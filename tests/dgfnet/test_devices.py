@@ -55,7 +55,7 @@ def test_fills_are_those_of_the_cpu(photograph, hole, lively, device):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_the_server_fills_on_it(photograph, hole, lively, device):
-    engine = NetworkEngine(lively, choose_device(device), "lively", "")
+    engine = NetworkEngine(lively, choose_device(device), "lively", "/lively.safetensors", "")
     first, again = (engine.inpaint(photograph, hole, {}, False, lambda stage, fraction: None) for _ in range(2))
     assert first.notes == []
     np.testing.assert_array_equal(first.fill.fill, again.fill.fill)
