@@ -27,10 +27,6 @@ LOADING = "The server loads the network"
 PULSE_SECONDS = 0.5
 
 
-def _go_on() -> bool:
-    return False
-
-
 def run(request: Request, who: str, say: Say, weights: str = "", device: str = "") -> events.Result:
     """Have the server do a job; it is started where none runs.
 
@@ -74,7 +70,7 @@ class Watcher:
     `on_poll` is called several times a second while it waits; True ends that by `Cancelled`.
     """
 
-    def __init__(self, who: str, on_poll: transport.OnPoll = _go_on) -> None:
+    def __init__(self, who: str, on_poll: transport.OnPoll = transport.keep_going) -> None:
         self._who, self._on_poll = who, on_poll
         self._session: transport.Client | None = None
 
@@ -122,7 +118,7 @@ def end_of_log(path: str | None, size: int, lines: int) -> str:
     return ""
 
 
-def stop(who: str, on_poll: transport.OnPoll = _go_on) -> bool:
+def stop(who: str, on_poll: transport.OnPoll = transport.keep_going) -> bool:
     """End the server; whether there was one. Raises `InpaintError`, for one that hangs with how to end that."""
     session = _running(who, on_poll)
     if session:

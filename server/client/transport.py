@@ -32,7 +32,8 @@ OnPoll = Callable[[], bool]
 AnyEvent = TypeVar("AnyEvent", bound=ev.Event)
 
 
-def _keep_going() -> bool:
+def keep_going() -> bool:
+    """The `on_poll` of who has nothing to do meanwhile."""
     return False
 
 
@@ -44,7 +45,7 @@ def connect(
     client: str,
     folder: Path | None = None,
     start: bool = True,
-    on_poll: OnPoll = _keep_going,
+    on_poll: OnPoll = keep_going,
     arguments: Sequence[str] = (),
 ) -> Client:
     """A client that the server of this user has welcomed; the server is started if none runs (and `start`).
@@ -81,7 +82,7 @@ def connect(
 class Client:
     """A welcomed session. Use it as a context manager, or `close` it. Every method raises `InpaintError`."""
 
-    def __init__(self, address: ServerAddress, client: str, on_poll: OnPoll = _keep_going) -> None:
+    def __init__(self, address: ServerAddress, client: str, on_poll: OnPoll = keep_going) -> None:
         self.address = address
         self._session = ClientSession(address.key, client, time.monotonic())
         self._unsent: deque[memoryview] = deque()
@@ -100,20 +101,20 @@ class Client:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def ping(self, on_poll: OnPoll = _keep_going) -> float:
+    def ping(self, on_poll: OnPoll = keep_going) -> float:
         """Seconds from a PING to its PONG."""
         start = time.monotonic()
         self._session.ping(start)
         self._wait_for(ev.Pong, on_poll)
         return time.monotonic() - start
 
-    def status(self, on_poll: OnPoll = _keep_going) -> ev.State:
+    def status(self, on_poll: OnPoll = keep_going) -> ev.State:
         """How the server is: docs/protocol.md, STATE."""
         self._session.ask_state(time.monotonic())
         return self._wait_for(ev.State, on_poll)
 
     def run(
-        self, request: Request, on_progress: OnProgress = _ignore_progress, on_poll: OnPoll = _keep_going
+        self, request: Request, on_progress: OnProgress = _ignore_progress, on_poll: OnPoll = keep_going
     ) -> ev.Result:
         """Submit a job and wait for its result. `Cancelled` after `on_poll` returned True.
 
@@ -141,7 +142,7 @@ class Client:
             self.close()
             raise
 
-    def shutdown(self, on_poll: OnPoll = _keep_going) -> None:
+    def shutdown(self, on_poll: OnPoll = keep_going) -> None:
         """End the server; returns when it has closed the connection, or ENDING_SECONDS after its goodbye."""
         self._session.shutdown(time.monotonic())
         try:
