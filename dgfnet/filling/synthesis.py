@@ -51,6 +51,7 @@ _AROUND = 4.0  # px, standard deviation: over how much texture is averaged
 _FLAT = 0.1  # of 255 per px: less contrast is none
 _MEAN = 0.5  # weight of a patch's mean colour against its pattern: copies are moved in colour
 _SHIFT = 16.0  # of 255, by so much: copies follow a sky's gradient; more would let dull patches pass
+_OWN = 10.0  # px at the coarsest scale: so deep in the hole colours are the copies' own, not the fill's
 _SPOT = 6.0  # px at the coarsest scale: the size of what a variation likes or dislikes
 _BIAS = 0.3  # and how much, as a share of distances
 _EVERY = 3  # of a patch's pixels that vote where nothing is searched
@@ -102,6 +103,7 @@ def synthesise(
         is_searched = number < searched
         if number:
             nnf = upsampled(levels[number - 1], nnf, at, generator)
+            _take_colours(levels[number - 1], at, _OWN * 2**number)
         every = 1 if is_searched else _EVERY
         pieces = number > 0  # at the coarsest, what greedy copying has put where it does not belong is to dissolve
         vote(at, nnf, shift=_SHIFT, every=every, pieces=pieces)
@@ -173,6 +175,17 @@ def _first_nnf(
     came_from = torch.from_numpy(origin).to(nnf).flatten()[at.targets + middle] - middle
     copy = at.row[came_from.clamp_min(0)]  # no source where the middle is known: it came from the target itself
     return copy.where(copy >= 0, nnf)
+
+
+def _take_colours(below: PyramidLevel, at: PyramidLevel, reach: float) -> None:
+    """Mix what the level below has into the fill that copies are moved to in colour, at `reach` px deep instead of it.
+
+    Deep in a hole the fill is the mean of all that could be there, and would lie over the copies like a haze.
+    """
+    depth = torch.from_numpy(depth_in((at.region | at.blank).cpu().numpy())).to(at.image)
+    share = at.region * (depth / reach).clamp_max(1)
+    copied = F.interpolate(below.image[None, :3], at.size, mode="bilinear", align_corners=False)[0]
+    at.image[:3] += share * (copied - at.image[:3])
 
 
 def _source_bias(at: PyramidLevel, generator: torch.Generator) -> np.ndarray:

@@ -62,6 +62,14 @@ def test_a_gradient_stays_one(hole):
     assert error.max() < 0.04
 
 
+def test_a_haze_deep_in_the_fill_does_not_lie_over_the_copies(pattern, hole, soft):
+    depth = distance_transform_edt(hole)
+    haze = np.float32(0.05) * (depth / depth.max()).astype(np.float32)[..., None]
+    found = synthesise(soft - haze, hole)
+    deep = depth > 0.75 * depth.max()
+    assert abs((found - pattern)[deep].mean()) < 0.5 * haze[deep].mean()
+
+
 def test_equal_seeds_give_equal_fills(hole, soft):
     np.testing.assert_array_equal(synthesise(soft, hole), synthesise(soft.copy(), hole))
 
