@@ -19,11 +19,11 @@ from dgfnet.model import ABLATION, DGFNet, label, load, load_info
 from dgfnet.training import checkpoints, parallel
 from dgfnet.training.data import PictureBank
 from dgfnet.training.features import load_features
-from dgfnet.training.recipes import NARROW, RECIPES, Recipe, restored
+from dgfnet.training.recipes import MEMBRANE, NARROW, RECIPES, Recipe, restored
 from dgfnet.training.samples import Samples
 from dgfnet.training.session import SAVE_SECONDS, Session
 from dgfnet.training.trainer import Trainer, fast_arithmetic
-from dgfnet.training.widening import widened, widest
+from dgfnet.training.widening import completed, widened, widest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -224,10 +224,20 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     if not recipe.start:
         return recipe
     before = load_info(recipe.start).config
-    network = widest(before, recipe.network) if recipe.widens else before
+    network = completed(before, recipe.network)
+    if before.fusion == "none" and parallel.rank() == 0:
+        predicts = "what is added to a membrane over the hole" if network.membrane else "the picture itself"
+        print(
+            f"'{recipe.start}' is a coarse branch alone, which predicts {predicts}; texture branch and fusion begin "
+            "with random weights.",
+            file=sys.stderr,
+        )
+    if recipe.widens:
+        network = widest(network, recipe.network)
     most = max(before.recurrences, recipe.recurrences[1])
-    finer = before.finer or recipe.network.finer
-    return dataclasses.replace(recipe, network=dataclasses.replace(network, recurrences=most, finer=finer))
+    network = dataclasses.replace(network, recurrences=most, finer=before.finer or recipe.network.finer)
+    deviations = tuple(said for said in recipe.deviations if network.membrane or said != MEMBRANE)
+    return dataclasses.replace(recipe, network=network, deviations=deviations)
 
 
 def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
@@ -238,9 +248,7 @@ def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
     units = {"step": "steps", "hours": "hours"}
     known = [f"{info.notes[name]} {unit}" for name, unit in units.items() if name in info.notes]
     before = [f"begun with {info.notes['origin']}"] if "origin" in info.notes else []
-    start = load(recipe.start)
-    if recipe.widens:
-        start = widened(start, recipe.network, recipe.seed)
+    start = widened(load(recipe.start), recipe.network, recipe.seed)
     return start, ", ".join([label(recipe.start), *known, f"sha256 {info.sha256[:16]}", *before])
 
 

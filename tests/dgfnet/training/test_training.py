@@ -16,7 +16,7 @@ from dgfnet.model import DGFNetConfig
 from dgfnet.training import checkpoints, session
 from dgfnet.training import command as training
 from dgfnet.training.losses import LossWeights
-from dgfnet.training.recipes import FULL, PAPER, RECIPES, restored
+from dgfnet.training.recipes import FULL, MEMBRANE, PAPER, RECIPES, restored
 from dgfnet.training.session import Session
 from dgfnet.training.trainer import Trainer
 
@@ -205,6 +205,28 @@ def test_a_recipe_may_widen_what_it_begins_with(folder, network, monkeypatch):
     info = model.load_info(folder / "run" / "weights.safetensors")
     assert info.config == replace(network.config, width=0.25)
     assert info.notes["origin"].startswith("begun, sha256 ")
+
+
+@pytest.mark.parametrize("membrane", [False, True])
+def test_a_coarse_branch_alone_may_be_begun_with(folder, monkeypatch, capsys, membrane):
+    """As an imported RFR checkpoint is: it goes on predicting what it did, and the rest is the recipe's."""
+    recipe = RECIPES["narrow"]
+    network = replace(recipe.network, width=0.25, membrane=True, finer=True)
+    monkeypatch.setitem(RECIPES, "narrow", replace(recipe, network=network, deviations=(MEMBRANE, "short")))
+    alone = model.DGFNet(DGFNetConfig(width=0.125, fusion="none", membrane=membrane))
+    model.save(alone, folder / "rfr.safetensors")
+    words = ["--no-features", "--steps", "1", "--sheet-every", "0", "--rate-factor", "1e-12"]
+    assert train(folder, *words, "--start", str(folder / "rfr.safetensors")) == 0
+    said = capsys.readouterr().err
+    assert "rfr.safetensors' is a coarse branch alone, which predicts" in said
+    assert ("the picture itself; texture branch" in said) == (not membrane)
+    trained = model.load(folder / "run" / "weights.safetensors")
+    assert trained.config == replace(network, width=0.125, membrane=membrane, recurrences=alone.config.recurrences)
+    assert all(
+        torch.allclose(trained.get_parameter(name), value, atol=1e-6) for name, value in alone.named_parameters()
+    )
+    kept = json.loads((folder / "run" / "recipe.json").read_text())
+    assert kept["deviations"] == ([MEMBRANE, "short"] if membrane else ["short"])
 
 
 def test_a_run_by_time_ends_with_it(folder, capsys):
