@@ -111,7 +111,7 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, device: str) -> int:
         trainer = Trainer(one, bank, features, device, masks, arguments.compile, graphs, start, origin)
         if checkpoints.exists(out):
             trainer.restore(checkpoints.read(out, trainer.device))
-        session = Session(
+        session = Session(  # the ablation's networks come one after the other, each once those before are finished
             trainer,
             out,
             samples,
@@ -120,6 +120,7 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, device: str) -> int:
             slim=arguments.slim_checkpoint,
             keep_every=arguments.keep_every,
             save_seconds=60 * arguments.save_every,
+            alone=name == _models(arguments)[0],
         )
         if not session.run(deadline):
             break
@@ -151,8 +152,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be a positive number; {hint}.")
     if arguments.seed is not None:
         check_seed(arguments.seed)
-    if arguments.checkpoint_part_mb is not None and arguments.checkpoint_part_mb < 1:
-        raise UserError("--checkpoint-part-mb must be 1 or more.")
+    if arguments.checkpoint_part_mb is not None and not 1 <= arguments.checkpoint_part_mb < float("inf"):
+        raise UserError("--checkpoint-part-mb must be a number of 1 or more.")
     if arguments.ablation and (arguments.start or RECIPES[arguments.recipe or NARROW.name].start):
         raise UserError("--ablation compares networks from scratch: leave --start out, and choose another recipe.")
     begun = any(checkpoints.exists(folder / name) for name in _models(arguments))
@@ -202,16 +203,29 @@ _TOLD: dict[str, Callable[[Recipe], str]] = {
 
 def _resumed(arguments: argparse.Namespace) -> Recipe:
     """The checkpoint's recipe, altered by what the command line says; each difference is told in a line."""
-    begun = next(at for name in _models(arguments) if checkpoints.exists(at := arguments.out / name))
-    kept = restored(checkpoints.recipe(begun))
+    folders = [at for name in _models(arguments) if checkpoints.exists(at := arguments.out / name)]
+    records = [checkpoints.records(folder) for folder in folders]
+    recipes = [restored(record["recipe"]) for record in records]
+    kept, begun = recipes[0], folders[0]
     if arguments.recipe and RECIPES[arguments.recipe].name != kept.name:
         raise UserError(f"'{begun}' is a run of the recipe '{kept.name}'; leave --recipe out, or choose another --out.")
     recipe = _altered(kept, arguments)
+    over = any(own.is_over(record["step"], record["seconds"]) for own, record in zip(recipes, records, strict=True))
+    if arguments.ablation and over and recipe != kept:
+        raise UserError(
+            f"A network in '{arguments.out}' is finished, and the others must have its length, seed, learning rates "
+            "and batches; leave these options out, or start all again with another --out."
+        )
     if parallel.rank() == 0:
         for what, said in _TOLD.items():
             before, now = said(kept), said(recipe)
             if before != now:
                 print(f"{what}: {before} in the checkpoint, {now} from here on.", file=sys.stderr)
+        given = {"features": not arguments.no_features, "masks": bool(arguments.masks)}
+        for what, before in records[0]["used"].items():
+            if before != given[what]:
+                one, other = ("used", "none") if before else ("none", "used")
+                print(f"{what.capitalize()}: {one} in the checkpoint, {other} from here on.", file=sys.stderr)
         if arguments.start and arguments.start != kept.start:
             print(f"'{arguments.start}' is not used: the run goes on from its checkpoint.", file=sys.stderr)
     return recipe
