@@ -17,6 +17,10 @@ from dgfnet.evaluation.judgement import SETTINGS, TABLE
 from dgfnet.files import make_folder
 from dgfnet.network.coarse import reach
 
+_NONE = "none"
+"""In the notes of weights, of features that were not used."""
+_OF_FEATURES = "perceptual", "feature loss"
+"""Words of those deviations from the paper that are about the losses by features."""
 _CREDIT_COLUMNS = ("file", "licence", "credit", "url")
 
 
@@ -31,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help=f"table of the photographs; its columns, tab separated: {', '.join(_CREDIT_COLUMNS)}",
     )
-    parser.add_argument("--features", default="none", help="where the feature network's weights came from, in words")
+    parser.add_argument("--features", help="where the VGG weights came from, in words; for a run that used them")
     parser.add_argument("--evaluation", type=pathlib.Path, help="folder that `dgfnet evaluate` wrote")
     parser.add_argument("--pictures", default="", help="the evaluation's photographs, in words")
     parser.add_argument(
@@ -57,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if len(rows) < max(int(info.notes.get("photographs", 1)), 1):
         photographs = info.notes.get("photographs", "more")
         raise UserError(f"'{arguments.credits}' credits {len(rows)} photographs, the run saw {photographs}.")
+    features = _features(info.notes, arguments.features)
     out: pathlib.Path = arguments.out or arguments.folder / "published"
     targets = out / f"{arguments.name}.safetensors", out / "MODEL_CARD.md", out / "CREDITS.tsv"
     there = [f"'{target}'" for target in targets if target.exists()]
@@ -74,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
                 shipped._replace(name=arguments.name),
                 recipe,
                 rows,
-                features="none" if info.notes.get("features") == "none" else arguments.features,
+                features=features,
                 table=table,
                 pictures=arguments.pictures,
                 failures=arguments.failure,
@@ -92,6 +97,16 @@ def run(arguments: argparse.Namespace) -> int:
         writer.writerows(rows)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB), MODEL_CARD.md and CREDITS.tsv", file=sys.stderr)
     return 0
+
+
+def _features(notes: dict[str, str], given: str | None) -> str:
+    """Where the VGG weights came from, in words; `none` where there were none."""
+    said = given or _NONE
+    if notes.get("features") == "used" and said == _NONE:
+        raise UserError(
+            "The run used perceptual and style losses; say where the VGG weights came from with --features."
+        )
+    return _NONE if notes.get("features") == _NONE else said
 
 
 def _credits(file: pathlib.Path) -> list[dict[str, str]]:
@@ -132,15 +147,18 @@ def model_card(
     stages = "\n".join(
         f"| {stage['share']:.0%} | {stage['size']} px | {stage['batch']} | {_rate(stage)} "
         f"| {'running statistics' if stage['frozen_norm'] else 'batch statistics'} "
-        f"| {'yes' if stage['features'] and features != 'none' else 'no'} | {'yes' if stage['adversarial'] else 'no'} |"
+        f"| {'yes' if stage['features'] and features != _NONE else 'no'} | {'yes' if stage['adversarial'] else 'no'} |"
         for stage in recipe["stages"]
     )
-    judged_by_it = any(stage["adversarial"] for stage in recipe["stages"])
+    without = set() if any(stage["adversarial"] for stage in recipe["stages"]) else {"adversarial"}
+    deviations = recipe["deviations"]
+    if features == _NONE:
+        without |= {"perceptual", "style"}
+        told = (said for said in deviations if not any(word in said for word in _OF_FEATURES))
+        deviations = [*told, "no perceptual and style losses"]
     weights = "\n".join(
         f"| {branch} | "
-        + " | ".join(
-            f"{recipe[branch][term] if term != 'adversarial' or judged_by_it else 0:g}" for term in recipe["coarse"]
-        )
+        + " | ".join(f"{0 if term in without else recipe[branch][term]:g}" for term in recipe["coarse"])
         + " |"
         for branch in ("coarse", "texture", "fused")
     )
@@ -180,7 +198,7 @@ holes are {", ".join(recipe["mask_kinds"])} over {_span(recipe["hole_share"])} o
 Adam; {_span(recipe["recurrences"])} recurrences, drawn at each step; moving average of the
 weights with decay {recipe["average"]:g}; bfloat16 convolutions. {_losses(features)}
 
-Deviations from the paper: {"; ".join(recipe["deviations"]) or "none"}.
+Deviations from the paper: {"; ".join(deviations) or "none"}.
 
 {judged}## Limits
 - The network fills at most {reach(config.recurrences)} px inwards from a hole's border, and sees at most 512 px of a
@@ -202,7 +220,7 @@ def _length(notes: dict[str, str]) -> str:
 
 
 def _losses(features: str) -> str:
-    if features == "none":
+    if features == _NONE:
         return "No perceptual and style losses."
     return f"Perceptual and style losses use VGG features:\n{features}."
 

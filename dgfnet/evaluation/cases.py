@@ -19,6 +19,8 @@ from dgfnet.masks import KINDS, Colour, Kind, hole_of, random_masks
 from dgfnet.photographs import Entry, find_pictures, noted, refuse
 
 SHARES = ((0.2, 0.3), (0.3, 0.4), (0.4, 0.5))
+_MADE = list(itertools.product(KINDS, SHARES))
+"""The holes that can be made for a picture; a case's name ends with its hole's index here, one more for a mask."""
 SMALLEST = 32
 _STROKES = 256
 """Side in px at which irregular holes are drawn, since their strokes have a fixed width; they are scaled from there."""
@@ -51,6 +53,11 @@ class MaskFiles:
 
     folder: pathlib.Path
     holes: Colour
+
+    @property
+    def name(self) -> str:
+        """The kind of hole, in tables."""
+        return self.folder.resolve().name
 
     @cached_property
     def files(self) -> list[Entry]:
@@ -106,9 +113,23 @@ class CaseSet:
         """Of the pictures used, in the order of the list."""
         return spread(len(self._entries), self.limit)
 
+    @property
+    def _made(self) -> list[int]:
+        """Indices of the holes that are made for each picture."""
+        return [index for index, (kind, _) in enumerate(_MADE) if kind in self.kinds]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the cases, in their order; nothing is decoded."""
+        indices = [*self._made, *([len(_MADE)] if self.masks else [])]
+        return [f"{self._photograph(number)}-{index}" for number in self.numbers for index in indices]
+
     def __len__(self) -> int:
         """How many cases."""
-        return len(self.numbers) * (len(self.kinds) * len(SHARES) + (self.masks is not None))
+        return len(self.names)
+
+    def _photograph(self, number: int) -> str:
+        return f"{number:04}-{pathlib.PurePath(self._entries[number].name).stem}"
 
     def check(self) -> None:
         """Read every picture once that is used, and its mask: little work, done before much.
@@ -128,18 +149,15 @@ class CaseSet:
     def __iter__(self) -> Iterator[Case]:
         """The cases, picture by picture."""
         for number in self.numbers:
-            entry = self._entries[number]
-            truth = _centre(entry.picture(), self.size)
-            photograph = f"{number:04}-{pathlib.PurePath(entry.name).stem}"
+            truth = _centre(self._entries[number].picture(), self.size)
+            photograph = self._photograph(number)
             for index, kind, cell, hole in self._holes(number):
                 yield Case(f"{photograph}-{index}", photograph, kind, cell, truth, hole)
 
     def _holes(self, number: int) -> Iterator[tuple[int, str, str, np.ndarray]]:
         """Index, kind, cell and hole of a picture's cases; the index is the same whatever other kinds are asked for."""
-        every = list(itertools.product(KINDS, SHARES))
-        for index, (kind, share) in enumerate(every):
-            if kind not in self.kinds:
-                continue
+        for index in self._made:
+            kind, share = _MADE[index]
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number * 101 + index)
             drawn = random_masks((kind,), share, 1, _STROKES if kind == "irregular" else self.size, generator)
             hole = F.interpolate(drawn, (self.size, self.size), mode="nearest-exact")[0, 0].numpy() == 0
@@ -147,8 +165,8 @@ class CaseSet:
         if self.masks:
             hole = self.masks.hole(number, self.size, self.seed)
             tenth = min(int(hole.mean() * 10), 9)
-            name = self.masks.folder.resolve().name
-            yield len(every), name, f"{name} {tenth * 10}% to {tenth * 10 + 10}%", hole
+            name = self.masks.name
+            yield len(_MADE), name, f"{name} {tenth * 10}% to {tenth * 10 + 10}%", hole
 
 
 def spread(count: int, limit: int | None) -> list[int]:

@@ -76,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     perceptions = _perceptions(arguments)
     columns, reference = _columns(arguments)
     cases.check()
+    fillers.check_results(arguments.results, cases.names, cases.size)
     judgement = Judgement(reference, perceptions, arguments.device)
     for case in tqdm(cases, desc="evaluate", unit="case", disable=None):
         judgement.add(case, {name: fill(case.name, case.given, case.hole) for name, fill in columns.items()})
@@ -95,6 +96,8 @@ def _cases(arguments: argparse.Namespace) -> CaseSet:
         raise UserError("--masks and --holes-are go together: say which colour of the masks is the hole.")
     masks = MaskFiles(arguments.masks, arguments.holes_are) if arguments.masks else None
     kinds = tuple(arguments.kinds or (() if masks else _DEFAULT_KINDS))
+    if masks and masks.name in kinds:
+        raise UserError(f"'{arguments.masks}' is called as one of the --kinds, and so would its rows be; rename it.")
     return CaseSet(arguments.pictures, kinds, arguments.size, arguments.limit, arguments.seed, masks)
 
 

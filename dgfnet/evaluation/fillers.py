@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import cv2
@@ -17,6 +18,7 @@ from dgfnet.files import write_whole
 from dgfnet.filling.patchmatch import patchmatch
 from dgfnet.inpainting import FillOptions, Inpainter
 from dgfnet.model import DGFNet
+from dgfnet.photographs import noted, refuse
 
 Filler = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
 """(name of the case, RGB uint8 [H, W, 3] with a black hole, hole bool [H, W]) -> RGB uint8; the hole only is used."""
@@ -52,7 +54,7 @@ def biharmonic(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     try:
         from skimage.restoration import inpaint_biharmonic
     except ImportError as error:
-        raise UserError("The biharmonic filler is scikit-image's; `pip install scikit-image`.") from error
+        raise UserError("The biharmonic filler is scikit-image's; `.venv/bin/pip install scikit-image`.") from error
     filled = inpaint_biharmonic(picture, hole, channel_axis=2)
     return (np.clip(filled, 0, 1) * 255).round().astype(np.uint8)
 
@@ -95,15 +97,32 @@ def results(folder: pathlib.Path) -> Filler:
     """
 
     def fill(name: str, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        file = folder / f"{name}.png"
-        if not file.is_file():
-            raise UserError(f"'{folder}' holds no result for '{name}'; `dgfnet evaluate --export` writes the cases.")
-        result, _ = _read(file)
-        if result.shape != picture.shape:
-            raise UserError(f"'{file}' is {result.shape[1]} x {result.shape[0]} px, the case {picture.shape[1]} px.")
-        return result
+        return _result(folder, name, len(picture))
 
     return fill
+
+
+def check_results(folders: Iterable[pathlib.Path], names: Iterable[str], size: int) -> None:
+    """Read all that `results` of these folders will be asked for: squares of `size` px, a case each.
+
+    Raises:
+        UserError: some are missing, unreadable, or of another size; all of them are named.
+    """
+    faults: list[UserError] = []
+    for folder, name in itertools.product(folders, names):
+        with noted(faults):
+            _result(folder, name, size)
+    refuse(faults)
+
+
+def _result(folder: pathlib.Path, name: str, size: int) -> np.ndarray:
+    file = folder / f"{name}.png"
+    if not file.is_file():
+        raise UserError(f"'{folder}' holds no result for '{name}'; `dgfnet evaluate --export` writes the cases.")
+    result, _ = _read(file)
+    if result.shape != (size, size, 3):
+        raise UserError(f"'{file}' is {result.shape[1]} x {result.shape[0]} px, the case {size} px.")
+    return result
 
 
 def kept(fill: Filler, folder: pathlib.Path) -> Filler:

@@ -20,6 +20,7 @@ from dgfnet.sheets import contact_sheet
 
 TABLE, SETTINGS = "table.md", "settings.json"
 """Of an evaluation's files: the Markdown, and what was judged and how."""
+_SHEET = "worst-{}.png"  # of a cell
 _WORST = 6  # cases shown per cell
 _RANKED_BY = "hole PSNR"
 
@@ -136,7 +137,9 @@ def _notes(judgement: Judgement) -> list[str]:
 
 
 def _write_sheets(examples: Sequence[Example], reference: str, out: pathlib.Path) -> None:
-    """Per cell, the worst cases, all fillers side by side."""
+    """Per cell, the worst cases, all fillers side by side; sheets of an evaluation before go."""
+    for before in out.glob(_SHEET.format("*")):
+        before.unlink()
     for cell in dict.fromkeys(example.cell for example in examples):
         here = [example for example in examples if example.cell == cell]
         sheet = contact_sheet(
@@ -145,4 +148,4 @@ def _write_sheets(examples: Sequence[Example], reference: str, out: pathlib.Path
             [f"{e.case}: {e.figures[reference][_RANKED_BY]:.1f} dB" for e in here],
             256,
         )
-        sheet.save(out / f"worst-{cell.replace(' ', '-').replace('%', '')}.png")
+        sheet.save(out / _SHEET.format(cell.replace(" ", "-").replace("%", "")))

@@ -135,7 +135,7 @@ def load_squeezenet(file: str | pathlib.Path) -> SqueezeNet:
     try:
         import h5py
     except ImportError as error:
-        raise UserError("Reading Keras weights needs h5py; install it with `pip install h5py`.") from error
+        raise UserError("Reading Keras weights needs h5py; install it with `.venv/bin/pip install h5py`.") from error
     network = SqueezeNet()
     try:
         with h5py.File(file) as data:

@@ -1,7 +1,8 @@
 """A training run on disk: whole checkpoints, checkpoints in parts, slimmed ones, and the weights beside them.
 
 A checkpoint is `checkpoint.pt`, or parts of a given size with `checkpoint.json`, which lists their names and hashes and
-is written last: a crash at any moment leaves the checkpoint before whole.
+is written last: a crash at any moment leaves the checkpoint before whole. With it come the weights, which hold the
+moving average of a slimmed one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import json
 import pathlib
 import pickle
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,8 +22,9 @@ import torch
 from torch import Tensor
 
 from dgfnet.errors import FileError, UserError, is_out_of_memory
-from dgfnet.files import write_whole
-from dgfnet.model import WeightsError, load, load_info, save
+from dgfnet.files import Write, write_together, write_whole
+from dgfnet.model import Storage, WeightsError, load, load_info, save
+from dgfnet.training import parallel
 from dgfnet.training.trainer import Trainer
 
 WHOLE, LIST, WEIGHTS = "checkpoint.pt", "checkpoint.json", "weights.safetensors"
@@ -45,20 +48,24 @@ def write(trainer: Trainer, folder: pathlib.Path, part_bytes: int | None = None,
         FileError: it cannot be written, as where the disk is full; the checkpoint before is left.
     """
     state = slimmed(trainer.state()) if slim else trainer.state()
+    weights = folder / WEIGHTS, functools.partial(_save_average, trainer)
     if part_bytes is None:
-        write_whole(folder / WHOLE, lambda file: torch.save(state, file))
+        write_together([weights, (folder / WHOLE, lambda file: torch.save(state, file))])
         (folder / LIST).unlink(missing_ok=True)  # before its parts: `read` prefers it
         _remove_parts(folder, keep=[])
     else:
-        _write_parts(state, folder, part_bytes)
+        _write_parts(state, folder, part_bytes, weights)
         (folder / WHOLE).unlink(missing_ok=True)
-    write_whole(folder / WEIGHTS, lambda file: save(trainer.average, file, _notes(trainer)))
 
 
 def keep(trainer: Trainer, folder: pathlib.Path) -> None:
     """The averaged weights as they are now, beside those to come: what a learning curve is measured on."""
     kept = folder / "kept" / f"step-{trainer.step:07d}.safetensors"
-    write_whole(kept, lambda file: save(trainer.average, file, _notes(trainer), "float16"))
+    write_whole(kept, functools.partial(_save_average, trainer, storage="float16"))
+
+
+def _save_average(trainer: Trainer, file: pathlib.Path, storage: Storage = "float32") -> None:
+    save(trainer.average, file, _notes(trainer), storage)
 
 
 def _notes(trainer: Trainer) -> dict[str, str]:
@@ -69,7 +76,7 @@ def _notes(trainer: Trainer) -> dict[str, str]:
         "hours": f"{trainer.seconds / 3600:.2f}",
         "device": device_name(trainer.device),
         "photographs": str(trainer.bank.photographs),
-        "features": "used" if trainer.features else "none",
+        "features": "used" if trainer.used["features"] else "none",
         **({"origin": trainer.origin} if trainer.origin else {}),
     }
 
@@ -86,12 +93,16 @@ def read(folder: pathlib.Path, device: torch.device | str) -> dict[str, Any]:
         return state if "average" in state else whole(state, _average_beside(folder, state["step"], device))
 
 
-def recipe(folder: pathlib.Path) -> dict[str, Any]:
-    """The recipe's settings; where the checkpoint is one file, its tensors stay on the disk. Raises as `read`."""
+def records(folder: pathlib.Path) -> dict[str, Any]:
+    """What a state says beside its tensors, which stay on the disk where the checkpoint is one file. Raises as `read`.
+
+    `recipe` (its settings), `step`, `seconds` and `used` (see `Trainer`), which is empty where the checkpoint is older.
+    """
     source = _source(folder)
     with _damage_told(folder):
         mapped = isinstance(source, pathlib.Path)
-        return dict(torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)["recipe"])
+        state = torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
+        return {name: state[name] for name in ("recipe", "step", "seconds")} | {"used": state.get("used", {})}
 
 
 def _source(folder: pathlib.Path) -> pathlib.Path | io.BytesIO:
@@ -114,9 +125,14 @@ def _average_beside(folder: pathlib.Path, step: int, device: torch.device | str)
     """The moving average in the weights beside a checkpoint, if they are of the same step."""
     try:
         notes = load_info(folder / WEIGHTS).notes
-        return load(folder / WEIGHTS, device).state_dict() if notes.get("step") == str(step) else None
+        if notes.get("step") == str(step):
+            return load(folder / WEIGHTS, device).state_dict()
     except WeightsError:
-        return None
+        pass
+    if parallel.rank() == 0:
+        told = f"'{folder}' has no {WEIGHTS} of step {step}; copy them there, else the moving average begins anew."
+        print(told, file=sys.stderr)
+    return None
 
 
 def slimmed(state: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +171,10 @@ def _moments(kept: dict[str, Tensor]) -> dict[str, Tensor]:
     return {"step": kept["step"], "exp_avg": torch.zeros_like(second), "exp_avg_sq": second}
 
 
-def _write_parts(state: dict[str, Any], folder: pathlib.Path, part_bytes: int) -> None:
+def _write_parts(
+    state: dict[str, Any], folder: pathlib.Path, part_bytes: int, beside: tuple[pathlib.Path, Write]
+) -> None:
+    """`beside` is written together with the list."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data, parts = buffer.getbuffer(), []
@@ -168,7 +187,7 @@ def _write_parts(state: dict[str, Any], folder: pathlib.Path, part_bytes: int) -
             write_whole(folder / name, functools.partial(pathlib.Path.write_bytes, data=part))
             parts.append({"file": name, "sha256": digest})
         listed = json.dumps({"step": state["step"], "parts": parts}, indent=1) + "\n"
-        write_whole(folder / LIST, lambda file: file.write_text(listed))
+        write_together([beside, (folder / LIST, lambda file: file.write_text(listed))])
     except FileError:
         _remove_parts(folder, keep=before)
         raise

@@ -19,11 +19,11 @@ from dgfnet.model import ABLATION, DGFNet, label, load, load_info
 from dgfnet.training import checkpoints, parallel
 from dgfnet.training.data import PictureBank
 from dgfnet.training.features import load_features
-from dgfnet.training.recipes import NARROW, RECIPES, Recipe, restored
+from dgfnet.training.recipes import MEMBRANE, NARROW, RECIPES, Recipe, restored
 from dgfnet.training.samples import Samples
 from dgfnet.training.session import SAVE_SECONDS, Session
 from dgfnet.training.trainer import Trainer, fast_arithmetic
-from dgfnet.training.widening import widened, widest
+from dgfnet.training.widening import completed, widened, widest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +111,7 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, device: str) -> int:
         trainer = Trainer(one, bank, features, device, masks, arguments.compile, graphs, start, origin)
         if checkpoints.exists(out):
             trainer.restore(checkpoints.read(out, trainer.device))
-        session = Session(
+        session = Session(  # the ablation's networks come one after the other, each once those before are finished
             trainer,
             out,
             samples,
@@ -120,6 +120,7 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, device: str) -> int:
             slim=arguments.slim_checkpoint,
             keep_every=arguments.keep_every,
             save_seconds=60 * arguments.save_every,
+            alone=name == _models(arguments)[0],
         )
         if not session.run(deadline):
             break
@@ -151,8 +152,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be a positive number; {hint}.")
     if arguments.seed is not None:
         check_seed(arguments.seed)
-    if arguments.checkpoint_part_mb is not None and arguments.checkpoint_part_mb < 1:
-        raise UserError("--checkpoint-part-mb must be 1 or more.")
+    if arguments.checkpoint_part_mb is not None and not 1 <= arguments.checkpoint_part_mb < float("inf"):
+        raise UserError("--checkpoint-part-mb must be a number of 1 or more.")
     if arguments.ablation and (arguments.start or RECIPES[arguments.recipe or NARROW.name].start):
         raise UserError("--ablation compares networks from scratch: leave --start out, and choose another recipe.")
     begun = any(checkpoints.exists(folder / name) for name in _models(arguments))
@@ -202,16 +203,29 @@ _TOLD: dict[str, Callable[[Recipe], str]] = {
 
 def _resumed(arguments: argparse.Namespace) -> Recipe:
     """The checkpoint's recipe, altered by what the command line says; each difference is told in a line."""
-    begun = next(at for name in _models(arguments) if checkpoints.exists(at := arguments.out / name))
-    kept = restored(checkpoints.recipe(begun))
+    folders = [at for name in _models(arguments) if checkpoints.exists(at := arguments.out / name)]
+    records = [checkpoints.records(folder) for folder in folders]
+    recipes = [restored(record["recipe"]) for record in records]
+    kept, begun = recipes[0], folders[0]
     if arguments.recipe and RECIPES[arguments.recipe].name != kept.name:
         raise UserError(f"'{begun}' is a run of the recipe '{kept.name}'; leave --recipe out, or choose another --out.")
     recipe = _altered(kept, arguments)
+    over = any(own.is_over(record["step"], record["seconds"]) for own, record in zip(recipes, records, strict=True))
+    if arguments.ablation and over and recipe != kept:
+        raise UserError(
+            f"A network in '{arguments.out}' is finished, and the others must have its length, seed, learning rates "
+            "and batches; leave these options out, or start all again with another --out."
+        )
     if parallel.rank() == 0:
         for what, said in _TOLD.items():
             before, now = said(kept), said(recipe)
             if before != now:
                 print(f"{what}: {before} in the checkpoint, {now} from here on.", file=sys.stderr)
+        given = {"features": not arguments.no_features, "masks": bool(arguments.masks)}
+        for what, before in records[0]["used"].items():
+            if before != given[what]:
+                one, other = ("used", "none") if before else ("none", "used")
+                print(f"{what.capitalize()}: {one} in the checkpoint, {other} from here on.", file=sys.stderr)
         if arguments.start and arguments.start != kept.start:
             print(f"'{arguments.start}' is not used: the run goes on from its checkpoint.", file=sys.stderr)
     return recipe
@@ -224,10 +238,20 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     if not recipe.start:
         return recipe
     before = load_info(recipe.start).config
-    network = widest(before, recipe.network) if recipe.widens else before
+    network = completed(before, recipe.network)
+    if before.fusion == "none" and parallel.rank() == 0:
+        predicts = "what is added to a membrane over the hole" if network.membrane else "the picture itself"
+        print(
+            f"'{recipe.start}' is a coarse branch alone, which predicts {predicts}; texture branch and fusion begin "
+            "with random weights.",
+            file=sys.stderr,
+        )
+    if recipe.widens:
+        network = widest(network, recipe.network)
     most = max(before.recurrences, recipe.recurrences[1])
-    finer = before.finer or recipe.network.finer
-    return dataclasses.replace(recipe, network=dataclasses.replace(network, recurrences=most, finer=finer))
+    network = dataclasses.replace(network, recurrences=most, finer=before.finer or recipe.network.finer)
+    deviations = tuple(said for said in recipe.deviations if network.membrane or said != MEMBRANE)
+    return dataclasses.replace(recipe, network=network, deviations=deviations)
 
 
 def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
@@ -238,9 +262,7 @@ def _start(recipe: Recipe) -> tuple[DGFNet | None, str]:
     units = {"step": "steps", "hours": "hours"}
     known = [f"{info.notes[name]} {unit}" for name, unit in units.items() if name in info.notes]
     before = [f"begun with {info.notes['origin']}"] if "origin" in info.notes else []
-    start = load(recipe.start)
-    if recipe.widens:
-        start = widened(start, recipe.network, recipe.seed)
+    start = widened(load(recipe.start), recipe.network, recipe.seed)
     return start, ", ".join([label(recipe.start), *known, f"sha256 {info.sha256[:16]}", *before])
 
 

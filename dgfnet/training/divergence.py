@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from dgfnet.errors import UserError
@@ -9,18 +10,20 @@ from dgfnet.training.recipes import Stage
 
 _MEMORY = 0.98  # of the running mean: about 50 steps
 _SOUND, _LOST = 1.5, 4.0  # running mean over the lowest one: worth a checkpoint, beyond repair
+_CHANGEABLE = re.compile(r"\b(batch|rate|final_rate)=[^,)]*")
+"""Of a stage's text: what a resumed run may change. It is the same stage all the same."""
 
 
-def remedy(rate_factor: float) -> str:
-    """What helps a run that fell apart with these learning rates."""
-    return f"resume with --rate-factor {rate_factor / 2:g}"
+class Diverged(UserError):
+    """Training fell apart; the text says how and when, not yet what to do about it."""
 
 
 @dataclass
 class Watch:
     """Compares the running mean of the picture's absolute error with the lowest that this stage has had.
 
-    A stage starts afresh: freezing BatchNorm and larger crops make the error jump without harm.
+    A stage starts afresh: freezing BatchNorm and larger crops make the error jump without harm. Other learning rates
+    and batches do not.
     """
 
     stage: str = ""
@@ -28,13 +31,13 @@ class Watch:
     error: float = 0.0
     lowest: float = float("inf")
 
-    def see(self, values: dict[str, float], step: int, stage: Stage, rate_factor: float = 1.0) -> None:
-        """Take in the losses of a step, made with so many times the recipe's learning rates.
+    def see(self, values: dict[str, float], step: int, stage: Stage) -> None:
+        """Take in the losses of a step.
 
         Raises:
-            UserError: the error has grown beyond what training recovers from.
+            Diverged: the error has grown beyond what training recovers from.
         """
-        if repr(stage) != self.stage:
+        if _CHANGEABLE.sub("", repr(stage)) != _CHANGEABLE.sub("", self.stage):
             self.stage, self.seen, self.error, self.lowest = repr(stage), 0, 0.0, float("inf")
         name = "fused" if "fused hole" in values else "coarse"
         now = values[f"{name} hole"] + values[f"{name} valid"]
@@ -43,9 +46,8 @@ class Watch:
         if self.seen * (1 - _MEMORY) >= 1:
             self.lowest = min(self.lowest, self.error)
         if self.error > _LOST * self.lowest:
-            raise UserError(
-                f"Training diverges: the mean error rose to {self.error:.3f} from {self.lowest:.3f} by step {step}. "
-                f"The last good checkpoint is kept; {remedy(rate_factor)}."
+            raise Diverged(
+                f"Training diverges: the mean error rose to {self.error:.3f} from {self.lowest:.3f} by step {step}."
             )
 
     @property

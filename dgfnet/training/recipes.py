@@ -155,8 +155,10 @@ PAPER = Recipe(
 _FUSED = LossWeights(50, 50, 30, 1000, 0.1)
 """Perceptual x 300 and style x 5.6: chosen by measurement, docs/training-log.md, 2. and 6."""
 _VARIED = Variation(zoom=(0.85, 1.25), aspect=1.2, colour=0.2, darken=0.85)
+MEMBRANE = "the coarse branch adds to a membrane over the hole"
+"""A deviation that a run has only where its network has."""
 _OURS = (
-    "the coarse branch adds to a membrane over the hole",
+    MEMBRANE,
     "the fused picture's perceptual loss x 300, its style loss x 5.6",
     "a random number of recurrences",
     "crops varied in scale, aspect and colour",

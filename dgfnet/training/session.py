@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 
 from tqdm import tqdm
 
+from dgfnet.errors import UserError
 from dgfnet.training import checkpoints, parallel
+from dgfnet.training.divergence import Diverged
 from dgfnet.training.recipes import Stage
 from dgfnet.training.runlog import RunLog
 from dgfnet.training.samples import Samples
@@ -39,27 +41,38 @@ class Session:
         slim: bool = False,
         keep_every: int = 0,
         save_seconds: float = SAVE_SECONDS,
+        alone: bool = True,
     ) -> None:
+        """`alone`: no network is finished that this one is compared with, so its settings may still change."""
         self.trainer, self.folder, self.samples, self.sheet_every = trainer, folder, samples, sheet_every
         self.part_bytes, self.slim, self.keep_every = part_bytes, slim, keep_every
-        self.save_seconds = save_seconds
+        self.save_seconds, self.alone = save_seconds, alone
 
     def run(self, deadline: float = float("inf")) -> bool:
         """Train, in all processes, until the clock `time.monotonic` shows `deadline`; the first process writes.
+
+        Of a run that is over already nothing is written: its records stay those of the steps that made it.
 
         Returns:
             Whether the recipe's end is reached, and no one asked for a stop.
 
         Raises:
-            UserError: training fell apart; the checkpoint is the last good one.
+            UserError: training fell apart; the checkpoint, if there is one, is the last good one.
         """
         trainer = self.trainer
+        if trainer.over:
+            if parallel.rank() == 0:
+                print(self._result(), file=sys.stderr)
+            return True
         log = RunLog(self.folder / "log.csv", trainer.step) if parallel.rank() == 0 else None
         if log is not None:
             recipe = dataclasses.asdict(trainer.recipe)
             (self.folder / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
         with _stoppable() as stop:
-            self._steps(log, lambda: stop() or time.monotonic() > deadline)
+            try:
+                self._steps(log, lambda: stop() or time.monotonic() > deadline)
+            except Diverged as error:
+                raise UserError(f"{error} {self._remedy()}") from error
             if log is not None:
                 self._end(log)
             return trainer.over and not parallel.anyone(stop(), trainer.device)
@@ -78,11 +91,24 @@ class Session:
                     break
 
     def _end(self, log: RunLog) -> None:
-        if self.trainer.watch.sound or not checkpoints.exists(self.folder):
+        sound = self.trainer.watch.sound
+        if not sound:
+            print(f"The mean error has risen. {self._remedy()}", file=sys.stderr)
+        if sound or not checkpoints.exists(self.folder):
             self._write(log)
-            print(f"{_place(self.trainer)}; weights in {self.folder / checkpoints.WEIGHTS}", file=sys.stderr)
-        else:
-            print("The mean error has risen; the checkpoint is kept from before it did.", file=sys.stderr)
+            print(self._result(), file=sys.stderr)
+
+    def _result(self) -> str:
+        return f"{_place(self.trainer)}; weights in {self.folder / checkpoints.WEIGHTS}"
+
+    def _remedy(self) -> str:
+        """What to do about a run that falls apart with these learning rates."""
+        factor = f"--rate-factor {self.trainer.recipe.rate_factor / 2:g}"
+        if not self.alone:
+            return f"A finished network is compared with this one; start all again with {factor} and another --out."
+        if checkpoints.exists(self.folder):
+            return f"The checkpoint is kept from before that; go on from there with --resume {factor}."
+        return f"No checkpoint is from before that; start again with {factor} and another --out."
 
     def _bar(self) -> tqdm:
         recipe, quiet = self.trainer.recipe, None if parallel.rank() == 0 else True

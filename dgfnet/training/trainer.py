@@ -22,7 +22,7 @@ from dgfnet.training import losses, parallel
 from dgfnet.training.ahead import Ahead
 from dgfnet.training.batches import Batch, Batches, Below
 from dgfnet.training.data import Crops, PictureBank
-from dgfnet.training.divergence import Watch, remedy
+from dgfnet.training.divergence import Diverged, Watch
 from dgfnet.training.features import VGGFeatures
 from dgfnet.training.losses import LossWeights
 from dgfnet.training.recipes import Recipe, Stage, restored
@@ -45,6 +45,7 @@ class Wanted(NamedTuple):
 class Trainer:
     """Everything that a run changes: networks, optimisers, moving average, step count.
 
+    `used` says of what comes from outside the recipe whether any sitting had it.
     What is random in a step depends on its number (`Batches`): a resumed run needs no generator's state.
     """
 
@@ -91,6 +92,7 @@ class Trainer:
         self.batches = Batches(recipe, bank, masks, self.network, self.device, graphs)
         self.ahead = Ahead(self._batch, self.device)
         self.watch = Watch()
+        self.used = {"features": features is not None, "masks": masks is not None}
         self.step = 0
         self.seconds = 0.0
 
@@ -126,7 +128,7 @@ class Trainer:
         Yields every step's losses; each is the mean over all processes.
 
         Raises:
-            UserError: a loss or gradient is not finite (no weight was changed by that step), or losses grow.
+            Diverged: a loss or gradient is not finite (no weight was changed by that step), or losses grow.
         """
         clock = time.perf_counter()
         while not self.over if steps is None else self.step < steps:
@@ -135,7 +137,7 @@ class Trainer:
             norms, report = self._measure(batch.stage, terms)
             self.ahead.start(self.step + 1)  # before the device is waited for
             values = self._update(batch.stage, terms, norms, report)
-            self.watch.see(values, self.step, batch.stage, self.recipe.rate_factor)
+            self.watch.see(values, self.step, batch.stage)
             self.step += 1
             before, clock = clock, time.perf_counter()
             self.seconds += clock - before  # with what is done between two steps: sheets, checkpoints
@@ -268,7 +270,7 @@ class Trainer:
         """Both optimisers' steps and the moving average, if all is finite; one wait for the device per step."""
         values = report.tolist()
         if not all(map(math.isfinite, values)):
-            raise UserError(f"The loss is not finite at step {self.step}; {remedy(self.recipe.rate_factor)}.")
+            raise Diverged(f"The loss is not finite at step {self.step}.")
         if self.recipe.clip:
             nn.utils.clip_grads_with_norm_(self.network.parameters(), self.recipe.clip, norms[0])
         for optimizer in self._optimizers(stage):
@@ -299,6 +301,7 @@ class Trainer:
             **(judge if any(stage.adversarial for stage in self.recipe.stages) else {}),
             "watch": dataclasses.asdict(self.watch),
             "origin": self.origin,
+            "used": self.used,
             "step": self.step,
             "seconds": self.seconds,
         }
@@ -319,6 +322,7 @@ class Trainer:
             groups = [{**group, "fused": optimizer.defaults["fused"]} for group in saved["param_groups"]]
             optimizer.load_state_dict({**saved, "param_groups": groups})
         self.watch = Watch(**state.get("watch", {}))
+        self.used = {name: now or state.get("used", {}).get(name, False) for name, now in self.used.items()}
         self.step, self.seconds, self.origin = state["step"], state["seconds"], state.get("origin", "")
 
 

@@ -25,19 +25,24 @@ def widest(a: DGFNetConfig, b: DGFNetConfig) -> DGFNetConfig:
     return dataclasses.replace(a, width=max(a.width, b.width), detail_width=max(a.detail_width, b.detail_width))
 
 
+def completed(a: DGFNetConfig, b: DGFNetConfig) -> DGFNetConfig:
+    """The first; with the second's texture branch and fusion where it has none."""
+    return a if a.fusion != "none" else dataclasses.replace(a, fusion=b.fusion, detail_width=b.detail_width)
+
+
 @torch.no_grad()
 def widened(network: DGFNet, config: DGFNetConfig, seed: int = 0) -> DGFNet:
     """A network of `config`, no narrower than `network` and otherwise like it, that begins where that is.
 
-    Texture branch and fusion compute the same for the same input; the coarse branch nearly so, because attention and
-    the blend of picture and features count channels.
+    Texture branch and fusion compute the same for the same input, and are random where the network has none; the coarse
+    branch nearly so, because attention and the blend of picture and features count channels.
     """
     torch.manual_seed(seed)
     wide = DGFNet(config)
     before, after = _inputs(network.config), _inputs(config)
     old, new = network.state_dict(), wide.state_dict()
-    for name, value in new.items():
-        source = old[name]
+    for name, source in old.items():
+        value = new[name]
         if value.ndim == 4:
             layer = name.removesuffix(".weight")
             outputs, inputs = (1, 0) if _is_transposed(wide, layer) else (0, 1)

@@ -84,6 +84,25 @@ def test_nothing_is_said_that_the_records_do_not_bear_out(finished, network, cap
     card = (finished / "out" / "MODEL_CARD.md").read_text()
     assert "No perceptual and style losses." in card
     assert "somewhere" not in card
+    assert "| coarse | 6 | 1 | 0 | 0 | 0 |\n| texture | 50 | 50 | 0 | 0 | 0 |\n| fused | 50 | 50 | 0 | 0 | 0 |" in card
+    (deviations,) = (line for line in card.splitlines() if line.startswith("Deviations"))
+    assert deviations.endswith("no discriminator; no perceptual and style losses.")
+    assert "x 300" not in deviations
+    assert "feature losses" not in deviations
+
+
+def test_features_that_were_used_must_be_named(finished, network, capsys):
+    weights = finished / "run" / "weights.safetensors"
+    model.save(network, weights, {**model.load_info(weights).notes, "features": "used"})
+    for words in ([], ["--features", "none"]):
+        assert publish(finished, *words) == 1
+        assert "say where the VGG weights came from with --features" in capsys.readouterr().err
+    assert publish(finished, "--features", "VGG from somewhere") == 0
+    card = (finished / "out" / "MODEL_CARD.md").read_text()
+    assert "VGG features:\nVGG from somewhere." in card
+    assert "| fused | 50 | 50 | 30 | 1000 | 0 |" in card
+    assert "x 300" in card
+    assert "no perceptual" not in card
 
 
 def test_a_table_of_earlier_runs_too_says_what_this_one_saw(finished, network):

@@ -40,6 +40,7 @@ def test_cases_have_the_share_of_their_cell_and_do_not_depend_on_the_limit(pictu
         assert np.array_equal(c.given[~c.hole], c.truth[~c.hole])
     few = CaseSet([pictures], ("square",), 64, limit=1)
     assert len(few) == len(list(few)) == 3
+    assert few.names == [c.name for c in few]
     assert all(np.array_equal(f.hole, e.hole) and f.name == e.name for f, e in zip(few, every, strict=False))
 
 
@@ -90,6 +91,8 @@ def test_masks_from_a_folder_mean_what_the_user_says(pictures, masks, colour, ce
 def test_made_holes_and_masks_side_by_side(pictures, masks):
     cells = [c.cell for c in CaseSet([pictures], ("object",), 64, limit=1, masks=MaskFiles(masks, "white"))]
     assert cells == ["object 20% to 30%", "object 30% to 40%", "object 40% to 50%", "objects 20% to 30%"]
+    both = CaseSet([pictures], ("object",), 64, masks=MaskFiles(masks, "white"))
+    assert both.names == [c.name for c in both]
 
 
 def test_masks_that_cannot_be_used_get_a_sentence(pictures, tmp_path):

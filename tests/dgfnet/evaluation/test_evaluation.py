@@ -97,6 +97,8 @@ def test_the_command_writes_tables_report_and_sheets(pictures, tmp_path, network
     assert np.asarray(Image.open(tmp_path / "cases" / "pictures" / "0000-a-3.png")).shape == (64, 64, 3)
 
     out, others = tmp_path / "out", tmp_path / "cases" / "pictures"
+    out.mkdir()
+    (out / "worst-object-20-to-30.png").write_bytes(b"of an evaluation before")
     words = ("--kinds", "square", "--out", out, "--weights", weights, "--against", "telea", "--results", others)
     assert evaluate(pictures, *words) == 0
     rows = read(out / "scores.csv")
@@ -228,6 +230,36 @@ def test_results_that_cannot_be_used_get_a_sentence(tmp_path, case):
     (tmp_path / "x-0.png").write_text("no")
     with pytest.raises(UserError, match="cannot be read"):
         fill("x-0", case.given, case.hole)
+
+
+def test_all_results_that_cannot_be_used_are_named_before_anything_is_filled(
+    pictures, tmp_path, network, monkeypatch, capsys
+):
+    model.save(network, tmp_path / "w.safetensors")
+    monkeypatch.setitem(fillers.CLASSICAL, "telea", lambda *_: pytest.fail("filled"))
+    words = ("--kinds", "square", "--weights", tmp_path / "w.safetensors")
+    folders = [tmp_path / "one" / "pictures", tmp_path / "two" / "pictures"]
+    for folder in folders:
+        assert evaluate(pictures, *words, "--export", "--out", folder.parent) == 0
+    folders = [folder.rename(folder.with_name(f"by {folder.parent.name}")) for folder in folders]
+    (folders[0] / "0002-c-5.png").unlink()
+    Image.new("RGB", (60, 64)).save(folders[1] / "0001-b-3.png")
+    (folders[1] / "0001-b-4.png").write_bytes(b"damaged")
+    capsys.readouterr()
+    assert evaluate(pictures, *words, "--results", *folders, "--out", tmp_path / "out") == 1
+    missing, wrong, damaged = capsys.readouterr().err.splitlines()
+    assert "holds no result for '0002-c-5'" in missing
+    assert "0001-b-3.png' is 60 x 64 px, the case 64 px" in wrong
+    assert "0001-b-4.png' cannot be read" in damaged
+
+
+def test_masks_called_as_a_kind_that_is_made_get_a_sentence(pictures, tmp_path, capsys):
+    (tmp_path / "square").mkdir()
+    Image.fromarray(np.pad(np.full((20, 20), 255, np.uint8), 22)).save(tmp_path / "square" / "m.png")
+    words = ("--masks", tmp_path / "square", "--holes-are", "white", "--export", "--out", tmp_path / "out")
+    assert evaluate(pictures, *words, "--kinds", "square", "object") == 1
+    assert "square' is called as one of the --kinds" in capsys.readouterr().err
+    assert evaluate(pictures, *words, "--kinds", "object") == 0
 
 
 def test_a_kept_fill_is_made_once_and_only_for_its_own_picture_and_hole(tmp_path, case):

@@ -151,12 +151,31 @@ def test_a_slim_checkpoint_goes_on_from_nearly_the_same_place(trainer, recipe, b
     assert again.step == 2
 
 
-def test_a_slim_checkpoint_alone_takes_the_network_for_the_average(trainer, tmp_path):
+@pytest.mark.parametrize("part_bytes", [None, 700_000])
+def test_a_full_disk_does_not_part_a_slim_checkpoint_from_its_average(trainer, tmp_path, monkeypatch, part_bytes):
+    checkpoints.write(trainer, tmp_path, part_bytes, slim=True)
+    before, state = sorted(tmp_path.iterdir()), checkpoints.read(tmp_path, "cpu")
+    list(trainer.run(2))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save", full)
+    with pytest.raises(FileError, match="No space left on device"):
+        checkpoints.write(trainer, tmp_path, part_bytes, slim=True)
+    assert sorted(tmp_path.iterdir()) == before
+    assert same(checkpoints.read(tmp_path, "cpu"), state)
+    assert not same(state["average"], state["network"])
+
+
+def test_a_slim_checkpoint_alone_takes_the_network_for_the_average(trainer, tmp_path, capsys):
     checkpoints.write(trainer, tmp_path, slim=True)
     for spoil in (lambda file: file.write_bytes(b"garbage"), lambda file: file.unlink()):
         spoil(tmp_path / checkpoints.WEIGHTS)
         state = checkpoints.read(tmp_path, "cpu")
         assert same(state["average"], state["network"])
+        said = f"'{tmp_path}' has no weights.safetensors of step 1; copy them there, else the moving average"
+        assert said in capsys.readouterr().err
 
 
 def test_a_discriminator_that_no_stage_uses_is_not_kept(recipe, bank, tmp_path):
@@ -171,10 +190,11 @@ def test_a_discriminator_that_no_stage_uses_is_not_kept(recipe, bank, tmp_path):
 
 
 def test_a_checkpoint_of_before_the_watch_is_read(trainer, recipe, bank, tmp_path):
-    """Version 0.1's first runs kept generators, and no watch."""
-    state = {k: v for k, v in trainer.state().items() if k != "watch"}
+    """Version 0.1's first runs kept generators, and no watch; later ones did not say what they used."""
+    state = {k: v for k, v in trainer.state().items() if k not in ("watch", "used")}
     generator = torch.Generator().get_state()
     torch.save({**state, "crops": generator, "holes": generator, "holes_device": "cpu"}, tmp_path / checkpoints.WHOLE)
+    assert checkpoints.records(tmp_path)["used"] == {}
     again = Trainer(replace(recipe, steps=2), bank, None)
     again.restore(checkpoints.read(tmp_path, "cpu"))
     assert len(list(again.run(2))) == 1

@@ -98,6 +98,14 @@ def test_a_loss_that_is_not_finite_stops_before_anything_changes(recipe, bank):
     assert torch.equal(trainer.network.coarse.out.weight, before)
 
 
+def test_what_a_run_used_once_it_used(recipe, bank):
+    state = Trainer(recipe, bank, VGGFeatures()).state()
+    trainer = Trainer(recipe, bank, None)
+    assert trainer.used == {"features": False, "masks": False}
+    trainer.restore(state)
+    assert trainer.used == {"features": True, "masks": False}
+
+
 def test_a_checkpoint_of_another_network_is_refused(recipe, bank):
     trainer = Trainer(recipe, bank, None)
     other = Trainer(replace(recipe, network=replace(recipe.network, fusion="none")), bank, None)

@@ -16,7 +16,7 @@ from dgfnet.model import DGFNetConfig
 from dgfnet.training import checkpoints, session
 from dgfnet.training import command as training
 from dgfnet.training.losses import LossWeights
-from dgfnet.training.recipes import FULL, PAPER, RECIPES, restored
+from dgfnet.training.recipes import FULL, MEMBRANE, PAPER, RECIPES, restored
 from dgfnet.training.session import Session
 from dgfnet.training.trainer import Trainer
 
@@ -207,6 +207,51 @@ def test_a_recipe_may_widen_what_it_begins_with(folder, network, monkeypatch):
     assert info.notes["origin"].startswith("begun, sha256 ")
 
 
+@pytest.mark.parametrize("membrane", [False, True])
+def test_a_coarse_branch_alone_may_be_begun_with(folder, monkeypatch, capsys, membrane):
+    """As an imported RFR checkpoint is: it goes on predicting what it did, and the rest is the recipe's."""
+    recipe = RECIPES["narrow"]
+    network = replace(recipe.network, width=0.25, membrane=True, finer=True)
+    monkeypatch.setitem(RECIPES, "narrow", replace(recipe, network=network, deviations=(MEMBRANE, "short")))
+    alone = model.DGFNet(DGFNetConfig(width=0.125, fusion="none", membrane=membrane))
+    model.save(alone, folder / "rfr.safetensors")
+    words = ["--no-features", "--steps", "1", "--sheet-every", "0", "--rate-factor", "1e-12"]
+    assert train(folder, *words, "--start", str(folder / "rfr.safetensors")) == 0
+    said = capsys.readouterr().err
+    assert "rfr.safetensors' is a coarse branch alone, which predicts" in said
+    assert ("the picture itself; texture branch" in said) == (not membrane)
+    trained = model.load(folder / "run" / "weights.safetensors")
+    assert trained.config == replace(network, width=0.125, membrane=membrane, recurrences=alone.config.recurrences)
+    assert all(
+        torch.allclose(trained.get_parameter(name), value, atol=1e-6) for name, value in alone.named_parameters()
+    )
+    kept = json.loads((folder / "run" / "recipe.json").read_text())
+    assert kept["deviations"] == ([MEMBRANE, "short"] if membrane else ["short"])
+
+
+def test_a_finished_run_keeps_its_records(folder, capsys):
+    words = ["--no-features", "--sheet-every", "0"]
+    assert train(folder, *words, "--steps", "2") == 0
+    before = {file: file.read_bytes() for file in (folder / "run").iterdir() if file.is_file()}
+    capsys.readouterr()
+    assert train(folder, *words, "--resume", "--rate-factor", "0.5", "--seed", "9") == 0
+    assert f"step 2 of 2; weights in {folder / 'run' / 'weights.safetensors'}\n" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in before} == before
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_what_is_not_used_as_before_is_told(folder, capsys, masked):
+    (folder / "masks").mkdir()
+    Image.new("L", (40, 30), 255).save(folder / "masks" / "all.png")
+    words = ["--no-features", "--sheet-every", "0"]
+    masks = ["--masks", str(folder / "masks"), "--holes-are", "white"]
+    assert train(folder, *words, "--minutes", "1e-9", *(masks if masked else [])) == 0
+    assert train(folder, *words, "--resume", *([] if masked else masks)) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "from here on" in line]
+    one, other = ("used", "none") if masked else ("none", "used")
+    assert told == [f"Masks: {one} in the checkpoint, {other} from here on."]
+
+
 def test_a_run_by_time_ends_with_it(folder, capsys):
     assert train(folder, "--no-features", "--hours", "0.0002", "--sheet-every", "0") == 0
     said = capsys.readouterr().err
@@ -259,6 +304,19 @@ def test_an_ablation_is_three_runs_of_one_budget(folder):
     assert all(info.notes["step"] == "3" for info in found.values())
 
 
+@pytest.mark.parametrize("option", ["--steps", "--hours", "--seed", "--rate-factor", "--batch-factor"])
+def test_an_ablation_does_not_change_once_one_of_it_is_finished(folder, recipe, bank, option):
+    """Here the second, as where the first fell apart at its end; what changes nothing is taken."""
+    words = ["--no-features", "--sheet-every", "0", "--ablation", "--resume", "--minutes", "1e-9"]
+    for name, steps in (("full", 1), ("without-dpfm", 4)):
+        trainer = Trainer(training._variant(RECIPES["narrow"], name), bank, None)
+        list(trainer.run(steps))
+        checkpoints.write(trainer, folder / "run" / name)
+    with pytest.raises(UserError, match="is finished, and the others must have its length"):
+        train(folder, *words, option, "5")
+    assert train(folder, *words, "--steps", "4", "--rate-factor", "1", "--seed", "1") == 0
+
+
 def test_options_reach_the_run(folder):
     """A checkpoint in parts, masks and pictures of others, a weight, a learning rate."""
     (folder / "masks").mkdir()
@@ -286,6 +344,8 @@ def test_options_reach_the_run(folder):
         (["--no-features", "--resume"], "no checkpoint"),
         (["--no-features", "--masks", "x"], "--holes-are go together"),
         (["--no-features", "--checkpoint-part-mb", "0"], "1 or more"),
+        (["--no-features", "--checkpoint-part-mb", "nan"], "1 or more"),
+        (["--no-features", "--checkpoint-part-mb", "inf"], "1 or more"),
         (["--no-features", "--rate-factor", "0"], "positive"),
         (["--no-features", "--batch-factor", "0"], "positive"),
         (["--no-features", "--batch-factor", "nan"], "positive"),
@@ -320,8 +380,35 @@ def test_a_clean_stop_keeps_the_last_good_checkpoint_too(recipe, bank, tmp_path,
     assert trainer.step == 2
     assert (tmp_path / checkpoints.WHOLE).read_bytes() == kept
     said = capsys.readouterr().err
-    assert "kept from before" in said
+    assert "The checkpoint is kept from before that; go on from there with --resume --rate-factor 0.5." in said
     assert "weights in" not in said
+
+
+def test_what_a_run_without_a_checkpoint_can_do_is_said(recipe, bank, tmp_path, capsys):
+    """Whether it falls apart, or ends with an error that has risen; and what one that is compared can do."""
+    endless = replace(recipe, coarse=LossWeights(float("inf"), 1)).slower(0.5)
+    for alone, remedy in ((True, "No checkpoint is from before that; start again"), (False, "start all again")):
+        with pytest.raises(UserError, match=rf"not finite at step 0\. .*{remedy} with --rate-factor 0\.25 and another"):
+            Session(Trainer(endless, bank, None), tmp_path, alone=alone).run()
+    trainer = Trainer(recipe, bank, None)
+    for number in range(60):
+        trainer.watch.see({"fused hole": 0.1, "fused valid": 0.1}, number, trainer.stage)
+    trainer.watch.error = 0.7
+    Session(trainer, tmp_path).run(deadline=0.0)
+    assert "risen. No checkpoint is from before that; start again with --rate-factor 0.5" in capsys.readouterr().err
+    assert checkpoints.exists(tmp_path)
+
+
+def test_a_resumed_run_with_another_rate_keeps_the_last_good_checkpoint_too(folder):
+    words = ["--no-features", "--sheet-every", "0", "--steps", "200"]
+    assert train(folder, *words, "--minutes", "1e-9") == 0
+    run = folder / "run"
+    state = checkpoints.read(run, "cpu")
+    watch = {**state["watch"], "seen": 60, "error": 0.2, "lowest": 0.08}
+    torch.save({**state, "watch": watch}, run / checkpoints.WHOLE)
+    kept = (run / checkpoints.WHOLE).read_bytes()
+    assert train(folder, *words, "--resume", "--rate-factor", "0.25", "--minutes", "1e-9") == 0
+    assert (run / checkpoints.WHOLE).read_bytes() == kept
 
 
 def test_without_a_terminal_a_line_tells_how_it_goes(folder, monkeypatch, capsys):
@@ -345,6 +432,6 @@ def test_divergence_keeps_the_last_good_checkpoint(recipe, bank, tmp_path):
     trainer.recipe = replace(trainer.recipe, stages=tuple(wild), clip=0.0)
     trainer.watch.see({"fused hole": 0.1, "fused valid": 0.1}, 0, wild[0])
     trainer.watch.seen, trainer.watch.lowest = 50, 0.2
-    with pytest.raises(UserError, match=r"diverges.*--rate-factor"):
+    with pytest.raises(UserError, match=r"diverges.* go on from there with --resume --rate-factor 0\.5\."):
         Session(trainer, tmp_path).run()
     assert (tmp_path / checkpoints.WHOLE).read_bytes() == kept

@@ -5,7 +5,7 @@ import torch
 
 from dgfnet.model import DGFNet, DGFNetConfig
 from dgfnet.training.trainer import Trainer
-from dgfnet.training.widening import widened, widest
+from dgfnet.training.widening import completed, widened, widest
 
 NARROW = DGFNetConfig(width=0.125, detail_width=0.125, recurrences=2, membrane=True, finer=True)
 
@@ -52,6 +52,18 @@ def test_what_is_new_learns(recipe, bank):
         if value.ndim == 4:
             changed = (value != wide.get_parameter(name)).flatten(2).any(dim=2)
             assert changed.float().mean() > 0.9, name
+
+
+def test_a_coarse_branch_alone_gets_the_rest_anew():
+    alone = lively(replace(NARROW, fusion="none", membrane=False, finer=False))
+    config = completed(alone.config, DGFNetConfig(detail_width=0.1875))
+    assert config == replace(alone.config, fusion="dpfm", detail_width=0.1875)
+    whole = widened(alone, config).eval()
+    image, known = torch.rand(2, 3, 64, 64), hole(64)
+    with torch.no_grad():
+        before, after = (network(image, known).coarse for network in (alone, whole))
+    assert torch.equal(before, after)
+    assert completed(whole.config, NARROW) == whole.config
 
 
 def test_as_wide_is_the_same():
