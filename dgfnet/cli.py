@@ -350,20 +350,35 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _server_checks() -> Iterator[Check]:
-    """Whether a server runs and answers; none is no problem, it is started when it is needed."""
+    """Whether a server runs, answers and can fill; none is no problem if one can be started when it is needed."""
     from server.client.discovery import state_folder
     from server.client.errors import InpaintError
     from server.installation.checks import Check
     from server.locking import has_ended
+    from server.private import check_state_folder
 
-    if has_ended(state_folder()):
+    folder = state_folder()
+    try:
+        check_state_folder(folder)
+        ended = has_ended(folder)
+    except OSError as error:
+        fix = "Make room there, or set DGFNET_HOME to a folder on a local disk that you can write to."
+        yield Check("state folder", f"{folder}: {error.strerror or error}", fix)
+        return
+    if ended:
         yield Check("server", "not running; it starts when it is needed")
         return
     try:
         with _connect(start=False) as client:
-            where = client.address
-    except InpaintError:
-        yield Check("server", "it runs and does not answer", "Stop it with `dgfnet stop`.")
+            where, state = client.address, client.status().fields
+    except InpaintError as error:
+        if error.code == "bad_state":
+            yield Check("server", error.message, error.action)
+        else:
+            yield Check("server", "it runs and does not answer", "Stop it with `dgfnet stop`.")
+        return
+    if state["model"] == "failed":
+        yield Check("server", state["problem"], "Stop it with `dgfnet stop`; the next fill starts another.")
     else:
         yield Check("server", f"answers at {where.host}:{where.port}, log {where.log}")
 

@@ -8,6 +8,8 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING
 
 from dgfnet import __version__
+from dgfnet.errors import UsageError, UserError
+from server.client.errors import INSTALL
 from server.installation.checks import REINSTALL, Check
 
 if TYPE_CHECKING:
@@ -51,6 +53,11 @@ def checks(weights: str | None, load: Callable[[], tuple[DGFNet, str]]) -> Itera
         yield Check("device", _described(device))
     except WeightsError as fault:
         yield Check("weights", str(fault), _fix_of_weights(weights))
+    except UsageError:
+        raise
+    except UserError as fault:
+        fix = f"Restart the computer or update the GPU's driver; `{INSTALL} --cpu` does without the GPU from now on."
+        yield Check("device", str(fault), fix)
     else:
         yield Check("fill", *small_fill(network, device))
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from server.client.vendored import MSGPACK_FILES, PACKAGE, VendorError, copy_client
+from server.client.vendored import VendorError, copy_client, wrong_copies
 
 NAME = "dgfnet-inpaint"
 SOURCE = Path(__file__).resolve().parent / NAME
@@ -59,14 +59,7 @@ def check(profile: Path) -> list[str]:
     if os.name == "posix" and entry.is_file() and not os.access(entry, os.X_OK):
         problems.append(f"GIMP passes {entry} over: it lost its executable bit.")
     copies = {target / source.name: source for source in sorted(SOURCE.glob("*.py"))}
-    copies |= {target / CLIENT / source.name: source for source in client_files()}
-    problems += [
-        f"{copy} {'is from another version' if copy.is_file() else 'is missing'}."
-        for copy, source in copies.items()
-        if not copy.is_file() or copy.read_bytes() != source.read_bytes()
-    ]
-    msgpack = [target / CLIENT / "_msgpack" / name for name in MSGPACK_FILES]
-    return problems + [f"{path} is missing." for path in msgpack if not path.is_file()]
+    return problems + wrong_copies(copies, target / CLIENT)
 
 
 def remove(profile: Path) -> list[Path]:
@@ -76,11 +69,6 @@ def remove(profile: Path) -> list[Path]:
         return []
     shutil.rmtree(target)
     return [target]
-
-
-def client_files() -> list[Path]:
-    """The client's modules that are copied beside the plug-in."""
-    return [path for path in sorted(PACKAGE.glob("*.py")) if path.name != "vendored.py"]
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from server.client.vendored import MSGPACK_FILES, PACKAGE, VendorError, copy_client
+from server.client.vendored import VendorError, copy_client, wrong_copies
 
 MODULE = "dgfnet_inpaint"
 SOURCE = Path(__file__).resolve().parent
@@ -41,16 +41,9 @@ def check(resources: Path) -> list[str]:
         return [f"{resources} has no plug-in."]
     module = resources / "pykrita" / MODULE
     copies = {module / source.name: source for source in _module_files()}
-    copies |= {module / CLIENT / source.name: source for source in PACKAGE.glob("*.py") if source.name != "vendored.py"}
     copies[resources / "pykrita" / f"{MODULE}.desktop"] = SOURCE / f"{MODULE}.desktop"
     copies[resources / "actions" / f"{MODULE}.action"] = SOURCE / f"{MODULE}.action"
-    problems = [
-        f"{copy} {'is from another version' if copy.is_file() else 'is missing'}."
-        for copy, source in copies.items()
-        if not copy.is_file() or copy.read_bytes() != source.read_bytes()
-    ]
-    msgpack = [module / CLIENT / "_msgpack" / name for name in MSGPACK_FILES]
-    return problems + [f"{path} is missing." for path in msgpack if not path.is_file()]
+    return wrong_copies(copies, module / CLIENT)
 
 
 def remove(resources: Path) -> list[Path]:

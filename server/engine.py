@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from dgfnet import model
-from dgfnet.devices import default_device, fault_of
+from dgfnet.devices import default_device, fault_of, reason_of
 from dgfnet.errors import Progress, is_out_of_memory
 from dgfnet.filling.memo import Memo
 from dgfnet.filling.predictor import MAX_SIDE
@@ -30,16 +30,14 @@ REMEMBERED = 128 * 2**20
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device called `name`; `auto` is `default_device()`. Raises `NoEngine`.
+    """The device called `name`; `auto` is `default_device()`. Raises `NoEngine` where it does not work.
 
-    A device whose memory is full just now is one.
+    A device whose memory is full just now is one that works.
     """
-    if name == "auto":
-        return torch.device(default_device())
+    name = default_device() if name == "auto" else name
     fault = fault_of(name)
     if fault and not is_out_of_memory(fault):
-        reason = str(fault).splitlines()[0].partition(". ")[0]  # PyTorch can go on for a page
-        raise NoEngine(f"The device {name} cannot be used ({reason}).")
+        raise NoEngine(f"The device {name} cannot be used ({reason_of(fault)}).")
     return torch.device(name)
 
 
@@ -145,8 +143,7 @@ class NetworkEngine:
         if is_out_of_memory(fault):
             return True
         if isinstance(fault, RuntimeError) and not _answers(self._device):
-            reason = str(fault).partition("\n")[0]
-            raise DeviceLost(f"{self.device} does not answer any more ({reason}).") from fault
+            raise DeviceLost(f"{self.device} does not answer any more ({reason_of(fault)}).") from fault
         return False
 
     def _free_caches(self) -> None:

@@ -115,6 +115,7 @@ def read_job(owner: str, submit: Submit, arrays: Mapping[str, np.ndarray]) -> Jo
     if image.ndim == 3 and image.shape[2] > 4:
         raise bad_array(f"The picture has {image.shape[2]} channels; the most is 4.")
     if mask is None:
+        _check_size(layers.texture_bytes(image), "Select a smaller rectangle, or use a lower precision.")
         return Job(owner, submit.job, submit.space, read_texture_options(submit.options), image, None)
     if mask.ndim != 2 or mask.shape != image.shape[:2]:
         raise Refusal(
@@ -135,11 +136,11 @@ def run(job: Job, engine: Engine, progress: Progress) -> tuple[list[Layer], dict
     }
     if isinstance(job.options, TextureOptions):
         made, split = _texture(job, job.options, engine, progress)
-        _check_size(made)
         rtv = {name: split.options[argument] for name, argument in RTV_OPTIONS.items()}
         return made, report | {"options": rtv, "notes": split.notes}
     made, outcome = _inpaint(job, job.options, engine, progress)
-    _check_size(made)
+    size = sum(layer.pixels.nbytes for layer in made)
+    _check_size(size, "Do it in parts: select fewer or nearer regions at a time.")
     return made, report | {
         "options": {**outcome.options, "output": job.options.output},
         "scales": [float(scale) for scale in outcome.fill.scales[:MOST_SCALES]],
@@ -148,13 +149,13 @@ def run(job: Job, engine: Engine, progress: Progress) -> tuple[list[Layer], dict
     }
 
 
-def _check_size(made: list[Layer]) -> None:
-    size = sum(layer.pixels.nbytes for layer in made)
+def _check_size(size: int, action: str) -> None:
+    """Raise `Refusal` where a result of `size` bytes cannot be sent."""
     if size > PAYLOAD_BYTES:
         raise Refusal(
             ErrorCode.TOO_LARGE,
             f"The result has {size / 2**20:.0f} MiB; the most is {PAYLOAD_BYTES / 2**20:.0f}.",
-            "Do it in parts: select fewer or nearer regions at a time.",
+            action,
         )
 
 

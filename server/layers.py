@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dgfnet.grain_merge import lattice, split
-from dgfnet.pixels import from_float, full_scale
+from dgfnet.pixels import from_float, full_scale, split_alpha
 from server.messages import Layer
 
 NAME = "Inpaint (DGFNet)"
@@ -56,6 +56,12 @@ def fill_group(
         Layer(f"{NAME} coarse", "coarse", x, y, "normal", 1.0, with_alpha(base, soft)),
         Layer(f"{NAME} texture", "texture", x, y, "grain_merge", strength, with_alpha(texture, support)),
     ]
+
+
+def texture_bytes(image: np.ndarray) -> int:
+    """How many bytes of pixels `texture_pair` makes of a picture [H, W] or [H, W, 1 to 4]."""
+    rows, columns, colours = split_alpha(image)[0].shape
+    return 2 * rows * columns * (colours + 1) * image.itemsize
 
 
 def texture_pair(colour: np.ndarray, structure: np.ndarray, alpha: np.ndarray | None) -> list[Layer]:

@@ -21,6 +21,7 @@ from server.client.discovery import (
     CONNECTION_FILE,
     KEY_BYTES,
     LAUNCH_FILE,
+    SERVER_LOG,
     ServerAddress,
     read_address,
     state_folder,
@@ -34,7 +35,6 @@ from server.protocol import new_id
 
 log = logging.getLogger("server")
 
-LOG_FILE = "server.log"
 ENDING_SECONDS = 15.0
 """How long a starting server waits for one that holds the lock but has no connection file: it is about to end."""
 STARTING_SECONDS = 1.0
@@ -64,7 +64,7 @@ def serve(load_engine: Callable[[], Engine], folder: Path | None = None, limits:
     """
     folder = folder or state_folder()
     make_private_folder(folder)
-    with _only_one(folder), _logging_to(folder / LOG_FILE) as log_path:
+    with _only_one(folder), _logging_to(folder / SERVER_LOG) as log_path:
         key, instance = secrets.token_bytes(KEY_BYTES), new_id()
         broker = Broker(load_engine, key, instance, str(log_path), limits)
         address = broker.bind()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dgfnet
-from server.client.discovery import CONNECTION_FILE, state_folder
+from server.client.discovery import CONNECTION_FILE, read_address, state_folder
 from server.client.errors import InpaintError
 from server.client.transport import Client
 from server.lifecycle import ENDING_SECONDS, published_address
@@ -24,18 +24,19 @@ FORCE_SECONDS = 5.0
 def stop(folder: Path | None = None) -> bool:
     """End the server and wait until it has ended; False where none ran.
 
-    One that does not answer, or is not through in time, is ended by signals. Raises `InpaintError` where none helps.
+    One that does not answer, or is not through in time, is ended by signals. Raises `InpaintError` where none helps,
+    and where the connection file cannot be used.
     """
     folder = folder or state_folder()
     if has_ended(folder):
         return False
     # Without a file the server is about to start or to end.
     _wait(lambda: has_ended(folder) or published_address(folder) is not None, ENDING_SECONDS)
-    address = published_address(folder)
+    if has_ended(folder):
+        return True
+    address = read_address(folder)
     if address is None:
-        if has_ended(folder):
-            return True
-        raise _cannot_end(f"{folder / CONNECTION_FILE} does not say which process it is")
+        raise _cannot_end(f"{folder / CONNECTION_FILE} is missing")
 
     def is_gone() -> bool:
         now = published_address(folder)

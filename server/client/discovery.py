@@ -13,6 +13,7 @@ from typing import Any, Mapping, NamedTuple
 from .errors import INSTALL, InpaintError
 
 CONNECTION_FILE, LAUNCH_FILE = "connection.json", "launch.json"
+SERVER_LOG, LAUNCH_LOG = "server.log", "launch.log"
 KEY_BYTES = 32
 _TCP = re.compile(r"tcp://(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:/\[\]]+)):(?P<port>[0-9]{1,5})")
 
@@ -91,15 +92,21 @@ def read_launch_command(folder: Path) -> LaunchCommand:
     return LaunchCommand(command, cwd if isinstance(cwd, str) else "")
 
 
+def is_private(descriptor: int, rights: int = 0o077) -> bool:
+    """Whether an open file is this user's and gives group and others none of the `rights`; always on Windows."""
+    if not hasattr(os, "getuid"):
+        return True
+    status = os.fstat(descriptor)
+    return status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & rights
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         with open(path, "rb") as file:
             # The file holds the key: one that others can read or have written is worth nothing.
-            if hasattr(os, "getuid"):
-                status = os.fstat(file.fileno())
-                exposed = 0o077 if path.name == CONNECTION_FILE else 0o022
-                if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & exposed:
-                    raise _unusable(path, "belongs to another user or can be touched by others")
+            if not is_private(file.fileno(), 0o077 if path.name == CONNECTION_FILE else 0o022):
+                remedy = f"type `chmod 600 {path}` and `dgfnet stop`"
+                raise _unusable(path, "belongs to another user or can be touched by others", remedy)
             data = json.loads(file.read(1 << 20).decode("utf-8"))
     except FileNotFoundError:
         return None
@@ -112,6 +119,8 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return data
 
 
-def _unusable(path: Path, why: str) -> InpaintError:
-    remedy = "stop the server and delete the file" if path.name == CONNECTION_FILE else f"run `{INSTALL}`"
+def _unusable(path: Path, why: str, remedy: str = "end the server's process and delete the file") -> InpaintError:
+    """`remedy` is the connection file's; launch.json is written anew."""
+    if path.name == LAUNCH_FILE:
+        remedy = f"run `{INSTALL}`"
     return InpaintError("bad_state", f"The file {path} {why}.", f"Please {remedy}, then try again.")

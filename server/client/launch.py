@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from .discovery import ServerAddress, read_address, read_launch_command
+from .discovery import LAUNCH_LOG, ServerAddress, read_address, read_launch_command
 from .errors import INSTALL, InpaintError
 
 START_SECONDS = 90.0  # importing torch from a cold disk takes long
@@ -49,7 +49,7 @@ class Launch:
         self._folder, self._stale = folder, stale
         self._deadline = now + START_SECONDS
         self._exited_at: float | None = None
-        self._log = folder / "launch.log"
+        self._log = folder / LAUNCH_LOG
         detached: dict[str, Any] = (
             {"creationflags": WINDOWS_FLAGS} if sys.platform == "win32" else {"start_new_session": True}
         )
@@ -75,18 +75,19 @@ class Launch:
     def poll(self, now: float) -> ServerAddress | None:
         """The address as soon as the server has published it, None before. Raises `InpaintError` when it failed."""
         # A file that is only half there, or not yet private, is read again at the next poll.
+        unusable: InpaintError | None = None
         try:
             address = read_address(self._folder)
-        except InpaintError:
-            address = None
+        except InpaintError as error:
+            address, unusable = None, error
         if address and (self._stale is None or address.instance != self._stale.instance):
             return address
         status = self._process.poll()
         if status is not None and self._exited_at is None:
             self._exited_at = now
         if self._exited_at is not None and now - self._exited_at > GRACE_SECONDS:
-            if status == 0 and address:  # ours gave way to the server that was found dead: it hangs
-                raise does_not_answer()
+            if status == 0 and (address or unusable):  # ours gave way to a server that hangs or cannot be reached
+                raise unusable or does_not_answer()
             raise self._failure(f"The server ended with status {status} while it was starting.")
         if now > self._deadline:
             raise self._failure(f"The server did not become ready within {START_SECONDS:.0f} seconds.")

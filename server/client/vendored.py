@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from importlib import util
 from pathlib import Path
+from typing import Mapping
 
 from .errors import INSTALL
 
@@ -35,9 +36,8 @@ def copy_client(destination: Path) -> None:
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         (fresh / "_msgpack").mkdir(parents=True)
-        for source in sorted(PACKAGE.glob("*.py")):
-            if source.name != Path(__file__).name:
-                shutil.copyfile(source, fresh / source.name)
+        for source in _modules():
+            shutil.copyfile(source, fresh / source.name)
         for name in MSGPACK_FILES:
             shutil.copyfile(folder / name, fresh / "_msgpack" / name)
         shutil.rmtree(destination, ignore_errors=True)
@@ -47,3 +47,23 @@ def copy_client(destination: Path) -> None:
         raise VendorError(
             f"{destination} cannot be written ({error.strerror or error}); check its rights and space."
         ) from None
+
+
+def wrong_copies(copies: Mapping[Path, Path], client: Path) -> list[str]:
+    """What is wrong with a plug-in's files, one sentence each: `copies` by their sources, and what `copy_client` made.
+
+    msgpack's files only have to be there: no msgpack is needed here.
+    """
+    expected = {**copies, **{client / source.name: source for source in _modules()}}
+    problems = [
+        f"{copy} {'is from another version' if copy.is_file() else 'is missing'}."
+        for copy, source in expected.items()
+        if not copy.is_file() or copy.read_bytes() != source.read_bytes()
+    ]
+    msgpack = [client / "_msgpack" / name for name in MSGPACK_FILES]
+    return problems + [f"{path} is missing." for path in msgpack if not path.is_file()]
+
+
+def _modules() -> list[Path]:
+    """The modules of this package that are copied: all but this one."""
+    return [path for path in sorted(PACKAGE.glob("*.py")) if path.name != Path(__file__).name]

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from server.client.errors import INSTALL
 from server.installation import bootstrap, environment, machine, packages
 from server.installation.environment import BUILDING, VENV
 from server.installation.problems import RUN_AGAIN, Problem, last_line
@@ -73,7 +74,10 @@ def require_space(folder: Path, build: str) -> None:
     free = shutil.disk_usage(folder).free / 1e9
     if free < needed:
         sentence = f"{folder} has {free:.1f} GB free, and the installation needs about {needed} GB."
-        raise Problem(sentence, f"Free some space or move the folder to another disk, and {RUN_AGAIN}.")
+        action = f"Free some space or move the folder to another disk, and {RUN_AGAIN}"
+        if build not in NEEDED_GB:
+            action += f"; or run `{INSTALL} --cpu`, which needs {NEEDED_GB['cpu']} GB"
+        raise Problem(sentence, f"{action}.")
 
 
 def make_venv(venv: Path, progress: Progress) -> None:

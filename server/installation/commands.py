@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import shutil
 import signal
 import sys
 from pathlib import Path
 
-from server.client.discovery import CONNECTION_FILE, LAUNCH_FILE
+from server.client.discovery import CONNECTION_FILE, LAUNCH_FILE, LAUNCH_LOG, SERVER_LOG
 from server.client.errors import INSTALL
 from server.installation import building, environment, machine
 from server.installation.doctor import doctor
 from server.installation.editors import install_plugins, remove_plugins
 from server.installation.environment import ROOT, VENV
 from server.installation.machine import Host
-from server.installation.problems import REMOVE_AGAIN, RUN_AGAIN, Problem, explain_os_error, together
+from server.installation.problems import CHECK_AGAIN, REMOVE_AGAIN, RUN_AGAIN, Problem, explain_os_error, together
 from server.locking import LOCK_FILE, has_ended
 from server.private import write_private
 
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-editors", action="store_true", help="leave GIMP and Krita alone")
     parser.add_argument("--test", action="store_true", help="set up what is missing and run the checks and tests")
     options = parser.parse_args(arguments)
+    if options.command != "install" and (options.cpu is not None or options.no_editors or options.test):
+        parser.error(f"{options.command} takes no options")
+    again = {"install": RUN_AGAIN, "doctor": CHECK_AGAIN, "uninstall": REMOVE_AGAIN}[options.command]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill cleans up as Ctrl+C does
     try:
         if options.command == "doctor":
@@ -45,10 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{problem.sentence} {problem.action}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"\n{explain_os_error(error)}", file=sys.stderr)
+        print(f"\n{explain_os_error(error, again)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nInterrupted. To go on, {RUN_AGAIN}.", file=sys.stderr)
+        print(f"\nInterrupted. To go on, {again}.", file=sys.stderr)
         return 130
     return 0
 
@@ -112,11 +116,13 @@ def leftovers(host: Host, ended: bool) -> list[Path]:
 
     While a server runs, its files are not left over.
     """
-    state = machine.state_folder(host)
-    patterns = [f"{LAUNCH_FILE}*"]  # with the halves of interrupted writes
+    names = [LAUNCH_FILE]
     if ended:
-        patterns += [f"{CONNECTION_FILE}*", LOCK_FILE, "*.log*"]
-    named = [path for pattern in patterns for path in sorted(state.glob(pattern))]
+        names += [CONNECTION_FILE, LOCK_FILE, SERVER_LOG, LAUNCH_LOG, machine.INSTALL_LOG]
+    # Halves of interrupted writes have a process's number at the end, older logs have one too.
+    ours = re.compile(f"({'|'.join(map(re.escape, names))})([.][0-9]+)?")
+    files = sorted(path for path in machine.state_folder(host).glob("*") if ours.fullmatch(path.name))
+    named = [path for path in files if path.is_file()]
     venvs = [VENV, *([environment.set_aside(VENV)] if environment.is_ours(environment.set_aside(VENV)) else [])]
     return [path for path in [*venvs, *named, *sorted(ROOT.glob("*.egg-info"))] if path.exists()]
 

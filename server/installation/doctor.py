@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from server.client.discovery import LAUNCH_FILE
-from server.client.errors import INSTALL
-from server.installation import environment, machine
+from server.client.discovery import LAUNCH_FILE, read_launch_command
+from server.client.errors import INSTALL, InpaintError
+from server.installation import environment, machine, packages
 from server.installation.checks import REINSTALL, Check, report
 from server.installation.editors import NO_PROFILE, check_plugin, profiles_of
 from server.installation.environment import ROOT, VENV
@@ -29,11 +29,9 @@ def doctor() -> None:
 def doctor_checks(host: Host) -> Iterator[Check]:
     """What can be seen from outside the environment."""
     yield Check("Python", f"{sys.version.split()[0]} at {sys.executable}")
-    gpus = machine.find_gpus()
-    silent = "nvidia-smi does not answer" if gpus is None else "no NVIDIA driver"
-    yield Check("GPU", f"NVIDIA driver {gpus[0].driver}" if gpus else f"{silent}; the CPU is used")
     python = environment.python_of(VENV)
     stamp = environment.read_stamp(VENV)
+    yield gpu_check(host, stamp)
     if not environment.runs(python):
         yield Check(".venv", f"{python} is missing or does not start", REINSTALL)
         return
@@ -45,10 +43,11 @@ def doctor_checks(host: Host) -> Iterator[Check]:
     yield Check(
         ".venv", f"{'out of date' if stale else 'complete'}, Python {stamp.get('python')}", REINSTALL if stale else ""
     )
-    packages = subprocess.run([str(python), "-m", "pip", "check"], capture_output=True, text=True)
-    yield Check("packages", last_line(packages), REINSTALL if packages.returncode else "")
-    probe = "import torch; c = torch.cuda; print(torch.__version__, c.get_device_name() if c.is_available() else 'CPU')"
-    torch = subprocess.run([str(python), "-c", probe], capture_output=True, text=True)
+    pip = answer_of(python, "-m", "pip", "check")
+    yield Check("packages", last_line(pip), REINSTALL if pip.returncode else "")
+    # The device's name would need the device to work, which is for `dgfnet doctor` to see.
+    probe = "import torch; print(torch.__version__, 'CUDA' if torch.cuda.is_available() else 'CPU')"
+    torch = answer_of(python, "-c", probe)
     yield Check("PyTorch", last_line(torch), REINSTALL if torch.returncode else "")
     if str(stamp.get("build")).startswith("cu") and torch.stdout.strip().endswith("CPU"):
         yield Check(
@@ -56,14 +55,40 @@ def doctor_checks(host: Host) -> Iterator[Check]:
             "the CUDA build does not see the GPU",
             f"Update the NVIDIA driver, or run `{INSTALL} --cpu`.",
         )
-    launch = machine.state_folder(host) / LAUNCH_FILE
-    try:
-        points_here = json.loads(launch.read_text(encoding="utf-8"))["cwd"] == str(ROOT)
-    except (OSError, ValueError, KeyError, TypeError):
-        points_here = False
-    leads = "leads here" if points_here else "does not lead here"
-    yield Check(LAUNCH_FILE, f"{launch} {leads}", "" if points_here else REINSTALL)
+    yield launch_check(host)
     yield from editor_checks(host)
+
+
+def gpu_check(host: Host, stamp: dict[str, object] | None) -> Check:
+    """The GPU that was found, and whether the PyTorch of a finished installation leaves it idle."""
+    gpus = machine.find_gpus()
+    silent = "nvidia-smi does not answer" if gpus is None else "no NVIDIA driver"
+    found = f"NVIDIA driver {gpus[0].driver}" if gpus else f"{silent}; the CPU is used"
+    if stamp is not None:
+        held = str(stamp.get("build", ""))
+        build, _ = machine.choose_build(gpus, host.platform, bool(stamp.get("cpu_only")), held)
+        if build.startswith("cu") and not held.startswith("cu"):
+            fix = f"Run `{INSTALL}`, or `{INSTALL} --cpu` to keep to the CPU."
+            return Check("GPU", f"{found}, but PyTorch is installed without CUDA", fix)
+    return Check("GPU", found)
+
+
+def launch_check(host: Host) -> Check:
+    """Whether editors start the server of this folder, in this environment."""
+    state = machine.state_folder(host)
+    try:
+        launch = read_launch_command(state)
+    except InpaintError as error:
+        return Check(LAUNCH_FILE, error.message, error.action)
+    leads_here = launch.cwd == str(ROOT) and launch.command[0] == str(environment.python_of(VENV))
+    leads = "leads here" if leads_here else "does not lead here"
+    return Check(LAUNCH_FILE, f"{state / LAUNCH_FILE} {leads}", "" if leads_here else REINSTALL)
+
+
+def answer_of(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the environment's Python without the user's settings of other Pythons."""
+    command = [str(python), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=packages.pip_environment())
 
 
 def editor_checks(host: Host) -> Iterator[Check]:

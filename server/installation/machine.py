@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from server.client import discovery
 
+INSTALL_LOG = "install.log"  # in the state folder
+
 
 class Host(NamedTuple):
     """The three things that decide where files lie; tests make their own."""
@@ -38,7 +40,7 @@ def state_folder(host: Host) -> Path:
 
 def log_path() -> Path:
     """The file that keeps all of pip's output."""
-    return state_folder(this_host()) / "install.log"
+    return state_folder(this_host()) / INSTALL_LOG
 
 
 class Gpu(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 from collections.abc import Sequence
@@ -9,7 +10,8 @@ from collections.abc import Sequence
 from server.client.errors import INSTALL
 from server.installation import machine
 
-RUN_AGAIN, REMOVE_AGAIN = "run install.py again", f"run `{INSTALL} uninstall` again"
+RUN_AGAIN = "run install.py again"
+REMOVE_AGAIN, CHECK_AGAIN = (f"run `{INSTALL} {command}` again" for command in ("uninstall", "doctor"))
 
 
 class Problem(Exception):
@@ -28,17 +30,19 @@ def together(problems: Sequence[Problem]) -> Problem:
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The last line that a command printed, where most programs say what went wrong."""
-    return ((done.stdout or "") + (done.stderr or "")).strip().rsplit("\n", 1)[-1]
+    """The last line of a command's answer; of a failed one's complaints, where most programs say what went wrong."""
+    said = (done.stdout or "") + ((done.stderr or "") if done.returncode else "")
+    return said.strip().rsplit("\n", 1)[-1]
 
 
-def explain_os_error(error: OSError) -> Problem:
-    """The sentence and the action for a file system that refused."""
+def explain_os_error(error: OSError, again: str) -> Problem:
+    """The sentence and the action for a file system that refused; `again` is how the user goes on."""
     where = f" at {error.filename}" if error.filename else ""
     reason = error.strerror or str(error)
-    return Problem(
-        f"A file or folder could not be written{where}: {reason}.", f"Make room or make it writable, and {RUN_AGAIN}."
-    )
+    remedy = "Make room or make it writable"
+    if error.errno == errno.ENOTSUP:  # see `private.write_private`
+        remedy = "Set DGFNET_HOME to a folder on a local disk, for the editors too"
+    return Problem(f"A file or folder could not be written{where}: {reason}.", f"{remedy}, and {again}.")
 
 
 NO_NETWORK = re.compile(

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 import unicodedata
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -367,7 +369,55 @@ def test_doctor_asks_the_server(monkeypatch, tmp_path):
     with open(tmp_path / "server.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (check,) = _server_checks()
-    assert (check.detail, check.fix) == ("it runs and does not answer", "Stop it with `dgfnet stop`.")
+        assert (check.detail, check.fix) == ("it runs and does not answer", "Stop it with `dgfnet stop`.")
+        (tmp_path / "connection.json").touch(0o644)
+        (check,) = _server_checks()
+    assert "touched by others" in check.detail
+    assert "chmod 600" in check.fix
+
+
+def test_doctor_tells_of_a_state_folder_that_cannot_be_written(monkeypatch, tmp_path):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv("DGFNET_HOME", os.fspath(tmp_path))
+    monkeypatch.setattr("json.dump", full)
+    (check,) = _server_checks()
+    assert (check.name, check.detail) == ("state folder", f"{tmp_path}: {os.strerror(errno.ENOSPC)}")
+    assert "DGFNET_HOME" in check.fix
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail", "fix"),
+    [
+        ({"model": "failed", "problem": "There are no weights called 'x'."}, "There are no weights", "`dgfnet stop`"),
+        ({"model": "loading"}, "answers at 127.0.0.1:9", ""),
+    ],
+)
+def test_doctor_tells_of_a_server_that_cannot_fill(monkeypatch, tmp_path, fields, detail, fix):
+    session = SimpleNamespace(address=SimpleNamespace(host="127.0.0.1", port=9, log="x"))
+    session.status = lambda: SimpleNamespace(fields=fields)
+    monkeypatch.setenv("DGFNET_HOME", os.fspath(tmp_path))
+    monkeypatch.setattr("server.locking.has_ended", lambda _: False)
+    monkeypatch.setattr("dgfnet.cli._connect", lambda start: nullcontext(session))
+    (check,) = _server_checks()
+    assert check.detail.startswith(detail)
+    assert bool(fix) == bool(check.fix)
+    assert fix in check.fix
+
+
+def test_a_gpu_that_refuses_to_work_is_not_taken_for_one_that_is_not_there(monkeypatch, tmp_path, weights, capsys):
+    monkeypatch.setenv("DGFNET_HOME", os.fspath(tmp_path))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("dgfnet.devices.fault_of", lambda _: RuntimeError("CUDA error: unknown error\nA page more."))
+    source, mask = put(tmp_path / "a.png", photo()), put(tmp_path / "m.png", hole())
+    assert main(["inpaint", source, mask, "-o", str(tmp_path / "o.png"), "--weights", weights]) == 1
+    sentence = "The GPU does not work (CUDA error: unknown error). `--device cpu` uses the CPU."
+    assert capsys.readouterr().err == f"dgfnet: {sentence}\n"
+    assert main(["doctor", "--weights", weights]) == 1
+    said = capsys.readouterr().out
+    assert f"problem  device: {sentence}" in said
+    assert "server: not running" in said
 
 
 def test_the_server_fills_as_the_command_does(tmp_path, weights, capsys, monkeypatch):

@@ -50,6 +50,13 @@ def test_a_full_disk_is_refused_before_anything_is_made(tmp_path, monkeypatch) -
     assert list(tmp_path.iterdir()) == []
 
 
+def test_who_has_no_room_for_cuda_is_told_of_the_cpu(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=5e9))
+    with pytest.raises(Problem, match=r"needs about 12 GB\. .* install\.py --cpu`, which needs 2 GB"):
+        building.require_space(tmp_path, "cu130")
+    building.require_space(tmp_path, "cpu")
+
+
 def test_a_half_made_venv_is_replaced_and_a_strangers_is_not(tmp_path) -> None:
     venv = tmp_path / ".venv"
     (venv / "bin").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from server.client.discovery import read_launch_command
+from server.client.errors import INSTALL
 from server.installation import building, commands, environment, machine
 from server.installation.machine import Host
 from server.installation.problems import Problem
@@ -61,6 +63,34 @@ def test_an_interrupted_build_leaves_no_venv(checkout) -> None:
     assert child.returncode == 130
     assert errors.strip() == "Interrupted. To go on, run install.py again."
     assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "again"),
+    [
+        ("install", "run install.py again"),
+        *((name, f"run `{INSTALL} {name}` again") for name in ("doctor", "uninstall")),
+    ],
+)
+@pytest.mark.parametrize("end", [KeyboardInterrupt, OSError(errno.EROFS, "Read-only file system")])
+def test_who_is_stopped_is_told_to_repeat_that_command(monkeypatch, capsys, command, again, end) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise end
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(commands, command, stop)
+    assert commands.main([command]) == (130 if end is KeyboardInterrupt else 1)
+    assert capsys.readouterr().err.endswith(f"{again}.\n")
+
+
+@pytest.mark.parametrize("arguments", [["uninstall", "--no-editors"], ["doctor", "--cpu"], ["doctor", "--test"]])
+def test_an_option_of_another_command_is_refused_before_anything_is_done(monkeypatch, capsys, arguments) -> None:
+    monkeypatch.setattr(commands, arguments[0], lambda: pytest.fail("it was done"))
+    monkeypatch.setattr(commands, "run_tests", lambda _: pytest.fail("it was done"))
+    with pytest.raises(SystemExit) as ended:
+        commands.main(arguments)
+    assert ended.value.code == 2
+    assert f"{arguments[0]} takes no options" in capsys.readouterr().err
 
 
 def test_launch_json_starts_this_checkout(tmp_path) -> None:
@@ -172,14 +202,18 @@ def test_uninstall_leaves_the_files_of_a_server_that_it_cannot_end(checkout, run
 def test_uninstall_names_what_it_removes_and_keeps_the_rest(checkout, run_install) -> None:
     for name in (".venv", "state", "dgfnet_inpaint.egg-info", "results"):
         (checkout / name).mkdir()
-    ours = [".venv/dgfnet-install.json", "state/launch.json", "state/server.log"]
-    kept = ["results/picture.png", "state/notes.txt"]
+    files = ["connection.json.4711", "install.log", "launch.json", "launch.log", "server.lock"]
+    files += ["server.log", "server.log.1"]
+    users = ["notes.txt", "client.logo.png", "training.log", "connection.json.bak", "run.logs/1.txt", "launch.log.2/x"]
+    ours = [".venv/dgfnet-install.json", *(f"state/{name}" for name in files)]
+    kept = ["results/picture.png", *(f"state/{name}" for name in users)]
     for name in ours + kept:
+        (checkout / name).parent.mkdir(exist_ok=True)
         (checkout / name).touch()
     done = run_install("uninstall")
     assert done.returncode == 0, done.stderr
     removed = [line.removeprefix("removed ") for line in done.stdout.splitlines() if line.startswith("removed ")]
-    names = [".venv", "state/launch.json", "state/server.log", "dgfnet_inpaint.egg-info"]
+    names = [".venv", *(f"state/{name}" for name in files), "dgfnet_inpaint.egg-info"]
     assert removed == [str(checkout / name) for name in names]
     assert not any(Path(name).exists() for name in removed)
     assert all((checkout / name).exists() for name in kept)

@@ -257,6 +257,23 @@ def test_a_result_that_no_message_can_hold_is_told(client, photo, mask, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((6, 5), "u1"), ((6, 5, 1), "u2"), ((6, 5, 2), "f2"), ((6, 5, 3), "f4"), ((6, 5, 4), "f4")],
+)
+def test_a_map_that_no_message_can_hold_is_refused_before_the_work(client, engine, monkeypatch, shape, dtype):
+    image = np.zeros(shape, dtype)
+    made = sum(layer.pixels.nbytes for layer in client.submit(image, task="texture")[0])
+    engine.started.clear()
+    monkeypatch.setattr("server.jobs.PAYLOAD_BYTES", made - 1)
+    with pytest.raises(InpaintError, match="smaller rectangle") as refused:
+        client.submit(image, task="texture")
+    assert refused.value.code == "too_large"
+    assert not engine.started.is_set()
+    monkeypatch.setattr("server.jobs.PAYLOAD_BYTES", made)
+    assert client.submit(image, task="texture")[0]
+
+
+@pytest.mark.parametrize(
     ("wrong", "own"),
     [({"seq": 0}, True), ({"type": 7}, True), ({"arrays": 1}, True), ({"session": "AB" * 16}, False)],
 )

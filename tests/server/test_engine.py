@@ -153,6 +153,7 @@ def full_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "GPU")
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(engine_module, "fault_of", lambda _: RuntimeError("CUDA out of memory"))
     monkeypatch.setattr("dgfnet.filling.predictor.has_bfloat16", lambda _: False)
     config = model.DGFNetConfig(width=0.125, detail_width=0.125, recurrences=1)
     monkeypatch.setattr(model, "load_info", lambda _: SimpleNamespace(path=Path("/random"), sha256="0" * 64))
@@ -238,6 +239,12 @@ def test_a_device_that_is_not_there():
         with pytest.raises(NoEngine) as caught:
             choose_device("mps")
         assert len(str(caught.value)) < 200
+
+
+def test_a_gpu_that_refuses_to_work_is_named(monkeypatch):
+    monkeypatch.setattr(engine_module, "default_device", lambda: "toaster")  # no value ever comes from one
+    with pytest.raises(NoEngine, match=r"The device toaster cannot be used \(.+\)\."):
+        choose_device("auto")
 
 
 def test_weights_that_are_not_there():

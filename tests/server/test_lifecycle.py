@@ -275,6 +275,24 @@ def test_a_process_that_is_not_known_for_sure_is_not_ended(tmp_path, monkeypatch
             stop(tmp_path)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_a_connection_file_that_others_can_read_is_told_and_not_taken_for_a_server_that_hangs(
+    serving, monkeypatch, wait_until
+):
+    monkeypatch.setattr("server.stopping.ENDING_SECONDS", 0.2)
+    monkeypatch.setattr("server.client.launch.GRACE_SECONDS", 0.1)
+    given_way = [sys.executable, "-c", "pass"]  # a second server
+    write_private(serving / "launch.json", {"command": given_way, "cwd": str(ROOT)})
+    path = serving / "connection.json"
+    path.chmod(0o644)
+    for ask in (stop, lambda folder: connect("test", folder)):
+        with pytest.raises(InpaintError, match="touched by others") as told:
+            ask(serving)
+        assert f"chmod 600 {path}" in told.value.action
+    path.chmod(0o600)
+    assert stop(serving)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows locks in another way")
 def test_a_disk_without_locks_is_not_taken_for_another_server(tmp_path, monkeypatch, capsys):
     def no_locks(*_):

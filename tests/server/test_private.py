@@ -1,5 +1,7 @@
 """Files of the state folder while a client reads them, which Windows refuses to change."""
 
+import errno
+import json
 import os
 
 import pytest
@@ -47,3 +49,30 @@ def test_a_refusal_that_lasts_is_told(tmp_path, refuse_twice, monkeypatch):
     monkeypatch.setattr(private, "_ATTEMPTS", 2)
     with pytest.raises(PermissionError):
         private.write_private(tmp_path / "connection.json", {})
+
+
+@pytest.mark.parametrize("write", [private.check_state_folder, lambda at: private.write_private(at / "a.json", {})])
+def test_a_full_disk_is_told_and_nothing_is_left_on_it(tmp_path, monkeypatch, write):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(json, "dump", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_nothing_is_written_where_others_could_read_it(tmp_path, monkeypatch):
+    """A disk without modes of its own, such as exFAT, gives every file those of its mount."""
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda path, flags, mode: opened(path, flags, 0o755))
+    with pytest.raises(OSError, match="lets others touch it") as told:
+        private.write_private(tmp_path / "connection.json", {"key": "secret"})
+    assert told.value.errno == errno.ENOTSUP
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_state_folder_that_serves_is_left_as_it_was(tmp_path):
+    private.check_state_folder(tmp_path / "new")
+    assert not list((tmp_path / "new").iterdir())
