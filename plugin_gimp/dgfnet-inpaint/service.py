@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from client import events, transport
-from client.discovery import read_launch_command, state_folder
+from client.discovery import SERVER_LOG, read_launch_command, state_folder
 from client.errors import UNANSWERED, InpaintError
 from client.launch import does_not_answer
 from client.session import Request
@@ -108,7 +108,7 @@ def end_of_log(path: str | None, size: int, lines: int) -> str:
 
     `path` is where the server says that it is; without one, or where a sandbox hides it, the usual place is tried.
     """
-    for place in (path, state_folder() / "server.log"):
+    for place in (path, state_folder() / SERVER_LOG):
         try:
             with open(place or "", "rb") as file:
                 file.seek(max(0, file.seek(0, 2) - size))
