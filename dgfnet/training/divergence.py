@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dgfnet.errors import UserError
 from dgfnet.training.recipes import Stage
 
 _MEMORY = 0.98  # of the running mean: about 50 steps
 _SOUND, _LOST = 1.5, 4.0  # running mean over the lowest one: worth a checkpoint, beyond repair
-_CHANGEABLE = re.compile(r"\b(batch|rate|final_rate)=[^,)]*")
-"""Of a stage's text: what a resumed run may change. It is the same stage all the same."""
 
 
 class Diverged(UserError):
@@ -37,8 +34,9 @@ class Watch:
         Raises:
             Diverged: the error has grown beyond what training recovers from.
         """
-        if _CHANGEABLE.sub("", repr(stage)) != _CHANGEABLE.sub("", self.stage):
-            self.stage, self.seen, self.error, self.lowest = repr(stage), 0, 0.0, float("inf")
+        kind = repr(replace(stage, batch=0, rate=0.0, final_rate=None))  # without what a resumed run may change
+        if kind != self.stage:
+            self.stage, self.seen, self.error, self.lowest = kind, 0, 0.0, float("inf")
         name = "fused" if "fused hole" in values else "coarse"
         now = values[f"{name} hole"] + values[f"{name} valid"]
         self.seen += 1

@@ -41,7 +41,7 @@ def test_one_bad_batch_and_a_new_stage_are_no_divergence(watch, recipe):
 @pytest.mark.parametrize("factor", ["slower", "larger"])
 def test_another_learning_rate_or_batch_does_not_hide_a_risen_error(watch, recipe, factor):
     falling = replace(recipe, stages=tuple(replace(stage, final_rate=1e-5) for stage in recipe.stages))
-    watch.stage = repr(falling.stages[0])
+    watch.see(error(0.1), 99, falling.stages[0])
     lowest = watch.lowest
     watch.see(error(0.2), 100, getattr(falling, factor)(8).stages[0])
     assert watch.lowest == lowest
