@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -43,7 +44,9 @@ def connect(who: str, say: Say, weights: str = "", device: str = "") -> transpor
     """A welcomed client of a server with the wanted weights on the wanted device. Raises `InpaintError`.
 
     A server with others is restarted, and keeps what is not wanted otherwise; so is one whose network failed to load.
+    A leading `~` is this user's home.
     """
+    weights = os.path.expanduser(weights)
     pulse, wish = _Pulse(say), (weights, device)
     try:
         session = transport.connect(who, start=False, on_poll=pulse.beat)

@@ -151,6 +151,16 @@ def test_weights_of_another_training_run_are_loaded(line, tmp_path) -> None:
     assert line.asked == [["--weights", str(other), "--device", "cuda:0"]]
 
 
+def test_weights_in_the_home_folder_may_be_given_by_its_sign(line, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.safetensors").write_bytes(b"weights")
+    line.running = StandInClient(STATE)
+    assert line.connect("~/own.safetensors") is line.running
+    (tmp_path / "own.safetensors").write_bytes(b"others")
+    line.connect("~/own.safetensors")
+    assert line.asked == [["--weights", str(tmp_path / "own.safetensors"), "--device", "cuda:0"]]
+
+
 def test_an_older_server_which_does_not_tell_its_file_is_restarted(line) -> None:
     line.running = StandInClient({name: value for name, value in STATE.items() if not name.startswith("weights_")})
     assert line.connect(SHIPPED, "cpu") is line.started
