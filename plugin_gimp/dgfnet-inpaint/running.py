@@ -19,6 +19,9 @@ from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
 TEXTURE, SERVER, RERUN, ANOTHER = "dgfnet-texture-map", "dgfnet-server", "dgfnet-rerun", "dgfnet-another"
 
+QUICK_MASK = "Qmask"
+"""Its name in every language; GIMP itself knows it by that."""
+
 
 class Dismissed(Exception):
     """The artist closed the dialog."""
@@ -50,7 +53,7 @@ def _make_layers(
     procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, drawables: list[Any], config: Any
 ) -> Gimp.ValueArray:
     staging.clear_up()
-    name, layer = procedure.get_name(), _layer(drawables)
+    name, layer = procedure.get_name(), _layer(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE and name not in (RERUN, ANOTHER):
         import dialogs  # needs a display
 
@@ -97,7 +100,11 @@ def say(stage: str, fraction: float | None) -> None:
         Gimp.progress_update(fraction)
 
 
-def _layer(drawables: list[Any]) -> Gimp.Layer:
+def _layer(image: Gimp.Image, drawables: list[Any]) -> Gimp.Layer:
+    if image.get_channel_by_name(QUICK_MASK):  # which holds the selection
+        raise InpaintError(
+            "empty_mask", "The quick mask is on.", "Leave it by Shift+Q, which makes it the selection, then try again."
+        )
     if len(drawables) != 1:
         raise InpaintError(
             "one_layer", f"{len(drawables)} layers are selected.", "Select the one layer to fill, then try again."
