@@ -16,13 +16,12 @@ import records
 import staging
 from client.events import Layer
 from client.geometry import Bounds
-from document import Hole
 from precision import Encoding
 
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
-COPY_NAME = "{} Inpaint (DGFNet)"
+COPY_SUFFIX = " Inpaint (DGFNet)"
 SAME_HOLE = 0.9
 """Share of an earlier fill that a new one must cover to take its place."""
 
@@ -105,31 +104,58 @@ def group(
     return made
 
 
-def copy(image: Gimp.Image, source: Gimp.Layer, answer: Layer, crop: Bounds, hole: Hole) -> Gimp.Layer:
-    """A copy of the source with the fill in it, in the place of the source and of its earlier fills that are seen.
+class Copy(NamedTuple):
+    """A copy with a fill in it that is not in the image yet.
 
-    Those become part of it, but for fills of the same hole. Only what is selected or filled is written.
+    `fills` are the source's earlier ones that are seen, of which it takes the place too.
+    """
+
+    made: Gimp.Layer
+    fills: Sequence[Gimp.Layer]
+    keeps_mask: bool
+
+
+def copy(
+    image: Gimp.Image,
+    source: Gimp.Layer,
+    answer: Layer,
+    crop: Bounds,
+    drops_mask: bool,
+    below: Gimp.Layer | None = None,
+) -> Copy:
+    """A copy of the source with the fill in it; takes long, and leaves the image itself to the artist.
+
+    Its earlier fills that are seen become part of it, but for those of the same hole. Without such fills, the fill can
+    be blended into the pixels of `below`. Only what is selected or filled is written. A layer mask that hid the hole is
+    not kept (`drops_mask`).
     """
     lies, where = document.bounds_of(source), answer.bounds.from_relative(crop)
-    replaced = records.seen_fills(image, source)
+    fills = records.seen_fills(image, source)
     sent = document.encoding_of(source, with_curve=True).with_alpha()
     painted = cache(lambda: blend.painted(bytes(answer.pixels), sent.dtype, sent.channels))
-    merged = [fill for fill in replaced if not _is_same_hole(fill, where, painted)]
-    made = _plain_copy(image, source)
+    merged = [fill for fill in fills if not _is_same_hole(fill, where, painted)]
+    applies_mask = bool(merged and not drops_mask and source.get_mask() and source.get_apply_mask())
+    made = _plain_copy(image, source, applies_mask)  # a mask would hide what comes from the fills
     made.set_lock_content(False)  # GIMP ends a plug-in that writes into what is locked
-    document.set_visible(made, True)  # the source of an earlier copy is hidden
-    made.set_name(COPY_NAME.format(source.get_name()))
-    image.insert_layer(made, *above(image, source))
-    _copy_mask(source, made)
-    if hole.kind == document.LAYER_MASK:
-        made.remove_mask(Gimp.MaskApplyMode.DISCARD)
-    elif merged and made.get_mask() and made.get_apply_mask():
-        made.remove_mask(Gimp.MaskApplyMode.APPLY)  # it would hide what comes from the fills
+    made.set_name(source.get_name().partition(COPY_SUFFIX)[0] + COPY_SUFFIX)
     if merged:
         _merge(image, made, merged, lies)
-    _mix(made, answer, where, lies)
-    for item in (source, *replaced):
-        document.set_visible(item, False)
+    _mix(made, answer, where, lies, made if fills or below is None else below)
+    return Copy(made, fills, keeps_mask=not (drops_mask or applies_mask))
+
+
+def insert_copy(image: Gimp.Image, source: Gimp.Layer, copy: Copy) -> Gimp.Layer:
+    """Put a copy in the place of its source."""
+    made = copy.made
+    image.insert_layer(made, *above(image, source))
+    document.set_visible(made, True)  # the source of an earlier copy is hidden
+    if copy.keeps_mask:
+        _copy_mask(source, made)
+    elif made.get_mask():
+        made.remove_mask(Gimp.MaskApplyMode.DISCARD)
+    for item in (source, *copy.fills):
+        if item.is_valid():  # the artist may have removed a fill meanwhile
+            document.set_visible(item, False)
     return made
 
 
@@ -158,12 +184,12 @@ def _around(layers: Sequence[Gimp.Layer]) -> Bounds:
     return Bounds.between(left, top, max(b.right for b in all_bounds), max(b.bottom for b in all_bounds))
 
 
-def _mix(made: Gimp.Layer, answer: Layer, where: Bounds, lies: Bounds) -> None:
-    """Blend an answer that lies at `where` into a layer."""
+def _mix(made: Gimp.Layer, answer: Layer, where: Bounds, lies: Bounds, below: Gimp.Layer) -> None:
+    """Write an answer that lies at `where` into a layer, blended into the pixels of `below`, which lies as it does."""
     encoding, part = document.encoding_of(made, with_curve=True), where.intersection(lies)
     sent = encoding.with_alpha()
     fill = document.cut(bytes(answer.pixels), sent.pixel_bytes, where, part)
-    before = document.read(made, part, encoding, lies)
+    before = document.read(below, part, encoding, lies)
     after = blend.over(before, fill, encoding.dtype, sent.channels - 1, encoding.has_alpha)
     _write(made, part, encoding, after, blend.painted(fill, encoding.dtype, sent.channels), lies)
 
@@ -181,14 +207,14 @@ def _write(made: Gimp.Layer, part: Bounds, encoding: Encoding, pixels: bytes, ma
     document.write_parts(made, runs(), encoding, lies)
 
 
-def _plain_copy(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:
+def _plain_copy(image: Gimp.Image, source: Gimp.Layer, applies_mask: bool) -> Gimp.Layer:
     """A layer of pixels that looks like the source, outside the image; a mask may be left to `_copy_mask`."""
-    if reading.is_copied_as_it_is(image, source):
+    if reading.is_copied_as_it_is(image, source) and not applies_mask:
         copy = source.copy()
         records.forget_identity(copy)
         return copy
     bounds, own = document.bounds_of(source), document.encoding_of(source).with_alpha()
-    plain = document.new_layer(image, source.get_name(), bounds, own, staging.shown(source, bounds, own))
+    plain = document.new_layer(image, source.get_name(), bounds, own, staging.shown(source, bounds, own, applies_mask))
     plain.set_opacity(source.get_opacity())
     passes = source.get_mode() == Gimp.LayerMode.PASS_THROUGH  # only a group can
     plain.set_mode(Gimp.LayerMode.NORMAL if passes else source.get_mode())  # which forgets what follows

@@ -10,6 +10,16 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
 
+def still_there(image: Gimp.Image, layer: Gimp.Layer) -> None:
+    """Raise `InpaintError` where an image was closed, or a layer removed from it."""
+    if not image.is_valid():
+        raise InpaintError("gone", "The image was closed before its fill was ready.", "Open it and fill it again.")
+    if not (layer.is_valid() and image.get_layer_by_tattoo(layer.get_tattoo())):
+        raise InpaintError(
+            "gone", "The layer was removed before its fill was ready.", "Undo that, or select another layer to fill."
+        )
+
+
 class Before:
     """What the answer for a layer depends on, as it is now."""
 
@@ -21,14 +31,7 @@ class Before:
     def look_again(self) -> list[str]:
         """Sentences about what differs now. Raises `InpaintError` where the answer is of no use any more."""
         image, layer = self._image, self._layer
-        if not image.is_valid():
-            raise InpaintError("gone", "The image was closed before its fill was ready.", "Open it and fill it again.")
-        if not (layer.is_valid() and image.get_layer_by_tattoo(layer.get_tattoo())):
-            raise InpaintError(
-                "gone",
-                "The layer was removed before its fill was ready.",
-                "Undo that, or select another layer to fill.",
-            )
+        still_there(image, layer)
         if not (_mode(image) == self._mode and self._profile.is_equal(image.get_effective_color_profile())):
             raise InpaintError(
                 "gone",

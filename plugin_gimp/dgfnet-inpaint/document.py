@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -141,6 +142,12 @@ def read_hole(image: Gimp.Image, hole: Hole, part: Bounds) -> bytes:
     if hole.kind == SELECTION:
         return read(image.get_selection(), part, encoding, canvas(image))
     return cut(hole.mask, encoding.pixel_bytes, hole.area, part)
+
+
+def digest_of(image: Gimp.Image, hole: Hole, layer: Gimp.Layer) -> str:
+    """By what the same hole is known again, wherever its layer lies."""
+    where = ",".join(map(str, hole.bounds.relative_to(bounds_of(layer))))
+    return hashlib.sha256(where.encode() + read_hole(image, hole, hole.bounds)).hexdigest()
 
 
 def read(drawable: Gimp.Drawable, part: Bounds, encoding: Encoding, lies: Bounds | None = None) -> bytes:

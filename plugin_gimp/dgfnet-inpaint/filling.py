@@ -14,12 +14,13 @@ import precision
 import reading
 import records
 import service
-from before import Before
+from before import Before, still_there
 from client.errors import InpaintError
 from client.events import Result
 from client.geometry import Bounds, request_bounds
 from client.requests import InpaintRequest, TextureRequest
 from client.wire import Array
+from document import Hole
 from precision import Encoding
 from settings import Record, Settings
 
@@ -39,27 +40,41 @@ class Wish(NamedTuple):
     device: str = ""
 
 
-def inpaint(
-    image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, refilled: Gimp.Layer | None = None
-) -> Gimp.Layer:
-    """Fill the hole of a layer; the new layer, group or copy above it. Raises `InpaintError`, nothing changed then.
+class Again(NamedTuple):
+    """A hole that was filled before.
 
-    The shape of a result that is `refilled` is filled as it is: the settings' grow and feather are kept, for other
-    holes.
+    `shape` is the result that gave its shape to it, if any did; that is filled as it is, neither grown nor softened
+    again. A copy that is filled again counts as made from `source` as before; if its fill `is_plain`, blended into
+    nothing but the source, so is the new one.
     """
+
+    hole: Hole
+    shape: Gimp.Layer | None = None
+    source: Gimp.Layer | None = None
+    is_plain: bool = True
+
+
+def inpaint(
+    image: Gimp.Image, layer: Gimp.Layer, wish: Wish, say: service.Say, again: Again | None = None
+) -> Gimp.Layer:
+    """Fill the hole of a layer; the new layer, group or copy above it. Raises `InpaintError`, nothing changed then."""
     settings, watch = wish.settings, _Watch()
+    still_there(image, layer)
     _refuse(image, wish)
     layer = records.original(image, layer)
-    asked = replace(settings, grow=0, feather=0.0) if refilled else settings
     is_copy = settings.output == "copy"
-    look = reading.looker(image, layer, is_copy)
-    hole = document.shape_of(refilled) if refilled else document.find_hole(image, layer, look)
+    again = again or Again(document.find_hole(image, layer, reading.looker(image, layer, is_copy)))
+    hole, source = again.hole, again.source or layer
+    asked = replace(settings, grow=0, feather=0.0) if again.shape else settings
     say("Reading the picture", 0.0)
     picture = document.canvas(image) if settings.sample == "visible" else document.bounds_of(layer)
     crop = request_bounds(hole.bounds.pad(asked.grow), picture, asked.context)
     if hole.bounds.intersection(picture).is_empty or crop.is_empty:
+        place = "picture" if settings.sample == "visible" else "layer"
         raise InpaintError(
-            "empty_mask", f"The {hole.kind} does not touch the layer.", "Select a region of this layer, then try again."
+            "empty_mask",
+            f"Nothing of what is to be filled ({hole.kind}) lies in the {place}.",
+            f"Select a region of the {place}, then try again.",
         )
     refusal = ""
     if settings.output == "group":
@@ -70,27 +85,36 @@ def inpaint(
         looked_at = reading.of_layer(image, layer, crop, wish.exclude, for_copy=is_copy)
     mask = _array("mask", document.read_hole(image, hole, crop), crop, _mask_encoding(image))
     request = _request(looked_at, crop, mask, asked, as_group=settings.output == "group" and not refusal)
+    digest = document.digest_of(image, hole, layer) if is_copy else ""
     watch.lap("read")
     before = Before(image, layer)
     result = service.run(request, who(), say, wish.weights, wish.device)
     watch.lap("server")
     before.look_again()
     summed = groupsum.exact(image, result.layers, before.encoding, say) if len(result.layers) > 1 else None
-    moved = before.look_again()
     say("Making the layers", 1.0)
+    copy = None
+    if is_copy:
+        drops_mask = hole.kind == document.LAYER_MASK and not again.source  # an earlier copy's mask is another
+        below = again.source if again.is_plain else None
+        copy = assembly.copy(image, layer, result.layers[0], crop, drops_mask, below)
+    moved = before.look_again()
     with assembly.one_undo_step(image):
         place = assembly.TOP if settings.sample == "visible" else assembly.above(image, layer)
-        if is_copy:
-            made = assembly.copy(image, layer, result.layers[0], crop, hole)
+        if copy:
+            made = assembly.insert_copy(image, layer, copy)
         elif summed:
             made = assembly.group(image, NAME, summed.layers, crop, before.encoding, place, summed.space)
         else:
             made = assembly.single(image, result.layers[0], crop, before.encoding, place)
-        assembly.hide_same_hole(image, layer, made, refilled)
+        assembly.hide_same_hole(image, source, made, again.shape)
         watch.lap("layers")
-        source, exclude = (records.identify(item) if item and item.is_valid() else "" for item in (layer, wish.exclude))
-        report = dict(result.report)
-        records.keep(made, Record(settings, source, exclude, hole.kind, report, watch.began, watch.seconds))
+        is_left_out = wish.exclude and wish.exclude.is_valid()
+        exclude = records.identify_channel(image, wish.exclude) if is_left_out else ""
+        mask = digest if copy and again.is_plain and not copy.fills else ""
+        report, seconds = dict(result.report), watch.seconds
+        kept = Record(settings, records.identify(source), exclude, hole.kind, mask, report, watch.began, seconds)
+        records.keep(made, kept)
     records.remember(image, layer, wish.exclude if exclude else None)
     if is_copy:
         image.set_selected_layers([made])  # it has taken the layer's place: the next fill builds on it
@@ -101,6 +125,7 @@ def inpaint(
 
 def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: float, say: service.Say) -> Gimp.Layer:
     """Split a layer, or its selected rectangle, into structure and texture: a group above it. Raises `InpaintError`."""
+    still_there(image, layer)
     refusal = precision.group_refusal(int(image.get_precision()), _is_indexed(image))
     if refusal:
         raise InpaintError(
@@ -143,9 +168,9 @@ def _refuse(image: Gimp.Image, wish: Wish) -> None:
             "A copy of one layer cannot hold what is made from the visible picture.",
             'Choose another output, or "This layer" to sample from.',
         )
-    if wish.exclude and wish.exclude.get_image().get_id() != image.get_id():
+    if wish.exclude and not (wish.exclude.is_valid() and wish.exclude.get_image().get_id() == image.get_id()):
         raise InpaintError(
-            "bad_option", "The channel to leave out belongs to another image.", "Choose a channel of this image."
+            "bad_option", "The channel to leave out is not in this image.", "Choose one that is, or none."
         )
 
 

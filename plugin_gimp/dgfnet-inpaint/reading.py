@@ -56,6 +56,13 @@ def is_copied_as_it_is(image: Gimp.Image, layer: Gimp.Layer) -> bool:
     return type(layer) is Gimp.Layer and not (layer.get_filters() and records.seen_fills(image, layer))
 
 
+def is_plain_copy(image: Gimp.Image, source: Gimp.Layer, copy: Gimp.Layer) -> bool:
+    """Whether raw pixels of a layer still are those of its copy: neither was moved, scaled or given other filters."""
+    if not is_copied_as_it_is(image, source) or document.bounds_of(source) != document.bounds_of(copy):
+        return False
+    return len(source.get_filters()) == len(copy.get_filters())
+
+
 def of_picture(image: Gimp.Image, crop: Bounds, exclude: Gimp.Channel | None = None) -> Pixels:
     """Pixels of all that is seen; what `exclude` marks is transparent."""
     seen = staging.visible(image)

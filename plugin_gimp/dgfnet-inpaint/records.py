@@ -42,6 +42,14 @@ def identify(item: Gimp.Item) -> str:
     return identity(item)
 
 
+def identify_channel(image: Gimp.Image, channel: Gimp.Channel) -> str:
+    """As `identify`; a duplicate, which has the identity of the first, gets one of its own."""
+    meant = _channel(image, identity(channel))
+    if meant and meant.get_id() != channel.get_id():
+        _attach(channel, IDENTITY, uuid.uuid4().hex.encode())
+    return identify(channel)
+
+
 def identity(item: Gimp.Item) -> str:
     """The identity of a layer or channel; empty where it has none yet."""
     return _kept(item, IDENTITY).decode(errors="replace")
@@ -128,7 +136,12 @@ def remembered(image: Gimp.Image, source: Gimp.Layer) -> int | None:
 
 def excluded(image: Gimp.Image, record: Record) -> Gimp.Channel | None:
     """The channel that a run left out; None where there was none, or it is not in the image."""
-    return next((item for item in image.get_channels() if record.exclude in _names(item)), None)
+    return _channel(image, record.exclude)
+
+
+def _channel(image: Gimp.Image, name: str) -> Gimp.Channel | None:
+    """The lowest channel of a name: GIMP puts a duplicate above the first."""
+    return next((item for item in reversed(image.get_channels()) if name in _names(item)), None)
 
 
 class _Layers:

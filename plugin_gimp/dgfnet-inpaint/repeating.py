@@ -8,6 +8,7 @@ from dataclasses import replace
 import document
 import filling
 import gi
+import reading
 import records
 import service
 from client.errors import InpaintError
@@ -18,16 +19,17 @@ from gi.repository import Gimp  # noqa: E402
 
 
 def rerun(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Layer:
-    """Repeat the run that made `layer` (or its group), on the layer that it was made from. Raises `InpaintError`.
+    """Repeat the run that made `layer` (or its group), on the layer that it was made from, or on the copy that it is.
 
     The selection is the mask as ever; without one, the result's own shape is, and it neither grows nor softens again.
+    Raises `InpaintError`.
     """
     found = _recorded(layer)
     if found is None:
         raise InpaintError(
             "bad_record", "The selected layer was not made by Inpaint (DGFNet).", "Select a result, then try again."
         )
-    return _repeat(image, *found, say)
+    return _repeat(image, layer, *found, say)
 
 
 def another(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Layer:
@@ -44,7 +46,7 @@ def another(image: Gimp.Image, layer: Gimp.Layer, say: service.Say) -> Gimp.Laye
         wish = filling.Wish(Settings(variation=variation), left_out(image, layer))  # of a fill that was undone
         return filling.inpaint(image, layer, wish, say)
     record, result = found
-    return _repeat(image, replace(record, settings=replace(record.settings, variation=variation)), result, say)
+    return _repeat(image, layer, replace(record, settings=replace(record.settings, variation=variation)), result, say)
 
 
 def left_out(image: Gimp.Image, layer: Gimp.Layer) -> Gimp.Channel | None:
@@ -68,16 +70,20 @@ def _newest(image: Gimp.Image, layer: Gimp.Layer) -> tuple[Record, Gimp.Layer] |
     return max(records.fills_of(image, layer), key=lambda each: each[0].began, default=None) or _recorded(layer)
 
 
-def _repeat(image: Gimp.Image, record: Record, result: Gimp.Layer, say: service.Say) -> Gimp.Layer:
-    """A run like a recorded one. Without a selection the mask is the result's shape, or for a copy found again."""
+def _repeat(image: Gimp.Image, layer: Gimp.Layer, record: Record, result: Gimp.Layer, say: service.Say) -> Gimp.Layer:
+    """A run like a recorded one. Without a selection the mask is the result's shape, or for a copy found again.
+
+    A copy that is the selected `layer` itself is the picture to fill: it has more in it than its source.
+    """
     source = records.source_of(image, record, result)
-    if source is None:
+    is_copy, none_selected = record.settings.output == "copy", document.selection_bounds(image) is None
+    fills_copy = is_copy and layer.get_id() == result.get_id()
+    if source is None and (none_selected or not fills_copy):
         raise InpaintError(
             "bad_record",
             "The layer that this result was made from is not in this image.",
             "Select the layer to fill and use Inpaint (DGFNet) instead.",
         )
-    is_copy, none_selected = record.settings.output == "copy", document.selection_bounds(image) is None
     if is_copy and none_selected and record.hole not in (document.LAYER_MASK, document.TRANSPARENCY):
         raise InpaintError(
             "empty_mask",
@@ -85,7 +91,23 @@ def _repeat(image: Gimp.Image, record: Record, result: Gimp.Layer, say: service.
             "Select the region to fill, then try again.",
         )
     wish = filling.Wish(record.settings, _left_out(image, record))
-    return filling.inpaint(image, source, wish, say, refilled=result if none_selected and not is_copy else None)
+    if fills_copy:
+        return filling.inpaint(image, result, wish, say, _again(image, record, result, source) if source else None)
+    shape = filling.Again(document.shape_of(result), shape=result) if none_selected and not is_copy else None
+    return filling.inpaint(image, source, wish, say, shape)
+
+
+def _again(image: Gimp.Image, record: Record, copy: Gimp.Layer, source: Gimp.Layer) -> filling.Again | None:
+    """The hole of a copy, if it is to be filled again; None where the selection is another one.
+
+    Then the new fill takes the place of the earlier one, also at soft edges, where both would add up. That needs the
+    source's pixels, which are of no use once source and copy lie or are shown otherwise than each other.
+    """
+    hole = document.find_hole(image, source, reading.looker(image, source, for_copy=True))
+    is_same = document.digest_of(image, hole, source) == record.mask and reading.is_plain_copy(image, source, copy)
+    if hole.kind == document.SELECTION and not is_same:
+        return None
+    return filling.Again(hole, source=source, is_plain=is_same)
 
 
 def _left_out(image: Gimp.Image, record: Record) -> Gimp.Channel | None:

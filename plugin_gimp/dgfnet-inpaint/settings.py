@@ -60,14 +60,16 @@ class Record:
     """How a result came about.
 
     `source` is the identity of the layer that it was made from (see `records`; empty: unknown), `exclude` that of the
-    channel whose area was left out (empty: none), `hole` where the mask came from, `report` the server's own words,
-    `began` when it was (seconds since 1970), `seconds` what it took to read the picture, have it filled, make layers.
+    channel whose area was left out (empty: none), `hole` where the mask came from, `mask` its digest in a copy under
+    whose fill nothing but the source lies (else empty), `report` the server's own words, `began` when it was (seconds
+    since 1970), `seconds` what it took to read the picture, have it filled, make layers.
     """
 
     settings: Settings
     source: str = ""
     exclude: str = ""
     hole: str = "selection"
+    mask: str = ""
     report: dict[str, Any] = field(default_factory=dict)
     began: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class Record:
                 str(content.get("source", "")),
                 str(content.get("exclude", "")),
                 str(content.get("hole", "selection")),
+                str(content.get("mask", "")),
                 dict(content.get("report", {})),
                 float(content.get("began", 0)),
                 dict(content.get("seconds", {})),

@@ -49,13 +49,13 @@ def visible(image: Gimp.Image) -> Gimp.Layer:
     return Gimp.Layer.new_from_visible(image, image, "visible")
 
 
-def shown(layer: Gimp.Layer, part: Bounds, encoding: Encoding) -> bytes:
-    """Pixels of `part` with the layer's filters, which its own pixels lack; without mask, mode and opacity."""
-    if not layer.get_filters():
+def shown(layer: Gimp.Layer, part: Bounds, encoding: Encoding, with_mask: bool = False) -> bytes:
+    """Pixels of `part` with the layer's filters, which its own pixels lack; without mode, opacity and (mostly) mask."""
+    if not layer.get_filters() and not with_mask:
         return document.read(layer, part, encoding)
     with stage(layer.get_image(), part) as alone:
         copy = _put(alone, layer, part)
-        if copy.get_mask():
+        if copy.get_mask() and not with_mask:
             copy.remove_mask(Gimp.MaskApplyMode.DISCARD)
         document.set_visible(copy, True)
         copy.set_opacity(100)

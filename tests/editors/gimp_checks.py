@@ -88,7 +88,9 @@ def _check_fill(case: Case, session: Session, before: dict[str, Any], after: dic
     full = FillOptions(**{**vars(options), "texture_strength": 1.0}) if as_group else options
     fill = engine.fill(picture, mask, full)
     assert record["report"]["weights"]["sha256"], "the parasite does not name the weights"
-    assert record["source"] == after["identity"] != "", "the parasite names another source"
+    is_other_hole = "by_copy" in case.scene and case.select and not _is_same_hole(case)
+    source = after["selected identity" if is_other_hole else "identity"]  # a copy is a picture of its own
+    assert record["source"] == source != "", "the parasite names another source"
     assert bool(record["exclude"]) == bool(_left_out(case)), "the parasite is wrong about what was left out"
     kept = [record["settings"][name] for name in ("grow", "feather")]
     if case.scene == "filled_deselected_grown":
@@ -117,7 +119,7 @@ def _asked(case: Case, session: Session, before: dict[str, Any]) -> tuple[tuple[
         (x, y), picture = before["offset"], _with_fills(case, session, before)
     picture = picture.copy()
     height, width = picture.shape[:2]
-    if not case.select and case.scene in ("masked", "masked_softly", "mask_edited"):
+    if not case.select and case.scene in ("masked", "masked_softly", "mask_edited", "filled_masked_by_copy"):
         mask = _missing(session.array(before["layer_mask"]))[..., 0]
     elif not case.select and case.scene in ("holed", "holed_softly", "masked_unapplied"):
         mask = _missing(picture)[..., -1]
@@ -199,7 +201,7 @@ def _is_repeated(case: Case) -> bool:
 
 
 def _makes_copy(case: Case) -> bool:
-    return case.arguments.get("output") == "copy" or case.scene == "filled_by_copy"
+    return case.arguments.get("output") == "copy" or "by_copy" in case.scene
 
 
 def _falls_back(case: Case) -> bool:
@@ -295,10 +297,12 @@ def _check_copy(
         copy = copy[..., :-1]
     has_fills = case.scene.startswith("filled") and not _is_same_hole(case)
     built_on = _with_fills(case, session, before) if has_fills else source
-    expected = fill.compose(built_on)
     x, y, width, height = fill.bounds
     changed = np.zeros(copy.shape[:2], bool)
     changed[y : y + height, x : x + width] = fill.alpha > 0
+    if case.scene == "filled_by_copy_retouched":
+        built_on = np.where(changed[..., None], source, _with_fills(case, session, before))
+    expected = fill.compose(built_on)
     if built_on is source:
         assert np.array_equal(copy[~changed], expected[~changed]), "the copy differs outside the selection"
     else:  # GIMP mixed the fills in twice, for canvas and copy, by conversions that it chooses by their speed

@@ -94,6 +94,7 @@ def run_case(number, case):
         "shown": shown(image),
         "selected": selected(image),
         "identity": kept(layer, "dgfnet-identity"),
+        "selected identity": kept(target, "dgfnet-identity"),
     }
     if succeeded:
         after["made"] = describe(path + ".made", value, with_curve)

@@ -7,9 +7,9 @@ from unittest.mock import patch
 
 from gi.repository import Gimp
 from gimp_calls import call
-from gimp_cases import ELLIPSE, LEFT_OUT
-from gimp_looks import kept, state
-from gimp_scenes import WORK, channel_of, group, load, locked_group, photo, select
+from gimp_cases import BESIDE, CASES, ELLIPSE, LEFT_OUT
+from gimp_looks import digest, kept, native, state
+from gimp_scenes import WORK, channel_of, filled, group, load, locked_group, masked_softly, photo, select
 from gimp_screen import Screen
 
 FILLS = 30
@@ -107,9 +107,112 @@ def left_out_after_undo():
     return told
 
 
+def duplicated_channel():
+    """What re-runs leave out of fills that left out a channel, and then its duplicate."""
+    import records
+
+    image, layer = load()
+    first = channel_of(image, LEFT_OUT)
+    first.set_name("first")
+    told, made = [], []
+    for name in ("first", "second"):
+        channel = first
+        if name == "second":
+            channel = first.copy()
+            channel.set_name(name)
+            image.insert_channel(channel, None, 0)
+        image.set_selected_layers([layer])
+        select(image, ELLIPSE)
+        made.append(call("inpaint", image, [layer], {"exclude": channel})[1])
+        told.append([records.excluded(image, records.record_of(each)).get_name() for each in made])
+    image.delete()
+    return told
+
+
+def painted_meanwhile():
+    """Whether one undo of a copy keeps what was painted on another layer while it was made."""
+    import blend
+    import filling
+    import settings
+
+    image, layer = load()
+    other = layer.copy()
+    image.insert_layer(other, None, 1)
+    image.set_selected_layers([layer])
+    select(image, ELLIPSE)
+    there, screen, over = state(image), Screen(image), blend.over
+    del there["selected"]
+
+    def paint(*pixels):
+        other.edit_fill(Gimp.FillType.WHITE)
+        there["layers"][1]["pixels"] = digest(other)
+        return over(*pixels)
+
+    with patch.object(blend, "over", paint):
+        filling.inpaint(image, layer, filling.Wish(settings.Settings(output="copy")), lambda *told: None)
+    undone = screen.undo(there)
+    screen.close()
+    image.delete()
+    return undone
+
+
+def gone():
+    """What is said where a layer was removed, or its image closed, while the dialog was open."""
+    import filling
+    import settings
+
+    told = []
+    for is_closed in (False, True):
+        image, layer = load()
+        select(image, ELLIPSE)
+        if is_closed:
+            image.delete()
+        else:
+            image.remove_layer(layer)
+        for work, wish in ((filling.inpaint, [filling.Wish(settings.Settings())]), (filling.texture_map, [0.01, 3.0])):
+            try:
+                told.append(str(work(image, layer, *wish, lambda *told: None)))
+            except Exception as error:
+                told.append(str(error))
+        if not is_closed:
+            image.delete()
+    return told
+
+
+def masked_copy():
+    """By how much a copy that a fill becomes part of differs from what was seen, soft layer mask included."""
+    image, layer = filled(CASES[0], masked_softly)
+    select(image, BESIDE)
+
+    def seen():
+        visible = Gimp.Layer.new_from_visible(image, image, "seen")
+        pixels = native(visible)
+        visible.delete()
+        return pixels
+
+    before = seen()
+    succeeded, made = call("inpaint", image, [layer], {"output": "copy"})
+    after, width, outside = seen(), image.get_width(), range(BESIDE[1])
+    pixels = [4 * (y * width + x) for y in range(image.get_height()) for x in outside]
+    worst = max(abs(before[at + each] - after[at + each]) for at in pixels if before[at + 3] for each in range(4))
+    told = [succeeded, made.get_mask() is None, worst]
+    image.delete()
+    return told
+
+
 def look_inside():
     """All of it, written down."""
     sys.path.append(os.environ["GIMP3_DIRECTORY"] + "/plug-ins/dgfnet-inpaint")
-    told = {each.__name__: each() for each in (questions, buffers, looks, left_out_after_undo)}
+    looks_at = (
+        questions,
+        buffers,
+        looks,
+        left_out_after_undo,
+        duplicated_channel,
+        painted_meanwhile,
+        gone,
+        masked_copy,
+    )
+    told = {each.__name__: each() for each in looks_at}
     with open(f"{WORK}/results/inside.json", "w") as file:
         json.dump(told, file)

@@ -225,6 +225,20 @@ def covered(case):
     return image, layer
 
 
+def beside(case):
+    """The hole of a layer lies outside the image."""
+    image, layer = holed(case)
+    layer.set_offsets(-140, 0)
+    return image, layer
+
+
+def quick_mask(case):
+    """It has the selection, and a name by which GIMP knows it."""
+    image, layer = load()
+    channel_of(image, ELLIPSE).set_name("Qmask")
+    return image, layer
+
+
 def channel(case):
     image, _ = load()
     made = Gimp.Channel.new(image, "channel", 192, 160, 50.0, Gegl.Color.new("red"))
@@ -278,6 +292,28 @@ def filled(case, scene=photo, hole=(ELLIPSE,), **arguments):
 
 def filled_by_copy(case):
     return filled(case, locked, output="copy")
+
+
+def filled_by_copy_retouched(case):
+    """The artist has painted on the copy, beside the hole."""
+    return retouched(*filled_by_copy(case))
+
+
+def retouched(image, layer):
+    """White is painted on the topmost layer."""
+    select(image, ("rectangle", 20, 20, 30, 20))
+    image.get_layers()[0].edit_fill(Gimp.FillType.WHITE)
+    return image, layer
+
+
+def filled_twice_by_copy(case):
+    """A copy that another fill has become part of."""
+    return filled(case, filled, case.select, output="copy")
+
+
+def filled_masked_by_copy(case):
+    """A copy in which what the layer mask hid is filled; the artist has painted on it."""
+    return retouched(*filled(case, masked, (), output="copy"))
 
 
 def filled_holed_by_copy(case):

@@ -149,6 +149,23 @@ class TestInside:
     def test_what_an_undone_fill_left_out_is_left_out_again(self, told) -> None:
         assert told["left_out_after_undo"] == [True, True, True]
 
+    def test_a_duplicated_channel_is_not_taken_for_the_first(self, told) -> None:
+        assert told["duplicated_channel"] == [["first"], ["first", "second"]]
+
+    def test_what_is_painted_while_a_copy_is_made_is_not_undone_with_it(self, told) -> None:
+        assert told["painted_meanwhile"] is True
+
+    def test_what_goes_while_the_dialog_is_open_is_one_sentence(self, told) -> None:
+        removed, closed = told["gone"][:2], told["gone"][2:]
+        assert all("The layer was removed" in message for message in removed)
+        assert all("The image was closed" in message for message in closed)
+
+    def test_a_copy_that_a_fill_becomes_part_of_shows_what_was_seen_through_a_mask(self, told) -> None:
+        succeeded, is_applied, difference = told["masked_copy"]
+        assert succeeded
+        assert is_applied
+        assert difference <= 1
+
 
 def test_an_artists_way_through_the_full_gimp(root: Path, tmp_path: Path) -> None:
     """By keyboard and mouse on a virtual screen: menu, dialog, result, undo, repetition, Cancel, an error's dialog."""

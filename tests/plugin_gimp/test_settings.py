@@ -16,7 +16,12 @@ def settings(module):
 
 def test_a_record_comes_back_as_it_went(settings) -> None:
     record = settings.Record(
-        settings.Settings("group", "visible", 2.5, 3, 1.5, 0.25), "a1", "b2", "layer mask", {"weights": {"name": "w"}}
+        settings.Settings("group", "visible", 2.5, 3, 1.5, 0.25),
+        "a1",
+        "b2",
+        "layer mask",
+        "c3",
+        {"weights": {"name": "w"}},
     )
     assert settings.Record.from_json(record.to_json()) == record
     assert settings.Record.from_json(record.to_json() + b"\0") == record
