@@ -34,6 +34,7 @@ _NEARBY = 3.0  # px, standard deviation: over how much its energy is averaged
 _MOST_GAIN = 2.0  # of detail
 _AXES = 24  # principal components that patches are compared by
 _SAMPLED = 4000  # patches that show which these are
+_FURTHER = 2.0  # weight of the image's further channels against the pattern
 _FAINT = 0.01  # of energy, in squared steps of 255: less detail is none
 _PAIRS = 2**25  # of patches that are compared in one go
 
@@ -109,7 +110,7 @@ def pca_filters(at: PyramidLevel, generator: torch.Generator, mean: float = 1.0)
     filters = torch.zeros(len(axes) + channels, channels, PATCH, PATCH, device=at.image.device)
     filters[: len(axes), :3] = axes / (3 * PATCH**2) ** 0.5
     for channel in range(channels):
-        weight = mean / 3**0.5 if channel < 3 else 1 / (channels - 3) ** 0.5
+        weight = mean / 3**0.5 if channel < 3 else _FURTHER / (channels - 3) ** 0.5
         filters[len(axes) + channel, channel] = weight / PATCH**2
     return filters
 
