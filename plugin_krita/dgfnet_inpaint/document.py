@@ -26,6 +26,12 @@ def krita_version() -> str:
     return str(Krita.instance().version())
 
 
+def switched_on(*names: str) -> list[Any]:
+    """Those of Krita's own actions that are switches and on, such as preserve_alpha."""
+    actions = map(Krita.instance().action, names)
+    return [action for action in actions if action is not None and action.isChecked()]
+
+
 def is_open(document: Any) -> bool:
     """Whether Krita still has it; everything else may be asked of an open document only."""
     return any(document == other for other in Krita.instance().documents())
