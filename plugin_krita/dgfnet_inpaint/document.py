@@ -13,6 +13,7 @@ from .tasks import Steps
 
 HOLD_SECONDS = 0.5  # of work; what takes longer is told: it may be a tool that waits for its artist
 LOOK_SECONDS = 0.02
+FILL = "Inpaint (DGFNet)"  # the name of a fill; Krita keeps it in that of a merged or duplicated one
 LEAVE_OUT = "Leave out (DGFNet)"  # the name of a layer: what is painted there is not looked at
 
 

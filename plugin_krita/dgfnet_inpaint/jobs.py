@@ -23,7 +23,6 @@ from .settings import Settings
 from .tasks import Steps
 from .transport import Line
 
-NAME = "Inpaint (DGFNet)"
 TEXTURE_NAME = "Texture map (DGFNet)"
 READING = "Reading the picture"  # the first stage
 HELD = "Waiting until Krita or a tool is done"
@@ -67,7 +66,7 @@ class Job:
     def inpaint(self, wanted: Settings) -> Steps:
         """Fill the hole; returns the sentences for the artist."""
         yield from self._settle()
-        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original())
+        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._source())
         bounds, mask = yield from self._read_hole(scene, wanted)
         notes = yield from self._fill(scene, wanted, bounds, mask)
         return notes
@@ -114,7 +113,7 @@ class Job:
     def texture(self, wanted: Settings) -> Steps:
         """Split the selection's rectangle, or the whole canvas, into structure and texture."""
         yield from self._settle()
-        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original())
+        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._source())
         selected = reading.selected_bounds(reading.selection_of(self.document, self._node))
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
@@ -126,6 +125,10 @@ class Job:
                 "Hide it, then run this again.",
             )
         picture = yield from self._read_picture(scene, bounds)
+        no_hole = bytes(bounds.area)
+        yield self._line.call(
+            lambda: payloads.require_shown(picture, scene.working, bounds, no_hole, _called(scene), "there")
+        )
 
         def make() -> TextureRequest:
             return TextureRequest(payloads.image(picture, scene.working, bounds), _wire_space(scene))
@@ -173,11 +176,9 @@ class Job:
         made = [each for each in records.fills(self.document) if each.get("source_id") in sources]
         return max(made, key=records.made_at, default=None)
 
-    def _original(self) -> Any:
-        """The active node; where that is a fill, the layer that it was made from if that is there."""
-        record = records.recall_fill(self.document, self._node)
-        original = document.find_node(self.document, record.get("source_id", "")) if record else None
-        return self._node if original is None else original
+    def _source(self) -> Any:
+        """What is read where *Active layer* is chosen."""
+        return records.source_of(self.document, self._node)
 
     def _read_hole(self, scene: Scene, wanted: Settings) -> Steps:
         """Bounds of the picture to send, and the mask over them: the selection, else what is not opaque."""
@@ -218,9 +219,8 @@ class Job:
     def _fill(self, scene: Scene, wanted: Settings, bounds: Bounds, mask: bytes) -> Steps:
         whole = yield from self._read_picture(scene, bounds)
         left_out = yield from reading.read_left_out(scene, bounds)
-        name = f"“{scene.target_name}”" if scene.target_name else "The picture"
         picture, some_left_out = yield self._line.call(
-            lambda: payloads.known(whole, scene.working, bounds, mask, left_out, name)
+            lambda: payloads.known(whole, scene.working, bounds, mask, left_out, _called(scene))
         )
         wants_group = wanted.output == "group"
         is_split_here = wants_group and scene.working != scene.space
@@ -249,7 +249,7 @@ class Job:
             made = yield from self._split_in(scene, made)
         record = _record("inpaint", wanted, scene, report)
         record["hole"] = yield self._line.call(lambda: payloads.packed(bounds, mask))
-        return notes + (yield from self._finish(scene, NAME, made, record))
+        return notes + (yield from self._finish(scene, document.FILL, made, record))
 
     def _ask(self, make: Callable[[], Any], scene: Scene, bounds: Bounds) -> Steps:
         """Send a request; what came back as layers on the canvas, and the server's report."""
@@ -311,6 +311,11 @@ class Job:
 
 
 # Sentences and small change
+
+
+def _called(scene: Scene) -> str:
+    """What is filled, at a sentence's beginning."""
+    return f"“{scene.target_name}”" if scene.target_name else "The picture"
 
 
 def _wire_space(scene: Scene) -> str:

@@ -83,7 +83,8 @@ class Node:
                 result[target : target + len(line)] = line
         return QByteArray(bytes(result))
 
-    projectionPixelData = pixelData
+    def projectionPixelData(self, *bounds):
+        return (self._children or [self])[0].pixelData(*bounds)
 
     def _reach(self, columns, rows):
         """Layers are as large as what is on them: one may come from a smaller document."""
@@ -123,6 +124,9 @@ class Node:
 
     def bounds(self):
         return Selection(0, 0, *self._size)
+
+    def passThroughMode(self):
+        return False
 
     def setInheritAlpha(self, inherits):
         self._inherits = inherits
@@ -193,7 +197,7 @@ class Document:
         return self.chosen
 
     def pixelData(self, *bounds):
-        return self._root.childNodes()[0].pixelData(*bounds)
+        return self._root.projectionPixelData(*bounds)
 
     def createNode(self, name, kind):
         return Node(name, kind, *self._size)
