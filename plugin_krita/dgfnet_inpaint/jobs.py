@@ -7,7 +7,7 @@ import random
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from . import colour, document, leaving, payloads, reading, records, settings
 from .client import events as ev
@@ -20,11 +20,12 @@ from .conversion import Bench
 from .layers import MadeLayer, attach
 from .reading import Scene
 from .settings import Settings
-from .tasks import Steps
+from .tasks import Promise, Steps
 from .transport import Line
 
 TEXTURE_NAME = "Texture map (DGFNet)"
 READING = "Reading the picture"  # the first stage
+WAITING = "Waiting for the job before this one"
 HELD = "Waiting until Krita or a tool is done"
 VERSION = 1  # of the record
 _VISIBLE = ""  # in a record, instead of a source's id
@@ -33,14 +34,20 @@ Tell = Callable[[str, float], None]
 
 
 class Job:
-    """One request of the artist's, from the click to the layer."""
+    """One request of the artist's, from the click to the layer.
 
-    def __init__(self, line: Line, doc: Any, on_progress: Callable[[Job], None]) -> None:
+    `earlier`: the document's jobs that are not over. What they make is read, so that they are waited for.
+    """
+
+    def __init__(self, line: Line, doc: Any, earlier: Sequence[Promise], on_progress: Callable[[Job], None]) -> None:
         self.document = doc
+        self.over = Promise()  # kept, without a value, however the job ends
         self.stage, self.fraction = READING, 0.0
         self.seconds: dict[str, float] = {}
         self._line = line
         self._bench = Bench()
+        self._earlier = earlier
+        self._selection: Any = None  # since `_take_selection`
         self._node = document.active_node(doc)  # at the click: a tool is often ended by a click on another layer
         self._on_progress = on_progress
         self._ticket: int | None = None
@@ -58,18 +65,21 @@ class Job:
 
     def close(self) -> None:
         """The story is over."""
-        self._node = None  # `Controller.last` outlives the document
+        self._node = self._selection = None  # `Controller.last` outlives the document
         self._bench.close()
 
     # The stories
 
     def inpaint(self, wanted: Settings) -> Steps:
         """Fill the hole; returns the sentences for the artist."""
-        yield from self._settle()
+        yield from self._take_selection()
+        return (yield from self._fill_selected(wanted))
+
+    def _fill_selected(self, wanted: Settings) -> Steps:
+        """A fill of the selection."""
         scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._source())
         bounds, mask = yield from self._read_hole(scene, wanted)
-        notes = yield from self._fill(scene, wanted, bounds, mask)
-        return notes
+        return (yield from self._fill(scene, wanted, bounds, mask))
 
     def again(self) -> Steps:
         """Fill the hole of the active result layer once more, as it was filled."""
@@ -85,12 +95,11 @@ class Job:
 
     def another(self, wanted: Settings) -> Steps:
         """Fill another way: the selection, as wanted; without one the last fill's hole, as that was made."""
-        yield from self._settle()
+        yield from self._take_selection()
         variation = random.randint(1, settings.MAX_VARIATION)  # not the next: a fill that was undone does not come back
-        selected = reading.selected_bounds(reading.selection_of(self.document, self._node))
-        record = self._last_fill() if selected is None else None
+        record = self._last_fill() if reading.selected_bounds(self._selection) is None else None
         if record is None:
-            return (yield from self.inpaint(replace(wanted, variation=variation)))
+            return (yield from self._fill_selected(replace(wanted, variation=variation)))
         return (yield from self._repeat(record, replace(settings.from_map(record["options"]), variation=variation)))
 
     def _repeat(self, record: dict[str, Any], wanted: Settings) -> Steps:
@@ -112,9 +121,9 @@ class Job:
 
     def texture(self, wanted: Settings) -> Steps:
         """Split the selection's rectangle, or the whole canvas, into structure and texture."""
-        yield from self._settle()
+        yield from self._take_selection()
         scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._source())
-        selected = reading.selected_bounds(reading.selection_of(self.document, self._node))
+        selected = reading.selected_bounds(self._selection)
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
             raise _outside()
@@ -139,7 +148,7 @@ class Job:
 
     def leave_out(self) -> Steps:
         """Mark the selection as something that must not be looked at."""
-        yield from self._settle()
+        yield from self._until_free()
         selection = self.document.selection()  # not a layer's own: Krita paints inside of this one
         selected = reading.selected_bounds(selection)
         if selected is None:
@@ -158,8 +167,21 @@ class Job:
 
     # Their parts
 
+    def _take_selection(self) -> Steps:
+        """`_settle`, before which the selection is taken: it may be another one by then."""
+        yield from self._until_free()
+        self._selection = reading.selection_of(self.document, self._node)
+        yield from self._settle()
+
     def _settle(self) -> Steps:
-        """Before reading: wait until neither Krita nor a tool is at work on the document, then see what is there."""
+        """Before reading: let the earlier jobs end, then see what is there."""
+        if self._earlier:
+            self.tell(WAITING, 0.0)
+            yield from self._earlier
+        yield from self._until_free()
+
+    def _until_free(self) -> Steps:
+        """Wait until neither Krita nor a tool is at work on the document, then see what is there."""
         yield from document.until_idle(self.document, lambda: self.tell(HELD, 0.0))
         if self.stage != READING:
             self.tell(READING, 0.0)
@@ -182,13 +204,12 @@ class Job:
 
     def _read_hole(self, scene: Scene, wanted: Settings) -> Steps:
         """Bounds of the picture to send, and the mask over them: the selection, else what is not opaque."""
-        selection = reading.selection_of(self.document, self._node)
-        selected = reading.selected_bounds(selection)
+        selected = reading.selected_bounds(self._selection)
         if selected is not None:
             covered = selected.intersection(scene.canvas)
             if covered.is_empty:
                 raise _outside()
-            stripes = yield from reading.read_selection(self.document, selection, covered)
+            stripes = yield from reading.read_selection(self.document, self._selection, covered)
             mask = yield self._line.call(lambda: payloads.joined(stripes))
         else:
             covered = scene.canvas

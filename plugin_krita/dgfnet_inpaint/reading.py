@@ -160,7 +160,7 @@ def _has_style(node: Any) -> bool:
 
 
 def selection_of(document: Any, node: Any) -> Any:
-    """What is selected: the document's selection or the own one of a node's layer; None where that is nothing.
+    """What is selected now, a copy: of the document's selection or of the own one of a node's layer; or None.
 
     Krita does not tell a script which of the two is in force. Raises where both are there and differ.
     """
@@ -175,7 +175,8 @@ def selection_of(document: Any, node: Any) -> Any:
             f"The picture has a selection, and the layer “{layer.name()}” has another one.",
             "Hide the layer's selection mask, or select nothing in the picture.",
         )
-    return whole if own is None else local
+    selection = whole if own is None else local
+    return None if selection is None else selection.duplicate()
 
 
 def selected_bounds(selection: Any) -> Bounds | None:

@@ -154,6 +154,9 @@ class Selection:
     def height(self):
         return self._bounds[3]
 
+    def duplicate(self):
+        return Selection(*self._bounds)
+
     def pixelData(self, x, y, width, height):
         left, top, columns, rows = self._bounds
         inside = [

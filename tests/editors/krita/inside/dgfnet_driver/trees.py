@@ -61,7 +61,7 @@ def whole_group_as_source(stage):
 
 @case
 def group_that_passes_through(stage):
-    """It has no pixels of its own, whether it is the source, a fill on it or what is left out."""
+    """It has no pixels of its own, whether it is the source or a fill on it."""
     doc, node = yield from stage.new_document()
     group = doc.createGroupLayer("group")
     inner = doc.createNode("inner", "paintlayer")
