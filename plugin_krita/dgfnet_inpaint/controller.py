@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from . import document
 from .client.errors import Cancelled, InpaintError
-from .jobs import HELD, READING, Job
+from .jobs import HELD, READING, WAITING, Job
 from .qt import QDesktopServices, QObject, QTimer, QUrl, pyqtSignal
 from .settings import Settings
 from .tasks import Steps, Task
@@ -120,7 +120,8 @@ class Controller(QObject):
         if doc is None:
             self._say(InpaintError("no_document", "No picture is open.", "Open one and select the region to fill."))
             return
-        job = Job(self._line, doc, self._on_progress)
+        earlier = [job.over for job in self.jobs if job.document == doc]
+        job = Job(self._line, doc, earlier, self._on_progress)
         if not self.jobs:  # what another's may have left is still to be read
             self.message.emit("", False)
         self.jobs.append(job)
@@ -129,7 +130,7 @@ class Controller(QObject):
 
     def _on_progress(self, job: Job) -> None:
         self.jobs_changed.emit()
-        if self._watchers <= 0 and job.stage in (READING, STARTING, HELD):
+        if self._watchers <= 0 and job.stage in (READING, WAITING, STARTING, HELD):
             self.unseen.emit(f"{job.stage}…")
 
     def _cancel(self, job: Job) -> None:
@@ -142,6 +143,7 @@ class Controller(QObject):
     def _end(self, job: Job, notes: list[str] | None, error: BaseException | None) -> None:
         self.jobs.remove(job)
         self._tasks.pop(job).deleteLater()
+        job.over.keep()
         QTimer.singleShot(0, job.close)  # in a turn of its own: closing a document takes Krita a while
         self.last = job
         self.jobs_changed.emit()

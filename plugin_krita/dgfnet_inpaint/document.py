@@ -13,6 +13,7 @@ from .tasks import Steps
 
 HOLD_SECONDS = 0.5  # of work; what takes longer is told: it may be a tool that waits for its artist
 LOOK_SECONDS = 0.02
+FILL = "Inpaint (DGFNet)"  # the name of a fill; Krita keeps it in that of a merged or duplicated one
 LEAVE_OUT = "Leave out (DGFNet)"  # the name of a layer: what is painted there is not looked at
 
 
@@ -24,6 +25,12 @@ def active_document() -> Any:
 def krita_version() -> str:
     """Such as 5.2.9."""
     return str(Krita.instance().version())
+
+
+def switched_on(*names: str) -> list[Any]:
+    """Those of Krita's own actions that are switches and on, such as preserve_alpha."""
+    actions = map(Krita.instance().action, names)
+    return [action for action in actions if action is not None and action.isChecked()]
 
 
 def is_open(document: Any) -> bool:

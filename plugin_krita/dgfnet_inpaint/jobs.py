@@ -7,7 +7,7 @@ import random
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from . import colour, document, leaving, payloads, reading, records, settings
 from .client import events as ev
@@ -20,12 +20,12 @@ from .conversion import Bench
 from .layers import MadeLayer, attach
 from .reading import Scene
 from .settings import Settings
-from .tasks import Steps
+from .tasks import Promise, Steps
 from .transport import Line
 
-NAME = "Inpaint (DGFNet)"
 TEXTURE_NAME = "Texture map (DGFNet)"
 READING = "Reading the picture"  # the first stage
+WAITING = "Waiting for the job before this one"
 HELD = "Waiting until Krita or a tool is done"
 VERSION = 1  # of the record
 _VISIBLE = ""  # in a record, instead of a source's id
@@ -34,14 +34,20 @@ Tell = Callable[[str, float], None]
 
 
 class Job:
-    """One request of the artist's, from the click to the layer."""
+    """One request of the artist's, from the click to the layer.
 
-    def __init__(self, line: Line, doc: Any, on_progress: Callable[[Job], None]) -> None:
+    `earlier`: the document's jobs that are not over. What they make is read, so that they are waited for.
+    """
+
+    def __init__(self, line: Line, doc: Any, earlier: Sequence[Promise], on_progress: Callable[[Job], None]) -> None:
         self.document = doc
+        self.over = Promise()  # kept, without a value, however the job ends
         self.stage, self.fraction = READING, 0.0
         self.seconds: dict[str, float] = {}
         self._line = line
         self._bench = Bench()
+        self._earlier = earlier
+        self._selection: Any = None  # since `_take_selection`
         self._node = document.active_node(doc)  # at the click: a tool is often ended by a click on another layer
         self._on_progress = on_progress
         self._ticket: int | None = None
@@ -59,18 +65,21 @@ class Job:
 
     def close(self) -> None:
         """The story is over."""
-        self._node = None  # `Controller.last` outlives the document
+        self._node = self._selection = None  # `Controller.last` outlives the document
         self._bench.close()
 
     # The stories
 
     def inpaint(self, wanted: Settings) -> Steps:
         """Fill the hole; returns the sentences for the artist."""
-        yield from self._settle()
-        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original())
+        yield from self._take_selection()
+        return (yield from self._fill_selected(wanted))
+
+    def _fill_selected(self, wanted: Settings) -> Steps:
+        """A fill of the selection."""
+        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._source())
         bounds, mask = yield from self._read_hole(scene, wanted)
-        notes = yield from self._fill(scene, wanted, bounds, mask)
-        return notes
+        return (yield from self._fill(scene, wanted, bounds, mask))
 
     def again(self) -> Steps:
         """Fill the hole of the active result layer once more, as it was filled."""
@@ -86,12 +95,11 @@ class Job:
 
     def another(self, wanted: Settings) -> Steps:
         """Fill another way: the selection, as wanted; without one the last fill's hole, as that was made."""
-        yield from self._settle()
+        yield from self._take_selection()
         variation = random.randint(1, settings.MAX_VARIATION)  # not the next: a fill that was undone does not come back
-        selected = reading.selected_bounds(reading.selection_of(self.document, self._node))
-        record = self._last_fill() if selected is None else None
+        record = self._last_fill() if reading.selected_bounds(self._selection) is None else None
         if record is None:
-            return (yield from self.inpaint(replace(wanted, variation=variation)))
+            return (yield from self._fill_selected(replace(wanted, variation=variation)))
         return (yield from self._repeat(record, replace(settings.from_map(record["options"]), variation=variation)))
 
     def _repeat(self, record: dict[str, Any], wanted: Settings) -> Steps:
@@ -113,9 +121,9 @@ class Job:
 
     def texture(self, wanted: Settings) -> Steps:
         """Split the selection's rectangle, or the whole canvas, into structure and texture."""
-        yield from self._settle()
-        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._original())
-        selected = reading.selected_bounds(reading.selection_of(self.document, self._node))
+        yield from self._take_selection()
+        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._source())
+        selected = reading.selected_bounds(self._selection)
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
             raise _outside()
@@ -126,6 +134,10 @@ class Job:
                 "Hide it, then run this again.",
             )
         picture = yield from self._read_picture(scene, bounds)
+        no_hole = bytes(bounds.area)
+        yield self._line.call(
+            lambda: payloads.require_shown(picture, scene.working, bounds, no_hole, _called(scene), "there")
+        )
 
         def make() -> TextureRequest:
             return TextureRequest(payloads.image(picture, scene.working, bounds), _wire_space(scene))
@@ -136,7 +148,7 @@ class Job:
 
     def leave_out(self) -> Steps:
         """Mark the selection as something that must not be looked at."""
-        yield from self._settle()
+        yield from self._until_free()
         selection = self.document.selection()  # not a layer's own: Krita paints inside of this one
         selected = reading.selected_bounds(selection)
         if selected is None:
@@ -155,8 +167,21 @@ class Job:
 
     # Their parts
 
+    def _take_selection(self) -> Steps:
+        """`_settle`, before which the selection is taken: it may be another one by then."""
+        yield from self._until_free()
+        self._selection = reading.selection_of(self.document, self._node)
+        yield from self._settle()
+
     def _settle(self) -> Steps:
-        """Before reading: wait until neither Krita nor a tool is at work on the document, then see what is there."""
+        """Before reading: let the earlier jobs end, then see what is there."""
+        if self._earlier:
+            self.tell(WAITING, 0.0)
+            yield from self._earlier
+        yield from self._until_free()
+
+    def _until_free(self) -> Steps:
+        """Wait until neither Krita nor a tool is at work on the document, then see what is there."""
         yield from document.until_idle(self.document, lambda: self.tell(HELD, 0.0))
         if self.stage != READING:
             self.tell(READING, 0.0)
@@ -173,21 +198,18 @@ class Job:
         made = [each for each in records.fills(self.document) if each.get("source_id") in sources]
         return max(made, key=records.made_at, default=None)
 
-    def _original(self) -> Any:
-        """The active node; where that is a fill, the layer that it was made from if that is there."""
-        record = records.recall_fill(self.document, self._node)
-        original = document.find_node(self.document, record.get("source_id", "")) if record else None
-        return self._node if original is None else original
+    def _source(self) -> Any:
+        """What is read where *Active layer* is chosen."""
+        return records.source_of(self.document, self._node)
 
     def _read_hole(self, scene: Scene, wanted: Settings) -> Steps:
         """Bounds of the picture to send, and the mask over them: the selection, else what is not opaque."""
-        selection = reading.selection_of(self.document, self._node)
-        selected = reading.selected_bounds(selection)
+        selected = reading.selected_bounds(self._selection)
         if selected is not None:
             covered = selected.intersection(scene.canvas)
             if covered.is_empty:
                 raise _outside()
-            stripes = yield from reading.read_selection(self.document, selection, covered)
+            stripes = yield from reading.read_selection(self.document, self._selection, covered)
             mask = yield self._line.call(lambda: payloads.joined(stripes))
         else:
             covered = scene.canvas
@@ -218,9 +240,8 @@ class Job:
     def _fill(self, scene: Scene, wanted: Settings, bounds: Bounds, mask: bytes) -> Steps:
         whole = yield from self._read_picture(scene, bounds)
         left_out = yield from reading.read_left_out(scene, bounds)
-        name = f"“{scene.target_name}”" if scene.target_name else "The picture"
         picture, some_left_out = yield self._line.call(
-            lambda: payloads.known(whole, scene.working, bounds, mask, left_out, name)
+            lambda: payloads.known(whole, scene.working, bounds, mask, left_out, _called(scene))
         )
         wants_group = wanted.output == "group"
         is_split_here = wants_group and scene.working != scene.space
@@ -249,7 +270,7 @@ class Job:
             made = yield from self._split_in(scene, made)
         record = _record("inpaint", wanted, scene, report)
         record["hole"] = yield self._line.call(lambda: payloads.packed(bounds, mask))
-        return notes + (yield from self._finish(scene, NAME, made, record))
+        return notes + (yield from self._finish(scene, document.FILL, made, record))
 
     def _ask(self, make: Callable[[], Any], scene: Scene, bounds: Bounds) -> Steps:
         """Send a request; what came back as layers on the canvas, and the server's report."""
@@ -311,6 +332,11 @@ class Job:
 
 
 # Sentences and small change
+
+
+def _called(scene: Scene) -> str:
+    """What is filled, at a sentence's beginning."""
+    return f"“{scene.target_name}”" if scene.target_name else "The picture"
 
 
 def _wire_space(scene: Scene) -> str:

@@ -32,6 +32,7 @@ from .records import place_of, remember, results_above
 from .tasks import Steps
 
 ACTIVE_LOOKS = 25  # times that we look whether Krita has made our layer the active one
+ISOLATED = "Only a part of the layers is shown (Isolate Active Layer). Switch that off to see the fill."
 BEGINNINGS = (  # of what an artist does to the active layer
     QEvent.Type.MouseButtonPress,
     QEvent.Type.MouseButtonDblClick,
@@ -71,12 +72,17 @@ def attach(
     top = nodes[0] if len(nodes) == 1 else _group(document, name, nodes)
     notes: list[str] = []
     with Arrival(document, top) as arrival:
+        row = _middle_row(layers[0].bounds)
+        before = document.pixelData(*row)
         arrival.begin(*_place(scene, notes))
         if len(nodes) > 1:
             # Krita puts a new group's layers together only when it is told to, and whatever makes a single layer be
             # looked at again (blending mode, opacity) is an undo step of its own. In the same turn as the group's
             # arrival, so that the canvas is painted once.
             document.refreshProjection()
+        whole = document.rootNode().projectionPixelData(*row)  # before `pixelData`: it may be drawn right now
+        if document.pixelData(*row) == before != whole:
+            notes.append(ISOLATED)
         with contextlib.suppress(Cancelled):  # too late: the layer is there
             yield None
         require_open(document)
@@ -173,6 +179,11 @@ class Arrival(QObject):
         return True
 
 
+def _middle_row(bounds: Bounds) -> Bounds:
+    """One row of pixels, in which any fill that hangs together has some."""
+    return Bounds(bounds.x, bounds.y + bounds.height // 2, bounds.width, 1)
+
+
 def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
     """The parent and the layer below the new one: the source or its last result. Locked groups are left alone."""
     node = scene.target
@@ -204,4 +215,6 @@ def _changes(scene: Scene) -> list[str]:
         notes.append(f"The fill was made for frame {scene.frame}, and another one is shown now.")
     elif scene.animated:
         notes.append(f"The fill was made for frame {scene.frame}; its layer shows on all frames.")
+    if scene.has_onion_skins:
+        notes.append("The picture is read with the onion skins that are shown; hide them for a fill without them.")
     return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 from krita import Krita, ManagedColor
 
@@ -20,6 +20,7 @@ from .document import (
     nodes,
     place_beside,
     require_open,
+    switched_on,
     top_layers,
     until_idle,
     view_of,
@@ -30,6 +31,7 @@ from .tasks import Steps
 OPACITY = 0.5
 PAINT = "fill_selection_foreground_color"  # Krita's own action: the one way to paint that can be undone
 RED = Space("RGBA", "U8", SRGB)
+BRUSH_SWITCHES = ("erase_action", "preserve_alpha")
 
 
 def paint_selection(document: Any) -> bool:
@@ -71,10 +73,29 @@ def _paint(document: Any, view: Any, layer: Any) -> None:
     red = ManagedColor(*RED)
     red.setComponents([0.0, 0.0, 1.0, 1.0])  # blue first
     document.setActiveNode(layer)
-    view.setForeGroundColor(red)
+    with _plain_brush(view):
+        view.setForeGroundColor(red)
+        try:
+            Krita.instance().action(PAINT).trigger()
+        finally:
+            view.setForeGroundColor(colour)
+            if active is not None:
+                document.setActiveNode(active)
+
+
+@contextlib.contextmanager
+def _plain_brush(view: Any) -> Iterator[None]:
+    """A context in which the brush paints in Normal: Krita fills as its artist's brush would, an eraser with nothing.
+
+    Setting a colour ends the eraser mode too, which is the artist's.
+    """
+    mode, switches = view.currentBlendingMode(), switched_on(*BRUSH_SWITCHES)
+    for switch in switches:
+        switch.trigger()
+    view.setCurrentBlendingMode("normal")
     try:
-        Krita.instance().action(PAINT).trigger()
+        yield
     finally:
-        view.setForeGroundColor(colour)
-        if active is not None:
-            document.setActiveNode(active)
+        view.setCurrentBlendingMode(mode)
+        for switch in switches:
+            switch.trigger()

@@ -80,16 +80,19 @@ def shows_around(picture: Buffer, space: Space, bounds: Bounds, hole: Buffer) ->
     return any(any(colour.both(part, mask)) for part, mask in zip(parts, outside))
 
 
+def require_shown(picture: Buffer, space: Space, bounds: Bounds, hole: Buffer, name: str, where: str) -> None:
+    """Raise where `shows_around` says no. `name` and `where`: what is empty and where, for the message."""
+    if not shows_around(picture, space, bounds, hole):
+        raise InpaintError(
+            "empty_layer", f"{name} is empty {where}.", "Choose another layer, or the visible picture as the source."
+        )
+
+
 def known(
     picture: Buffer, space: Space, bounds: Bounds, mask: bytes, left_out: Sequence[Sheet], name: str
 ) -> tuple[Buffer, bool]:
     """The picture to fill from, and whether a part of it is left out. `name`: what is filled, for messages."""
-    if not shows_around(picture, space, bounds, mask):
-        raise InpaintError(
-            "empty_layer",
-            f"{name} is empty around the region to fill.",
-            "Choose another layer, or the visible picture as the source.",
-        )
+    require_shown(picture, space, bounds, mask, name, "around the region to fill")
     hidden = mask_of(left_out, bounds)
     if pixels.is_blank(hidden):
         return picture, False

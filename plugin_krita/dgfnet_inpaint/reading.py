@@ -55,6 +55,7 @@ class Scene:
     left_out: list[Readable]  # what is painted there is not looked at
     frame: int
     animated: bool
+    has_onion_skins: bool  # where they are switched on: Krita does not tell a script
 
 
 def look_at(document: Any, bench: Bench, source: str, node: Any) -> Steps:
@@ -72,12 +73,14 @@ def look_at(document: Any, bench: Bench, source: str, node: Any) -> Steps:
     canvas = Bounds(0, 0, document.width(), document.height())
     target = layer_of(node)
     if source == "visible":
-        target, read, fills = None, Readable("", document.pixelData, space, canvas), []
+        everything = document.rootNode().projectionPixelData  # `pixelData` is one layer while that is isolated
+        target, read, fills = None, Readable("", everything, space, canvas), []
         sources = nodes(document)
     else:
         read, sources = _source(target)._replace(bounds=canvas), tree(target)
         fills = [_layer(node) for node in fills_on(document, target) if node.visible()]
     working = colour.working_space(space)
+    animated = any(node.animated() for node in sources)
     scene = Scene(
         document=document,
         bench=bench,
@@ -91,7 +94,8 @@ def look_at(document: Any, bench: Bench, source: str, node: Any) -> Steps:
         fills=[fill for fill in fills if fill.space.is_known],
         left_out=[_layer(node) for node in nodes(document) if is_leave_out(node) and is_shown(node)],
         frame=document.currentTime(),
-        animated=any(node.animated() for node in sources),
+        animated=animated,
+        has_onion_skins=animated and (target is None or not _is_cel(target)),
     )
     scene.linear = yield from bench.is_linear(working)  # last: it may take a few turns
     require_open(document)
@@ -118,9 +122,22 @@ def _source(node: Any) -> Readable:
 
 
 def _layer(node: Any) -> Readable:
+    if node.type() == "grouplayer" and node.passThroughMode():
+        raise InpaintError(
+            "no_pixels",
+            f"The group “{node.name()}” passes through and has no pixels of its own.",
+            "Switch its Pass Through off, or choose the visible picture as the source.",
+        )
     bounds = node.bounds()
     where = Bounds(bounds.x(), bounds.y(), bounds.width(), bounds.height())
-    return Readable(node.name(), node.projectionPixelData, space_of(node), where, node.opacity() / 255, _manner(node))
+    grab = node.pixelData if _is_cel(node) else node.projectionPixelData
+    return Readable(node.name(), grab, space_of(node), where, node.opacity() / 255, _manner(node))
+
+
+def _is_cel(node: Any) -> bool:
+    """Whether a node is an animated layer whose own pixels are all of it: its projection has onion skins besides."""
+    masks = (child.type() for child in node.childNodes())
+    return node.type() == "paintlayer" and node.animated() and set(masks) <= {"selectionmask"}
 
 
 def _manner(node: Any) -> str:
@@ -143,7 +160,7 @@ def _has_style(node: Any) -> bool:
 
 
 def selection_of(document: Any, node: Any) -> Any:
-    """What is selected: the document's selection or the own one of a node's layer; None where that is nothing.
+    """What is selected now, a copy: of the document's selection or of the own one of a node's layer; or None.
 
     Krita does not tell a script which of the two is in force. Raises where both are there and differ.
     """
@@ -158,7 +175,8 @@ def selection_of(document: Any, node: Any) -> Any:
             f"The picture has a selection, and the layer “{layer.name()}” has another one.",
             "Hide the layer's selection mask, or select nothing in the picture.",
         )
-    return whole if own is None else local
+    selection = whole if own is None else local
+    return None if selection is None else selection.duplicate()
 
 
 def selected_bounds(selection: Any) -> Bounds | None:

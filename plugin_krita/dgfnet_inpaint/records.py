@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from .client.geometry import Bounds
-from .document import find_node, node_id, nodes, place_beside
+from .document import FILL, find_node, layer_of, node_id, nodes, place_beside
 from .qt import QByteArray
 
 ANNOTATION = "dgfnet-inpaint/"  # and the id of the layer that it is about
@@ -38,6 +38,21 @@ def recall(document: Any, node: Any) -> dict[str, Any] | None:
 def recall_fill(document: Any, node: Any) -> dict[str, Any] | None:
     """As `recall`, but None for what is no fill."""
     return _if_fill(recall(document, node))
+
+
+def source_of(document: Any, node: Any) -> Any:
+    """The layer that a fill was made from; the node itself where it is no fill, or that layer is gone.
+
+    A fill without a record is one of the layer that it lies on.
+    """
+    layer = layer_of(node)
+    if layer is None:
+        return node
+    below, _ = _neighbours(layer)
+    layer = next((each for each in (layer, *reversed(below)) if not _is_bare_fill(document, each)), layer)
+    record = recall_fill(document, layer)
+    original = find_node(document, record.get("source_id", "")) if record else None
+    return layer if original is None else original
 
 
 def fills(document: Any) -> list[dict[str, Any]]:
@@ -85,11 +100,11 @@ def results_above(document: Any, source: Any) -> list[Any]:
     Those of a layer in a locked group lie above the group, among those of the other layers in it.
     """
     place = place_beside(source)
-    siblings = place.parentNode().childNodes()  # from the bottom
+    _, above = _neighbours(place)
     stack = {node_id(place), _stands_on(document, source)} - {""}
     results = []
-    for node in siblings[[node_id(node) for node in siblings].index(node_id(place)) + 1 :]:
-        if _stands_on(document, node) not in stack:
+    for node in above:
+        if _stands_on(document, node) not in stack and not _is_bare_fill(document, node):
             break
         stack.add(node_id(node))  # a map is filled like any group
         results.append(node)
@@ -97,9 +112,25 @@ def results_above(document: Any, source: Any) -> list[Any]:
 
 
 def fills_on(document: Any, source: Any) -> list[Any]:
-    """Those of `results_above` that are a layer's own fills."""
-    above = ((node, _if_fill(_own(document, node))) for node in results_above(document, source))
-    return [node for node, record in above if record and record.get("source_id") == node_id(source)]
+    """Those of `results_above` that are a layer's own fills, with those of which that is not known."""
+
+    def is_own(node: Any) -> bool:
+        record = _if_fill(_own(document, node))
+        return record.get("source_id") == node_id(source) if record else _is_bare_fill(document, node)
+
+    return list(filter(is_own, results_above(document, source)))
+
+
+def _neighbours(node: Any) -> tuple[list[Any], list[Any]]:
+    """What is below a node in its group and what is above it, both from the bottom."""
+    siblings = node.parentNode().childNodes()
+    place = [node_id(each) for each in siblings].index(node_id(node))
+    return siblings[:place], siblings[place + 1 :]
+
+
+def _is_bare_fill(document: Any, node: Any) -> bool:
+    """Whether a node is a fill by its name alone: one that was merged or duplicated has a new id and no record."""
+    return FILL in node.name() and not node.type().endswith("mask") and not _own(document, node)
 
 
 def _stands_on(document: Any, node: Any) -> str:

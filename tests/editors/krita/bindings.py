@@ -116,7 +116,9 @@ document.active = background
 panel.inpaint_button.click()
 wait_for(lambda: controller.jobs[0].ticket is not None)
 document.chosen = None
-panel.inpaint_button.click()
+panel.leave_out_button.click()  # waits for nobody
+wait_for(lambda: len(controller.jobs) == 1)
+assert "Nothing is selected" in messages[-1][0], messages
 wait_for(lambda: not controller.jobs)
 assert messages[-1][1], messages
 assert "Nothing is selected" in messages[-1][0], messages
@@ -147,6 +149,16 @@ wait_for(lambda: "(1 waiting)" in panel.bar.format())
 controller.cancel_all()
 wait_for(lambda: not controller.jobs)
 assert messages[-1][0] == "Cancelled.", messages
+
+# One after the other, also where the first is cancelled.
+fills = len(document.rootNode().childNodes())
+for _ in range(3):
+    panel.inpaint_button.click()
+wait_for(lambda: controller.jobs[0].ticket is not None)
+assert [job.ticket for job in controller.jobs[1:]] == [None, None]
+controller.cancel()
+wait_for(lambda: not controller.jobs)
+assert len(document.rootNode().childNodes()) == fills + 2
 
 # The panel in a low docker: what it says can be read, and nothing is squashed.
 panel.resize(panel.minimumSizeHint())

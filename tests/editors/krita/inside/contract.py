@@ -80,6 +80,7 @@ def try_space(model, depth, profile):
             left_out=[],
             frame=0,
             animated=False,
+            has_onion_skins=False,
         )
         made = [
             MadeLayer("coarse", CANVAS, "normal", 1.0, space, coarse),

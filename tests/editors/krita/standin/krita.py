@@ -83,7 +83,8 @@ class Node:
                 result[target : target + len(line)] = line
         return QByteArray(bytes(result))
 
-    projectionPixelData = pixelData
+    def projectionPixelData(self, *bounds):
+        return (self._children or [self])[0].pixelData(*bounds)
 
     def _reach(self, columns, rows):
         """Layers are as large as what is on them: one may come from a smaller document."""
@@ -124,6 +125,9 @@ class Node:
     def bounds(self):
         return Selection(0, 0, *self._size)
 
+    def passThroughMode(self):
+        return False
+
     def setInheritAlpha(self, inherits):
         self._inherits = inherits
 
@@ -149,6 +153,9 @@ class Selection:
 
     def height(self):
         return self._bounds[3]
+
+    def duplicate(self):
+        return Selection(*self._bounds)
 
     def pixelData(self, x, y, width, height):
         left, top, columns, rows = self._bounds
@@ -193,7 +200,7 @@ class Document:
         return self.chosen
 
     def pixelData(self, *bounds):
-        return self._root.childNodes()[0].pixelData(*bounds)
+        return self._root.projectionPixelData(*bounds)
 
     def createNode(self, name, kind):
         return Node(name, kind, *self._size)

@@ -125,6 +125,41 @@ def locked_or_hidden_leave_out_layer_gets_a_second(stage):
 
 
 @case
+def left_out_whatever_the_brush_does(stage):
+    """Krita's fill uses the brush's blending mode and keeps to its lock of alpha: an eraser would erase marks."""
+    doc, node = yield from stage.new_document()
+    view = stage.krita.activeWindow().activeView()
+    yield from leave_out(stage, doc, OBJECT)
+    layer = stage.top(doc)
+    presets, brush = stage.krita.resources("preset"), view.currentBrushPreset()
+    eraser = next(preset for name, preset in presets.items() if "Eraser" in name and "Circle" in name)
+    switches = [stage.krita.action(name) for name in ("erase_action", "preserve_alpha")]
+
+    def brush_state():
+        return view.currentBlendingMode(), [switch.isChecked() for switch in switches]
+
+    begin = [lambda: view.setCurrentBrushPreset(eraser), *(switch.trigger for switch in switches)]
+    end = [lambda: view.setCurrentBrushPreset(brush), *(switch.trigger for switch in switches)]
+    plain = brush_state()
+    assert plain == ("normal", [False, False])
+    for number, (take, put_back) in enumerate(zip(begin, end, strict=True)):
+        before = painted(stage, doc, layer)
+        doc.setActiveNode(node)
+        take()
+        yield 0.3
+        state = brush_state()
+        assert state != plain, number
+        try:
+            yield from leave_out(stage, doc, (OBJECT[0] + 20, OBJECT[1] + 20, 60, 80 + 20 * number))
+            assert painted(stage, doc, layer) == bytes(map(max, before, stage.selection(doc))), number
+            assert brush_state() == state, number
+        finally:
+            put_back()
+            yield 0.3
+    assert stage.layers(doc.rootNode()) == [[node.name()], [LEAVE_OUT]]
+
+
+@case
 def left_out_in_cmyk(stage):
     doc, node = yield from stage.new_document("CMYKA", "U8", "")
     yield from leave_out(stage, doc, OBJECT)

@@ -1,5 +1,7 @@
 """Layers of every kind and place: groups, masks, vectors, locks, offsets, other colour spaces."""
 
+import zipfile
+
 from dgfnet_inpaint import document, records
 from dgfnet_inpaint.colour import SRGB
 from dgfnet_inpaint.qt import QByteArray
@@ -55,6 +57,116 @@ def whole_group_as_source(stage):
     yield from stage.run()
     no_failure(stage)
     assert stage.layers(doc.rootNode())[-2:] == [["group", ["inner"]], RESULT]
+
+
+@case
+def group_that_passes_through(stage):
+    """It has no pixels of its own, whether it is the source or a fill on it."""
+    doc, node = yield from stage.new_document()
+    group = doc.createGroupLayer("group")
+    inner = doc.createNode("inner", "paintlayer")
+    stage.paint(doc, inner)
+    group.addChildNode(inner, None)
+    yield from attach(stage, doc, group)
+    yield from stage.select(doc, HOLE)
+    doc.setActiveNode(node)
+    yield 0.2
+    stage.choose(output="group")
+    yield from stage.run()
+    fill = doc.rootNode().childNodes()[1]
+    assert fill.name() == RESULT[0]
+    for passing, active in ((group, group), (fill, node)):
+        passing.setPassThroughMode(True)
+        doc.refreshProjection()
+        doc.waitForDone()
+        doc.setActiveNode(active)
+        yield 0.3
+        names = stage.layers(doc.rootNode())
+        for action in ("dgfnet_inpaint", "dgfnet_texture_map"):
+            stage.messages.clear()
+            yield from stage.run(action)
+            stage.failed_with(f"The group “{passing.name()}” passes through", "Switch its Pass Through off")
+        assert stage.layers(doc.rootNode()) == names
+
+
+@case
+def onion_skins_are_no_part_of_a_frame(stage):
+    """Where the frame is empty, Krita's own picture of the layer has the frames beside it, tinted."""
+    doc, _node = yield from stage.new_document()
+    cel = doc.createNode("cel", "paintlayer")
+    yield from attach(stage, doc, cel)
+    cel.enableAnimation()
+    for frame, rectangle in enumerate(((0, 0, 100, 100), (200, 100, 50, 50))):
+        doc.setCurrentTime(frame)
+        doc.waitForDone()
+        yield 0.2
+        stage.krita.action("add_blank_frame").trigger()
+        doc.waitForDone()
+        yield 0.3
+        cel.setPixelData(QByteArray(bytes([0, 255, 0, 255]) * (rectangle[2] * rectangle[3])), *rectangle)
+    doc.refreshProjection()
+    doc.waitForDone()
+    path, shown = str(stage.out / "onion.kra"), str(stage.out / "onion-shown.kra")
+    assert doc.saveAs(path)
+    doc.waitForDone()
+    yield 0.5
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(shown, "w") as new:  # scripts cannot switch them on
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'onionskin="0"', b'onionskin="1"'))
+    doc = stage.krita.openDocument(shown)
+    doc.setBatchmode(True)
+    stage.krita.activeWindow().addView(doc)
+    yield 0.5
+    doc.setCurrentTime(1)
+    doc.waitForDone()
+    cel = doc.nodeByName("cel")
+    doc.setActiveNode(cel)
+    doc.refreshProjection()
+    doc.waitForDone()
+    yield 0.5
+    assert bytes(cel.projectionPixelData(50, 50, 1, 1))[3], "no onion skin is shown"
+    yield from stage.select(doc, (30, 30, 30, 30))
+    yield from stage.run()
+    stage.failed_with("Nothing is known around the hole")
+
+
+@case
+def isolated_layer(stage):
+    """The visible picture is what all layers show; a fill that is not seen is told. Depths differ here."""
+    doc, node = yield from stage.new_document(depth="U16")
+    other = doc.createNode("other", "paintlayer")
+    other.setColorSpace("RGBA", "U8", SRGB)
+    other.setPixelData(QByteArray(bytes([0, 255, 0, 255]) * (HOLE[2] * HOLE[3])), *HOLE)
+    yield from attach(stage, doc, other, above=node)
+    doc.refreshProjection()
+    whole = stage.picture(doc)
+    isolate = stage.krita.action("isolate_active_layer")
+    isolate.trigger()
+    yield 0.5
+    assert stage.picture(doc) != whole, "the layer is not isolated"
+    yield from stage.select(doc, HOLE)
+    fills = []
+    for source, is_isolated in (("visible", True), ("visible", False), ("layer", True)):
+        if isolate.isChecked() != is_isolated:
+            isolate.trigger()
+            yield 0.5
+        stage.choose(source=source)
+        if source == "layer":
+            yield from stage.select(doc, (HOLE[0] + 10, HOLE[1] + 10, 30, 20))
+        stage.messages.clear()
+        yield from stage.run()
+        no_failure(stage)
+        said = " ".join(text for text, _ in stage.messages)
+        assert ("Isolate Active Layer" in said) == is_isolated, (source, said)
+        if source == "visible":
+            fills.append(bytes(stage.top(doc).pixelData(*stage.canvas(doc))))
+            stage.top(doc).setVisible(False)
+            doc.refreshProjection()
+            doc.waitForDone()
+            yield 0.2
+    assert fills[0] == fills[1], "what was isolated was read"
+    isolate.trigger()
+    yield 0.3
 
 
 @case
@@ -141,6 +253,16 @@ def empty_layer(stage):
     names = stage.layers(doc.rootNode())
     yield from stage.run()
     stage.failed_with("“empty” is empty around", "visible picture")
+    assert stage.layers(doc.rootNode()) == names
+
+
+@case
+def texture_map_of_an_empty_layer(stage):
+    doc, _node = yield from stage.new_document()
+    yield from attach(stage, doc, doc.createNode("empty", "paintlayer"))
+    names = stage.layers(doc.rootNode())
+    yield from stage.run("dgfnet_texture_map")
+    stage.failed_with("“empty” is empty there", "visible picture")
     assert stage.layers(doc.rootNode()) == names
 
 
@@ -298,6 +420,63 @@ def second_hole_beside_a_group(stage):
 @case
 def second_hole_beside_a_fill_at_half_opacity(stage):
     yield from beside_a_fill(stage, opacity=128)
+
+
+def filled_without(stage, doc, node, hole, hidden):
+    """The fill of a hole without the layers `hidden`: its pixels; it is hidden too."""
+    for layer in hidden:
+        layer.setVisible(False)
+    doc.refreshProjection()
+    doc.waitForDone()
+    doc.setActiveNode(node)
+    yield 0.2
+    yield from stage.select(doc, hole)
+    yield from stage.run()
+    no_failure(stage)
+    fill = newest(doc, node)
+    fill.setVisible(False)
+    return bytes(fill.pixelData(*stage.canvas(doc)))
+
+
+def newest(doc, node):
+    """The topmost fill of a layer."""
+    return records.results_above(doc, node)[-1]
+
+
+@case
+def merged_and_duplicated_fills_stay_fills(stage):
+    """They have new ids, and nothing is remembered about those: their name tells."""
+    doc, node = yield from stage.new_document()
+    above = doc.createNode("above", "paintlayer")
+    yield from attach(stage, doc, above, above=node)
+    doc.setActiveNode(node)
+    yield 0.2
+    for hole in ((80, 80, 40, 40), (130, 80, 40, 40)):
+        yield from stage.select(doc, hole)
+        yield from stage.run()
+    doc.setActiveNode(newest(doc, node))
+    yield 0.3
+    third = (180, 80, 40, 40)
+    for action in ("merge_layer", "duplicatelayer"):
+        stage.krita.action(action).trigger()
+        doc.waitForDone()
+        yield 0.6
+        new = doc.activeNode()
+        assert records.recall(doc, new) is None
+        yield from stage.select(doc, third)
+        yield from stage.run()  # as Krita leaves it: with the merged one active
+        no_failure(stage)
+        fill = newest(doc, node)
+        pixels = bytes(fill.pixelData(*stage.canvas(doc)))
+        order = [document.node_id(each) for each in doc.rootNode().childNodes()]
+        own = [document.node_id(each) for each in (node, new, fill, above)]
+        assert [each for each in order if each in own] == own, stage.layers(doc.rootNode())
+        assert (yield from filled_without(stage, doc, node, third, [fill])) == pixels
+        if action == "merge_layer":
+            assert (yield from filled_without(stage, doc, node, third, [new])) != pixels, "it was not read"
+            new.setVisible(True)
+        doc.setActiveNode(new)
+        yield 0.3
 
 
 @case

@@ -5,12 +5,13 @@ import signal
 import threading
 from functools import partial
 
-from dgfnet_inpaint import document, payloads
+from dgfnet_inpaint import document, jobs, payloads, records
 from dgfnet_inpaint.client.discovery import state_folder
 from dgfnet_inpaint.extension import DOCKER
 from dgfnet_inpaint.qt import QWidget
 
 from .stage import case
+from .trees import filled_without, no_failure
 
 HOLE = (120, 80, 60, 40)
 RESULT = ["Inpaint (DGFNet)"]
@@ -189,12 +190,18 @@ def animated_picture(stage):
     doc.waitForDone()
     yield 0.3
     yield from stage.select(doc, HOLE)
+    stage.controller._told.clear()
     for source, active in (("visible", node), ("layer", group)):
         doc.setActiveNode(active)
         yield 0.2
         stage.choose(source=source)
         yield from stage.run()
-        stage.said("for frame 0", "shows on all frames")
+        stage.said("for frame 0", "shows on all frames", "onion skins")
+        stage.controller._told.clear()  # said once
+    doc.setActiveNode(moving)
+    yield 0.2
+    yield from stage.run()
+    assert "onion skins" not in stage.messages[-1][0], "of a layer itself they are not read"
     doc.setActiveNode(node)
     yield 0.2
     stage.messages.clear()
@@ -226,6 +233,73 @@ def jobs_queue_up(stage):
     stage.go_on()
     yield from stage.finish()
     assert stage.layers(doc.rootNode()) == [[node.name()], RESULT, RESULT, RESULT]
+
+
+@case
+def later_job_reads_the_fill_before_it(stage):
+    """It has the selection and the layer of its own click, and fills from what the job before it has made."""
+    doc, node = yield from halted(stage)
+    other = doc.createNode("other", "paintlayer")
+    yield from stage.add_active(doc, other)
+    doc.setActiveNode(node)
+    yield 0.2
+    beside = (HOLE[0] + HOLE[2], HOLE[1], 40, 40)
+    yield from stage.select(doc, beside)
+    stage.krita.action("dgfnet_inpaint").trigger()
+    yield from stage.wait_for(lambda: stage.controller.jobs[1].stage == jobs.WAITING)
+    doc.setActiveNode(other)
+    yield from stage.select(doc, (10, 10, 20, 20))
+    stage.go_on()
+    yield from stage.finish()
+    no_failure(stage)
+    assert stage.layers(doc.rootNode()) == [[node.name()], RESULT, RESULT, ["other"]]
+    first, second = doc.rootNode().childNodes()[1:3]
+    bounds = second.bounds()
+    assert (bounds.x(), bounds.y(), bounds.width(), bounds.height()) == beside
+    pixels = bytes(second.pixelData(*stage.canvas(doc)))
+    assert (yield from filled_without(stage, doc, node, beside, [second])) == pixels, "it did not see the first fill"
+    assert (yield from filled_without(stage, doc, node, beside, [first])) != pixels
+
+
+@case
+def later_jobs_outlive_the_one_before_them(stage):
+    """Whether that is cancelled, before its turn or in it, or fails."""
+    doc, node = yield from halted(stage)
+    holes = [(20, 20, 30, 30), (220, 150, 40, 40)]
+    for rectangle in holes:
+        yield from stage.select(doc, rectangle)
+        stage.krita.action("dgfnet_inpaint").trigger()
+        yield 0.2
+    stage.controller._cancel(stage.controller.jobs[1])
+    yield from stage.finish(jobs=2)
+    stage.said("Cancelled")
+    stage.controller.cancel()
+    stage.go_on()
+    yield from stage.finish()
+    no_failure(stage)
+    (fill,) = records.results_above(doc, node)
+    assert (fill.bounds().x(), fill.bounds().y()) == holes[1][:2]
+    stage.stop_server_process()
+    for _ in range(2):
+        stage.krita.action("dgfnet_inpaint").trigger()
+    yield from stage.until_sent()
+    os.kill(stage.stopped.pop(), signal.SIGKILL)
+    yield from stage.finish()
+    assert [is_failure for _, is_failure in stage.messages].count(True) == 1, stage.messages
+    assert len(records.results_above(doc, node)) == 2, stage.messages
+
+
+@case
+def document_closed_while_jobs_wait(stage):
+    doc, _node = yield from halted(stage)
+    stage.krita.action("dgfnet_inpaint").trigger()
+    yield from stage.wait_for(lambda: stage.controller.jobs[1].stage == jobs.WAITING)
+    doc.setModified(False)
+    doc.close()
+    yield 0.5
+    stage.go_on()
+    yield from stage.finish()
+    stage.failed_with("was closed", "dropped")
 
 
 @case
