@@ -70,11 +70,11 @@ def inpaint(
     picture = document.canvas(image) if settings.sample == "visible" else document.bounds_of(layer)
     crop = request_bounds(hole.bounds.pad(asked.grow), picture, asked.context)
     if hole.bounds.intersection(picture).is_empty or crop.is_empty:
-        place = "picture" if settings.sample == "visible" else "layer"
+        read = "picture" if settings.sample == "visible" else "layer"
         raise InpaintError(
             "empty_mask",
-            f"Nothing of what is to be filled ({hole.kind}) lies in the {place}.",
-            f"Select a region of the {place}, then try again.",
+            f"Nothing of what is to be filled ({hole.kind}) lies in the {read}.",
+            f"Select a region of the {read}, then try again.",
         )
     refusal = ""
     if settings.output == "group":
@@ -111,9 +111,9 @@ def inpaint(
         watch.lap("layers")
         is_left_out = wish.exclude and wish.exclude.is_valid()
         exclude = records.identify_channel(image, wish.exclude) if is_left_out else ""
-        mask = digest if copy and again.is_plain and not copy.fills else ""
+        known = digest if copy and again.is_plain and not copy.fills else ""
         report, seconds = dict(result.report), watch.seconds
-        kept = Record(settings, records.identify(source), exclude, hole.kind, mask, report, watch.began, seconds)
+        kept = Record(settings, records.identify(source), exclude, hole.kind, known, report, watch.began, seconds)
         records.keep(made, kept)
     records.remember(image, layer, wish.exclude if exclude else None)
     if is_copy:

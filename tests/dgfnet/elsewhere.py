@@ -142,7 +142,7 @@ def refuse(_: Path) -> None:
 
 
 def fill(_: Path) -> None:
-    """A whole fill, refinement and patches included: equal to the CPU's."""
+    """A whole fill, refinement and patches included: the CPU's but for rounding, since only there blurs are sums."""
     from skimage import data
 
     from dgfnet.inpainting import Inpainter
@@ -161,7 +161,7 @@ def fill(_: Path) -> None:
         inpainter = Inpainter(network.eval(), device, max_side=64)
         inpainter.bfloat16 = False
         fills.append(inpainter.fill(picture, hole).fill)
-    np.testing.assert_array_equal(*fills)
+    np.testing.assert_allclose(*fills, atol=1e-5)
 
 
 def train(folder: Path) -> None:
