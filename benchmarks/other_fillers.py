@@ -68,9 +68,10 @@ def main() -> None:
     pictures = sorted((given.cases / "pictures").glob("*.png"))
     if not pictures:
         sys.exit(f"'{given.cases}' holds no cases; see --help.")
-    if not fillers():
+    found = fillers()
+    if not found:
         sys.exit("Neither resynthesizer nor gmic is installed; see --help.")
-    for name, fill in fillers().items():
+    for name, fill in found.items():
         folder = given.out / name
         folder.mkdir(parents=True, exist_ok=True)
         for picture in tqdm(pictures, desc=name):

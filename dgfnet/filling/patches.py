@@ -49,6 +49,7 @@ class PyramidLevel(NamedTuple):
     sources: Tensor  # [S], patches that may be copied
     row: Tensor  # [H * W], where in `sources` the patch at a place is; -1: it is none
     targets: Tensor  # [N], patches that touch the region
+    depth: Tensor  # [H, W], px that a pixel lies inside what is to be filled or blank
     falloff: Tensor  # [N], weight of a target's vote by how deep inside the region it lies
 
     @property
@@ -64,9 +65,9 @@ def level(image: Tensor, region: Tensor, unknown: Tensor, blank: Tensor | None =
     sources, targets = _places(is_source), _places(is_target)
     row = torch.full((unknown.numel(),), -1, device=image.device)
     row[sources] = torch.arange(len(sources), device=image.device)
-    inside = depth_in((region | blank).cpu().numpy())[RADIUS:-RADIUS, RADIUS:-RADIUS]
-    falloff = _FALLOFF ** -torch.from_numpy(inside).to(image.device)[is_target].float()
-    return PyramidLevel(image.contiguous(), region, unknown, blank, sources, row, targets, falloff)
+    depth = torch.from_numpy(depth_in((region | blank).cpu().numpy())).to(image.device)
+    falloff = _FALLOFF ** -depth[RADIUS:-RADIUS, RADIUS:-RADIUS][is_target]
+    return PyramidLevel(image.contiguous(), region, unknown, blank, sources, row, targets, depth, falloff)
 
 
 def _touched(pixels: Tensor) -> Tensor:

@@ -182,8 +182,7 @@ def _take_colours(below: PyramidLevel, at: PyramidLevel, reach: float) -> None:
 
     Deep in a hole the fill is the mean of all that could be there, and would lie over the copies like a haze.
     """
-    depth = torch.from_numpy(depth_in((at.region | at.blank).cpu().numpy())).to(at.image)
-    share = at.region * (depth / reach).clamp_max(1)
+    share = at.region * (at.depth / reach).clamp_max(1)
     copied = F.interpolate(below.image[None, :3], at.size, mode="bilinear", align_corners=False)[0]
     at.image[:3] += share * (copied - at.image[:3])
 

@@ -21,6 +21,15 @@ def attach(stage, doc, node, parent=None, above=None):
     assert document.node_id(doc.activeNode()) == document.node_id(node)
 
 
+def painted_group(stage, doc):
+    group = doc.createGroupLayer("group")
+    inner = doc.createNode("inner", "paintlayer")
+    stage.paint(doc, inner)
+    group.addChildNode(inner, None)
+    yield from attach(stage, doc, group)
+    return group
+
+
 def no_failure(stage):
     assert stage.controller.last is not None
     assert not any(is_failure for _, is_failure in stage.messages), stage.messages
@@ -46,11 +55,7 @@ def layer_in_a_group(stage):
 @case
 def whole_group_as_source(stage):
     doc, _node = yield from stage.new_document()
-    group = doc.createGroupLayer("group")
-    inner = doc.createNode("inner", "paintlayer")
-    stage.paint(doc, inner)
-    group.addChildNode(inner, None)
-    yield from attach(stage, doc, group)
+    yield from painted_group(stage, doc)
     doc.refreshProjection()
     doc.waitForDone()
     yield from stage.select(doc, HOLE)
@@ -63,11 +68,7 @@ def whole_group_as_source(stage):
 def group_that_passes_through(stage):
     """It has no pixels of its own, whether it is the source or a fill on it."""
     doc, node = yield from stage.new_document()
-    group = doc.createGroupLayer("group")
-    inner = doc.createNode("inner", "paintlayer")
-    stage.paint(doc, inner)
-    group.addChildNode(inner, None)
-    yield from attach(stage, doc, group)
+    group = yield from painted_group(stage, doc)
     yield from stage.select(doc, HOLE)
     doc.setActiveNode(node)
     yield 0.2
