@@ -28,14 +28,10 @@ SMALLEST = 24
 FEWEST_SOURCES = 32
 """Of a level, but for the finest of a filler that has nothing else."""
 _JUMPS = (4, 1)
-_FALLOFF = 3.0  # a vote shrinks by this factor per px that its patch's centre lies inside the region (paper: 1.3)
-_FINE = 1.0  # px, standard deviation of the blur that takes detail away
-_NEARBY = 3.0  # px, standard deviation: over how much its energy is averaged
-_MOST_GAIN = 2.0  # of detail
+_FALLOFF = 3.0  # a vote shrinks by this factor per px that its patch's centre lies deeper than the pixel (paper: 1.3)
 _AXES = 24  # principal components that patches are compared by
 _SAMPLED = 4000  # patches that show which these are
 _FURTHER = 2.0  # weight of the image's further channels against the pattern
-_FAINT = 0.01  # of energy, in squared steps of 255: less detail is none
 _PAIRS = 2**25  # of patches that are compared in one go
 
 
@@ -50,7 +46,6 @@ class PyramidLevel(NamedTuple):
     row: Tensor  # [H * W], where in `sources` the patch at a place is; -1: it is none
     targets: Tensor  # [N], patches that touch the region
     depth: Tensor  # [H, W], px that a pixel lies inside what is to be filled or blank
-    falloff: Tensor  # [N], weight of a target's vote by how deep inside the region it lies
 
     @property
     def size(self) -> tuple[int, int]:
@@ -66,8 +61,7 @@ def level(image: Tensor, region: Tensor, unknown: Tensor, blank: Tensor | None =
     row = torch.full((unknown.numel(),), -1, device=image.device)
     row[sources] = torch.arange(len(sources), device=image.device)
     depth = torch.from_numpy(depth_in((region | blank).cpu().numpy())).to(image.device)
-    falloff = _FALLOFF ** -depth[RADIUS:-RADIUS, RADIUS:-RADIUS][is_target]
-    return PyramidLevel(image.contiguous(), region, unknown, blank, sources, row, targets, depth, falloff)
+    return PyramidLevel(image.contiguous(), region, unknown, blank, sources, row, targets, depth)
 
 
 def _touched(pixels: Tensor) -> Tensor:
@@ -225,9 +219,11 @@ def vote(
         pieces: patches speak louder the more of those around them were copied with them in one piece. So pieces end
             sharply where the mean of all would be dull.
     """
-    weight = torch.zeros(len(at.row), device=at.image.device)
+    weight, inside = torch.zeros(2, len(at.row), device=at.image.device)
     together = _togetherness(at, nnf) if pieces else 1.0
-    weight[at.targets] = (at.falloff * _trust(distance) * together).clamp_min(1e-12)
+    weight[at.targets] = (_trust(distance) * together).clamp_min(1e-12)
+    depth = at.depth.flatten()
+    inside[at.targets] = depth[at.targets + RADIUS * (at.size[1] + 1)]
     field, pixels = as_field(at, nnf), at.region.flatten().nonzero()[:, 0]
     image = at.image.view(len(at.image), -1)
     moved = _moved(at, nnf, shift) if shift else None
@@ -235,34 +231,13 @@ def vote(
     for down, across in itertools.product(range(0, PATCH, every), repeat=2):
         step = down * at.size[1] + across
         patch = (pixels - step).clamp_min(0)
-        voice = weight[patch] * (pixels >= step)
+        voice = weight[patch] * (pixels >= step) * _FALLOFF ** (depth[pixels] - inside[patch])
         copy = image[:, (field[patch] + step).clamp_min(0)]
         if moved is not None:
             copy[:3] += moved[:, patch]
         total += voice * copy
         share += voice
     image[:, pixels] = total / share
-
-
-def restore_contrast(at: PyramidLevel, nnf: Tensor, every: int = 1) -> None:
-    """Give a voted region [N targets] the contrast of what was copied into it.
-
-    Copies that agree keep theirs, but the mean of copies that differ has less detail than each of them. So detail is
-    amplified, up to twofold, until its energy is the mean of the copies' energies.
-
-    Args:
-        nnf: [N], the source of each target.
-        every: see `vote`.
-    """
-    colours = at.image[:3]
-    everywhere = torch.ones_like(at.region)
-    detail = colours - local_mean(colours, everywhere, _FINE)[0]
-    energy = detail.square().mean(0, keepdim=True)
-    copied = at._replace(image=energy.clone())
-    vote(copied, nnf, every=every)
-    has, wanted = (local_mean(values, everywhere, _NEARBY)[0] for values in (energy, copied.image))
-    gain = (wanted / has.clamp_min(_FAINT)).sqrt().clamp(1, _MOST_GAIN)
-    colours += at.region * (gain - 1) * detail
 
 
 def local_mean(values: Tensor, known: Tensor, sigma: float) -> tuple[Tensor, Tensor]:

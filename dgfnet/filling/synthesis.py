@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dgfnet.filling.exemplar import copy_greedily
 from dgfnet.filling.holes import depth_in
+from dgfnet.filling.melding import meld
 from dgfnet.filling.patches import (
     FEWEST_SOURCES,
     PATCH,
@@ -31,7 +32,6 @@ from dgfnet.filling.patches import (
     nearest,
     optimised,
     pca_filters,
-    restore_contrast,
     upsampled,
     vote,
 )
@@ -52,6 +52,7 @@ _FLAT = 0.1  # of 255 per px: less contrast is none
 _MEAN = 0.5  # weight of a patch's mean colour against its pattern: copies are moved in colour
 _SHIFT = 16.0  # of 255, by so much: copies follow a sky's gradient; more would let dull patches pass
 _OWN = 10.0  # px at the coarsest scale: so deep in the hole colours are the copies' own, not the fill's
+_MELDED = 10.0  # px at the coarsest scale: colours of places as far apart stay as they were copied
 _SPOT = 6.0  # px at the coarsest scale: the size of what a variation likes or dislikes
 _BIAS = 0.3  # and how much, as a share of distances
 _EVERY = 3  # of a patch's pixels that vote where nothing is searched
@@ -109,7 +110,7 @@ def synthesise(
         vote(at, nnf, shift=_SHIFT, every=every, pieces=pieces)
         if is_searched:
             nnf = optimised(at, nnf, rounds[number], generator, _MEAN, _SHIFT, pieces, partial(told, 1 + number))
-    restore_contrast(at, nnf, every)
+    meld(at, nnf, _MELDED * 2 ** (len(levels) - 1))
     finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
     return picture + share * (finished - picture)
 

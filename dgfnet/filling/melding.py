@@ -1,0 +1,151 @@
+"""Copies joined by their gradients (Perez et al. 2003; of patches: Darabi et al. 2012, "Image Melding").
+
+Where pieces from different places meet, their colours step, and the mean of copies that differ is dull. Their gradients
+know neither: the picture whose gradients are those of what was copied, as nearly as there is one, is as lively as that,
+and has no steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dgfnet.filling.patches import PATCH, RADIUS, PyramidLevel, as_field
+
+_STEPS = 5  # each leaves a quarter of the error or less
+_SWEEPS = 2  # before and after the coarser grid
+_NOTHING = 1e-20
+_COARSEST = 4  # px
+_COARSEST_SWEEPS = 40
+_DAMPING = 0.8  # of a Jacobi sweep
+
+
+def meld(at: PyramidLevel, nnf: Tensor, reach: float) -> None:
+    """Give a voted region the gradients of what was copied: each pixel those of the copy that is centred on it.
+
+    The region then meets what is known around it, so it differs from the votes in colour.
+
+    Args:
+        nnf: [N], the source of each target.
+        reach: px, over which it comes back to the colours of the votes.
+    """
+    colours = at.image[:3]
+    missing = torch.zeros_like(colours)  # the divergence of the steps that are copied, less those that are there
+    for axis in (1, 2):
+        missing += _missing_steps(at, nnf, axis).diff(dim=axis, prepend=torch.zeros_like(colours.narrow(axis, 0, 1)))
+    colours += solve_screened_poisson(-missing, at.region, reach**-2, at.blank)
+    colours.clamp_(0, 255)
+
+
+def _missing_steps(at: PyramidLevel, nnf: Tensor, axis: int) -> Tensor:
+    """[3, H, W], how much more the copy changes from each pixel of the region, or before it, to the next one."""
+    (height, width), image = at.size, at.image[:3].flatten(1)
+    step = 1 if axis == 2 else width
+    meets = at.region | _next(at.region, axis - 1, False)
+    pixels = (meets & ~(at.blank | _next(at.blank, axis - 1, True))).flatten().nonzero()[:, 0]
+    row, column = pixels // width, pixels % width
+    corner = (row - RADIUS).clamp(0, height - PATCH) * width + (column - RADIUS).clamp(0, width - PATCH)
+    source = as_field(at, nnf)[corner]
+    pixels, place = pixels[source >= 0], (source + pixels - corner)[source >= 0]
+    missing = torch.zeros_like(image)
+    missing[:, pixels] = image[:, place + step] - image[:, place] - image[:, pixels + step] + image[:, pixels]
+    return missing.view(3, height, width)
+
+
+def _next(pixels: Tensor, axis: int, beyond: bool) -> Tensor:
+    """bool [H, W], whether the pixel after each is one of these, and `beyond` for that after the last."""
+    last = torch.full_like(pixels.narrow(axis, 0, 1), beyond)
+    return torch.cat([pixels.narrow(axis, 1, pixels.shape[axis] - 1), last], axis)
+
+
+def solve_screened_poisson(values: Tensor, free: Tensor, screening: float, walls: Tensor | None = None) -> Tensor:
+    """x that is 0 but where it is `free`, and solves `screening * x - laplacian(x) = values` there, to about 1/1000.
+
+    By conjugate gradients, preconditioned by multigrid.
+
+    Args:
+        values: [C, H, W], any range.
+        free: bool [H, W].
+        screening: above 0, one over the square of how many px x reaches.
+        walls: bool [H, W], pixels through which nothing flows, as through the picture's border; none unless given.
+
+    Returns:
+        [C, H, W].
+    """
+    x = torch.zeros_like(values)
+    rows, columns = (free.any(axis).nonzero()[:, 0] for axis in (1, 0))
+    if not len(rows):
+        return x
+    part = tuple(slice(max(int(at[0]) - 1, 0), int(at[-1]) + 2) for at in (rows, columns))
+    walls = torch.zeros_like(free) if walls is None else walls
+    within, grid = (slice(None), *part), _Grid.of(*(pixels[part][None].to(values) for pixels in (free, walls)))
+    left = last = values[within] * grid.free
+    direction, progress = torch.zeros_like(left), torch.ones_like(left[:, :1, :1])
+    for _ in range(_STEPS):
+        better = grid.cycle(left, screening)
+        direction = better + direction * _dot(left - last, better) / progress  # 0 at first
+        progress = _dot(left, better).clamp_min(_NOTHING)
+        change = grid.applied(direction, screening)
+        length = progress / _dot(direction, change).clamp_min(_NOTHING)
+        x[within] += length * direction
+        last, left = left, left - length * change
+    return x
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum((1, 2), keepdim=True)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Where the equation is solved, at one scale."""
+
+    free: Tensor  # [1, H, W], 1 or 0
+    walls: Tensor  # [1, H, W], 1 or 0
+    links: Tensor  # [4, H, W], 1 where something flows between a pixel and its neighbour right, left, below and above
+
+    @classmethod
+    def of(cls, free: Tensor, walls: Tensor) -> _Grid:
+        (inside, *beside) = _shifted(1 - walls)
+        return cls(free, walls, torch.cat([inside * neighbour for neighbour in beside]))
+
+    def applied(self, x: Tensor, screening: float) -> Tensor:
+        """[C, H, W] -> `screening * x - laplacian(x)` where it is free."""
+        answer = (screening + self.links.sum(0)) * x
+        for link, neighbour in zip(self.links, _shifted(x)[1:], strict=True):
+            answer -= link * neighbour
+        return self.free * answer
+
+    def cycle(self, values: Tensor, screening: float) -> Tensor:
+        """One V-cycle for `values` [C, H, W], from x = 0."""
+        height, width = self.free.shape[1:]
+        if min(height, width) < _COARSEST:
+            return self._swept(torch.zeros_like(values), values, screening, _COARSEST_SWEEPS)
+        x = self._swept(torch.zeros_like(values), values, screening, _SWEEPS)
+        left, free, walls = (_halved(part) for part in (values - self.applied(x, screening), self.free, self.walls))
+        free = (free > 0.5).to(values)
+        correction = _Grid.of(free, (walls > 0.5).to(values)).cycle(4 * free * left, 4 * screening)
+        finer = F.interpolate(correction[None], scale_factor=2, mode="bilinear", align_corners=False)[0]
+        return self._swept(x + self.free * finer[:, :height, :width], values, screening, _SWEEPS)
+
+    def _swept(self, x: Tensor, values: Tensor, screening: float, times: int) -> Tensor:
+        """After so many damped Jacobi sweeps."""
+        share = _DAMPING * self.free / (screening + self.links.sum(0))
+        for _ in range(times):
+            x = x + share * (values - self.applied(x, screening))
+        return x
+
+
+def _shifted(x: Tensor) -> list[Tensor]:
+    """x [C, H, W], and what is right, left, below and above of each pixel, 0 beyond the border."""
+    (height, width), padded = x.shape[1:], F.pad(x, (1, 1, 1, 1))
+    starts = ((1, 1), (1, 2), (1, 0), (2, 1), (0, 1))
+    return [padded[:, top : top + height, left : left + width] for top, left in starts]
+
+
+def _halved(x: Tensor) -> Tensor:
+    """Means of 2 x 2 pixels of a [C, H, W], 0 beyond the border."""
+    return F.avg_pool2d(F.pad(x, (0, x.shape[2] % 2, 0, x.shape[1] % 2)), 2)
