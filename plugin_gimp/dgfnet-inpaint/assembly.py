@@ -107,12 +107,15 @@ def group(
 class Copy(NamedTuple):
     """A copy with a fill in it that is not in the image yet.
 
-    `fills` are the source's earlier ones that are seen, of which it takes the place too.
+    It takes the place of the source's earlier fills that it `covers` too; `has_fills` if some of them became part of
+    it. `is_plain` if its own is blended into nothing but the source's pixels.
     """
 
     made: Gimp.Layer
-    fills: Sequence[Gimp.Layer]
+    covers: Sequence[Gimp.Layer]
     keeps_mask: bool
+    has_fills: bool
+    is_plain: bool
 
 
 def copy(
@@ -125,23 +128,25 @@ def copy(
 ) -> Copy:
     """A copy of the source with the fill in it; takes long, and leaves the image itself to the artist.
 
-    Its earlier fills that are seen become part of it, but for those of the same hole. Without such fills, the fill can
-    be blended into the pixels of `below`. Only what is selected or filled is written. A layer mask that hid the hole is
-    not kept (`drops_mask`).
+    Its earlier fills that are seen become part of it, as far as they lie on it, but for those of the same hole. Without
+    such fills, the fill is blended into the pixels of `below`, if the copy's are the same around it. Only what is
+    selected or filled is written. A layer mask that hid the hole is not kept (`drops_mask`).
     """
     lies, where = document.bounds_of(source), answer.bounds.from_relative(crop)
-    fills = records.seen_fills(image, source)
+    seen = records.seen_fills(image, source)  # of which those of the visible picture may lie beside the layer
+    fills = [fill for fill in seen if not document.bounds_of(fill).intersection(lies).is_empty]
     sent = document.encoding_of(source, with_curve=True).with_alpha()
     painted = cache(lambda: blend.painted(bytes(answer.pixels), sent.dtype, sent.channels))
     merged = [fill for fill in fills if not _is_same_hole(fill, where, painted)]
-    applies_mask = bool(merged and not drops_mask and source.get_mask() and source.get_apply_mask())
+    applies_mask = bool(merged) and not drops_mask and document.has_mask(source)
     made = _plain_copy(image, source, applies_mask)  # a mask would hide what comes from the fills
     made.set_lock_content(False)  # GIMP ends a plug-in that writes into what is locked
     made.set_name(source.get_name().partition(COPY_SUFFIX)[0] + COPY_SUFFIX)
     if merged:
         _merge(image, made, merged, lies)
-    _mix(made, answer, where, lies, made if fills or below is None else below)
-    return Copy(made, fills, keeps_mask=not (drops_mask or applies_mask))
+    is_plain = _mix(made, answer, where, lies, None if fills else below)
+    covers = [fill for fill in fills if lies.contains(document.shape_of(fill).bounds)]
+    return Copy(made, covers, not (drops_mask or applies_mask), bool(merged), is_plain)
 
 
 def insert_copy(image: Gimp.Image, source: Gimp.Layer, copy: Copy) -> Gimp.Layer:
@@ -153,7 +158,7 @@ def insert_copy(image: Gimp.Image, source: Gimp.Layer, copy: Copy) -> Gimp.Layer
         _copy_mask(source, made)
     elif made.get_mask():
         made.remove_mask(Gimp.MaskApplyMode.DISCARD)
-    for item in (source, *copy.fills):
+    for item in (source, *copy.covers):
         if item.is_valid():  # the artist may have removed a fill meanwhile
             document.set_visible(item, False)
     return made
@@ -184,14 +189,28 @@ def _around(layers: Sequence[Gimp.Layer]) -> Bounds:
     return Bounds.between(left, top, max(b.right for b in all_bounds), max(b.bottom for b in all_bounds))
 
 
-def _mix(made: Gimp.Layer, answer: Layer, where: Bounds, lies: Bounds, below: Gimp.Layer) -> None:
-    """Write an answer that lies at `where` into a layer, blended into the pixels of `below`, which lies as it does."""
-    encoding, part = document.encoding_of(made, with_curve=True), where.intersection(lies)
+def _mix(made: Gimp.Layer, answer: Layer, where: Bounds, lies: Bounds, below: Gimp.Layer | None) -> bool:
+    """Write an answer that lies at `where` into a layer; whether it was blended into the pixels of `below`.
+
+    That lies as the layer does. Where its pixels around the fill are not the layer's, they would show as a rim: then
+    the fill is blended into the layer's own.
+    """
+    encoding, part = document.encoding_of(made, with_curve=True), where.pad(1).intersection(lies)
     sent = encoding.with_alpha()
     fill = document.cut(bytes(answer.pixels), sent.pixel_bytes, where, part)
-    before = document.read(below, part, encoding, lies)
+    painted = blend.painted(fill, encoding.dtype, sent.channels)
+    is_plain = below is not None and _are_alike(made, below, part, painted, lies)
+    before = document.read(below if below and is_plain else made, part, encoding, lies)
     after = blend.over(before, fill, encoding.dtype, sent.channels - 1, encoding.has_alpha)
-    _write(made, part, encoding, after, blend.painted(fill, encoding.dtype, sent.channels), lies)
+    _write(made, part, encoding, after, painted, lies)
+    return is_plain
+
+
+def _are_alike(first: Gimp.Layer, second: Gimp.Layer, part: Bounds, painted: bytes, lies: Bounds) -> bool:
+    """Whether two layers that lie alike have equal pixels wherever nothing is `painted` (0)."""
+    encoding = document.encoding_of(first)
+    one, other = (document.read(layer, part, encoding, lies) for layer in (first, second))
+    return blend.covered(blend.changed(one, other, encoding.pixel_bytes), painted) == 1
 
 
 def _write(made: Gimp.Layer, part: Bounds, encoding: Encoding, pixels: bytes, mask: bytes, lies: Bounds) -> None:
@@ -216,8 +235,7 @@ def _plain_copy(image: Gimp.Image, source: Gimp.Layer, applies_mask: bool) -> Gi
     bounds, own = document.bounds_of(source), document.encoding_of(source).with_alpha()
     plain = document.new_layer(image, source.get_name(), bounds, own, staging.shown(source, bounds, own, applies_mask))
     plain.set_opacity(source.get_opacity())
-    passes = source.get_mode() == Gimp.LayerMode.PASS_THROUGH  # only a group can
-    plain.set_mode(Gimp.LayerMode.NORMAL if passes else source.get_mode())  # which forgets what follows
+    plain.set_mode(source.get_mode())  # which forgets what follows
     plain.set_blend_space(source.get_blend_space())
     plain.set_composite_space(source.get_composite_space())
     plain.set_composite_mode(source.get_composite_mode())
@@ -233,6 +251,7 @@ def _copy_mask(source: Gimp.Layer, made: Gimp.Layer) -> None:
     made.add_mask(made.create_mask(Gimp.AddMaskType.WHITE))
     document.write(made.get_mask(), lies, encoding, document.read(mask, lies, encoding, lies), lies)
     made.set_apply_mask(source.get_apply_mask())
+    made.set_edit_mask(source.get_edit_mask())  # a new mask is the one that is painted on
 
 
 def _layer(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding) -> Gimp.Layer:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import blend
 import document
 import gi
 from client.errors import InpaintError
+from client.geometry import Bounds
 
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
@@ -21,15 +23,16 @@ def still_there(image: Gimp.Image, layer: Gimp.Layer) -> None:
 
 
 class Before:
-    """What the answer for a layer depends on, as it is now."""
+    """What the answer for a `part` of a layer depends on, as it is now."""
 
-    def __init__(self, image: Gimp.Image, layer: Gimp.Layer) -> None:
+    def __init__(self, image: Gimp.Image, layer: Gimp.Layer, part: Bounds) -> None:
         self.encoding = document.encoding_of(layer)
-        self._image, self._layer, self._mode = image, layer, _mode(image)
+        self._image, self._layer, self._part, self._mode = image, layer, part, _mode(image)
         self._lay, self._profile = document.bounds_of(layer), image.get_effective_color_profile()
+        self._pixels = document.read(layer, part, self.encoding)
 
-    def look_again(self) -> list[str]:
-        """Sentences about what differs now. Raises `InpaintError` where the answer is of no use any more."""
+    def look_again(self) -> None:
+        """Raise `InpaintError` where the answer is of no use any more."""
         image, layer = self._image, self._layer
         still_there(image, layer)
         if not (_mode(image) == self._mode and self._profile.is_equal(image.get_effective_color_profile())):
@@ -38,13 +41,26 @@ class Before:
                 "The image's mode, precision or colour profile was changed before its fill was ready.",
                 "Fill again.",
             )
-        lies = document.bounds_of(layer)
-        if lies == self._lay:
-            return []
-        did = "moved" if lies[2:] == self._lay[2:] else "changed its size"
-        return [
-            f"The layer {did} while the server worked. The result lies where the layer was: undo, then do it again."
-        ]
+
+    def differences(self) -> list[str]:
+        """Sentences about what differs now. Raises as `look_again`."""
+        self.look_again()
+        lies = document.bounds_of(self._layer)
+        if lies != self._lay:
+            did = "moved" if lies[2:] == self._lay[2:] else "changed its size"
+            return [
+                f"The layer {did} while the server worked. The result lies where the layer was: undo, then do it again."
+            ]
+        if self._is_another_picture():  # flipped, say
+            return [
+                "The picture changed while the server worked. If the result does not match: undo, then do it again."
+            ]
+        return []
+
+    def _is_another_picture(self) -> bool:
+        """Whether more than half of the pixels differ: a few strokes are the artist's, and welcome."""
+        now = document.read(self._layer, self._part, self.encoding)
+        return 2 * blend.changed(self._pixels, now, self.encoding.pixel_bytes).count(255) > self._part.area
 
 
 def _mode(image: Gimp.Image) -> tuple[Gimp.ImageBaseType, Gimp.Precision]:

@@ -30,6 +30,10 @@ class Hole(NamedTuple):
     area: Bounds
     mask: bytes
 
+    def translate(self, dx: int, dy: int) -> Hole:
+        """The same hole (no selection), moved by (dx, dy)."""
+        return self._replace(bounds=self.bounds.translate(dx, dy), area=self.area.translate(dx, dy))
+
 
 def bounds_of(item: Gimp.Item) -> Bounds:
     """Where a layer or channel lies."""
@@ -77,10 +81,28 @@ def canvas(image: Gimp.Image) -> Bounds:
     return Bounds(0, 0, image.get_width(), image.get_height())
 
 
+def is_indexed(image: Gimp.Image) -> bool:
+    """Whether the image has a palette."""
+    return image.get_base_type() == Gimp.ImageBaseType.INDEXED
+
+
 def selection_bounds(image: Gimp.Image) -> Bounds | None:
     """The selection's rectangle; None where nothing is selected."""
     _, some, x, y, right, bottom = Gimp.Selection.bounds(image)
     return Bounds.between(x, y, right, bottom) if some else None
+
+
+def has_mask(layer: Gimp.Layer) -> bool:
+    """Whether a layer has a mask that is switched on."""
+    return layer.get_mask() is not None and layer.get_apply_mask()
+
+
+def is_translucent(layer: Gimp.Layer, part: Bounds) -> bool:
+    """Whether some pixel of a layer is shown in part only, by its own transparency or by the layer's mask."""
+    shares = [read(layer, part, Encoding("u1", "A u8", 1, False))]
+    if has_mask(layer):
+        shares.append(channel_mask(layer.get_mask(), part, bounds_of(layer)))
+    return any(set(each) - {0, 255} for each in shares)
 
 
 def encoding_of(drawable: Gimp.Drawable, with_curve: bool = False) -> Encoding:
@@ -102,7 +124,7 @@ def find_hole(image: Gimp.Image, layer: Gimp.Layer, look: Look) -> Hole:
         return Hole(SELECTION, selected, selected, b"")
     area = bounds_of(layer)
     sources = []
-    if layer.get_mask() and layer.get_apply_mask():
+    if has_mask(layer):
         encoding = precision.mask_encoding(int(image.get_precision()))
         sources.append((LAYER_MASK, encoding, read(layer.get_mask(), area, encoding, area)))
     if layer.has_alpha():

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import assembly
 import document
 import gi
 import groupsum
+import notes
 import precision
 import reading
 import records
 import service
 from before import Before, still_there
 from client.errors import InpaintError
-from client.events import Result
 from client.geometry import Bounds, request_bounds
 from client.requests import InpaintRequest, TextureRequest
 from client.wire import Array
@@ -60,8 +60,8 @@ def inpaint(
     """Fill the hole of a layer; the new layer, group or copy above it. Raises `InpaintError`, nothing changed then."""
     settings, watch = wish.settings, _Watch()
     still_there(image, layer)
-    _refuse(image, wish)
-    layer = records.original(image, layer)
+    selected, layer = _selected(image), records.original(image, layer)
+    _refuse(image, layer, wish)
     is_copy = settings.output == "copy"
     again = again or Again(document.find_hole(image, layer, reading.looker(image, layer, is_copy)))
     hole, source = again.hole, again.source or layer
@@ -78,7 +78,7 @@ def inpaint(
         )
     refusal = ""
     if settings.output == "group":
-        refusal = precision.group_refusal(int(image.get_precision()), _is_indexed(image))
+        refusal = precision.group_refusal(int(image.get_precision()), document.is_indexed(image))
     if settings.sample == "visible":
         looked_at = reading.of_picture(image, crop, wish.exclude)
     else:
@@ -87,22 +87,24 @@ def inpaint(
     request = _request(looked_at, crop, mask, asked, as_group=settings.output == "group" and not refusal)
     digest = document.digest_of(image, hole, layer) if is_copy else ""
     watch.lap("read")
-    before = Before(image, layer)
+    before, copies = Before(image, layer, crop), records.seen_copies(image, layer)
     result = service.run(request, who(), say, wish.weights, wish.device)
     watch.lap("server")
     before.look_again()
     summed = groupsum.exact(image, result.layers, before.encoding, say) if len(result.layers) > 1 else None
     say("Making the layers", 1.0)
-    copy = None
+    copy, copied = None, layer
     if is_copy:
         drops_mask = hole.kind == document.LAYER_MASK and not again.source  # an earlier copy's mask is another
-        below = again.source if again.is_plain else None
-        copy = assembly.copy(image, layer, result.layers[0], crop, drops_mask, below)
-    moved = before.look_again()
+        copied = _latest(image, layer, copies, digest)
+        below = source if again.is_plain and copied is layer else None
+        copy = assembly.copy(image, copied, result.layers[0], crop, drops_mask, below)
+    differences = before.differences()
+    still_there(image, copied)
     with assembly.one_undo_step(image):
         place = assembly.TOP if settings.sample == "visible" else assembly.above(image, layer)
         if copy:
-            made = assembly.insert_copy(image, layer, copy)
+            made = assembly.insert_copy(image, copied, copy)
         elif summed:
             made = assembly.group(image, NAME, summed.layers, crop, before.encoding, place, summed.space)
         else:
@@ -111,14 +113,14 @@ def inpaint(
         watch.lap("layers")
         is_left_out = wish.exclude and wish.exclude.is_valid()
         exclude = records.identify_channel(image, wish.exclude) if is_left_out else ""
-        known = digest if copy and again.is_plain and not copy.fills else ""
+        known = digest if copy and copy.is_plain else ""
         report, seconds = dict(result.report), watch.seconds
         kept = Record(settings, records.identify(source), exclude, hole.kind, known, report, watch.began, seconds)
         records.keep(made, kept)
     records.remember(image, layer, wish.exclude if exclude else None)
-    if is_copy:
+    if copy and _selected(image) in (selected, [copied.get_id()]):  # the artist has not gone on to another layer
         image.set_selected_layers([made])  # it has taken the layer's place: the next fill builds on it
-    for note in (*moved, *_notes(image, layer, settings, refusal, result)):
+    for note in (*differences, *notes.of_fill(image, layer, settings, refusal, copy, result)):
         Gimp.message(note)
     return made
 
@@ -126,7 +128,7 @@ def inpaint(
 def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: float, say: service.Say) -> Gimp.Layer:
     """Split a layer, or its selected rectangle, into structure and texture: a group above it. Raises `InpaintError`."""
     still_there(image, layer)
-    refusal = precision.group_refusal(int(image.get_precision()), _is_indexed(image))
+    refusal = precision.group_refusal(int(image.get_precision()), document.is_indexed(image))
     if refusal:
         raise InpaintError(
             "bad_precision",
@@ -138,19 +140,19 @@ def texture_map(image: Gimp.Image, layer: Gimp.Layer, lambda_: float, sigma: flo
     if part.is_empty:
         raise InpaintError("empty_mask", "The selection does not touch the layer.", "Select a part of this layer.")
     say("Reading the picture", 0.0)
-    looked_at = reading.of_layer(image, layer, part)
+    looked_at = reading.of_map(image, layer, part)
     request = TextureRequest(_image(looked_at, part), looked_at.encoding.space, lambda_=lambda_, sigma=sigma)
-    before = Before(image, layer)
+    before = Before(image, layer, part)
     result = service.run(request, who(), say)
     before.look_again()
     summed = groupsum.exact(image, result.layers, before.encoding, say)
-    moved = before.look_again()
+    differences = before.differences()
     say("Making the layers", 1.0)
     with assembly.one_undo_step(image):
         place = assembly.above(image, layer)
         made = assembly.group(image, TEXTURE_NAME, summed.layers, part, before.encoding, place, summed.space)
         records.mark_map(made, layer)
-    for note in (*moved, *_map_notes(layer)):
+    for note in (*differences, *notes.of_map(layer, part)):
         Gimp.message(note)
     return made
 
@@ -160,13 +162,33 @@ def who() -> str:
     return f"gimp {Gimp.version()}"
 
 
-def _refuse(image: Gimp.Image, wish: Wish) -> None:
+def _selected(image: Gimp.Image) -> list[int]:
+    return [layer.get_id() for layer in image.get_selected_layers()]
+
+
+def _latest(image: Gimp.Image, layer: Gimp.Layer, known: list[tuple[Record, Gimp.Layer]], digest: str) -> Gimp.Layer:
+    """What to copy: the layer, or a copy of it that has taken its place since some were `known`, with another hole."""
+    earlier = {copy.get_id() for _, copy in known}
+    for record, copy in records.seen_copies(image, layer):
+        is_as_large = document.bounds_of(copy) == document.bounds_of(layer)
+        if copy.get_id() not in earlier and record.mask != digest and is_as_large:
+            return copy
+    return layer
+
+
+def _refuse(image: Gimp.Image, layer: Gimp.Layer, wish: Wish) -> None:
     """Raise `InpaintError` where what is asked for cannot be."""
     if (wish.settings.output, wish.settings.sample) == ("copy", "visible"):
         raise InpaintError(
             "bad_option",
             "A copy of one layer cannot hold what is made from the visible picture.",
             'Choose another output, or "This layer" to sample from.',
+        )
+    if wish.settings.output == "copy" and layer.get_mode() == Gimp.LayerMode.PASS_THROUGH:
+        raise InpaintError(
+            "bad_option",
+            "A pass-through group cannot be copied as one layer: it mixes with what is below it.",
+            "Choose another output, or fill a layer of the group.",
         )
     if wish.exclude and not (wish.exclude.is_valid() and wish.exclude.get_image().get_id() == image.get_id()):
         raise InpaintError(
@@ -202,43 +224,6 @@ def _array(name: str, data: bytes, bounds: Bounds, encoding: Encoding) -> Array:
 
 def _mask_encoding(image: Gimp.Image) -> Encoding:
     return precision.mask_encoding(int(image.get_precision()))
-
-
-def _notes(image: Gimp.Image, layer: Gimp.Layer, settings: Settings, refusal: str, result: Result) -> list[str]:
-    notes = [refusal] if refusal else []
-    looks = document.special_look(layer)
-    if looks and settings.output != "copy" and settings.sample == "layer":
-        notes.append(
-            f"The layer is shown {looks}, the fill above it in Normal mode at 100 %; if they do not match, undo and "
-            'choose the output "Replace into a copy".'
-        )
-    groups = document.look_of_groups(layer)
-    if groups and settings.sample == "layer":
-        notes.append(
-            f"The layer's locked group is shown {groups}, the result above it is not; if they do not match, undo, "
-            "unlock the group's content and fill again."
-        )
-    if _is_indexed(image) and not refusal:
-        notes.append(
-            "This image is indexed, so the fill was reduced to its palette; for better colours, choose "
-            "Image > Mode > RGB first."
-        )
-    report: dict[str, Any] = dict(result.report)
-    return notes + [str(note) for note in report.get("notes", [])]
-
-
-def _map_notes(layer: Gimp.Layer) -> list[str]:
-    looks = [look for look in (document.special_look(layer), document.look_of_groups(layer)) if look]
-    if not looks:
-        return []
-    return [
-        f"The layer is shown {', in a group '.join(looks)}, its texture map above it in Normal mode at 100 %; if they "
-        "do not match, hide the layer and give the map's group its mode and opacity."
-    ]
-
-
-def _is_indexed(image: Gimp.Image) -> bool:
-    return image.get_base_type() == Gimp.ImageBaseType.INDEXED
 
 
 class _Watch:

@@ -37,10 +37,16 @@ def of_layer(
     data = looker(image, layer, for_copy)(layer, crop, encoding)
     if hidden:
         data = blend.hide(data, encoding.dtype, encoding.channels, hidden)
-    fills = records.seen_fills(image, layer)
-    if fills:
-        data = staging.under(image, data, crop, encoding, fills)
-    return _without(exclude, Pixels(data, encoding), crop)
+    return _without(exclude, _under_fills(image, layer, Pixels(data, encoding), crop), crop)
+
+
+def of_map(image: Gimp.Image, layer: Gimp.Layer, part: Bounds) -> Pixels:
+    """As `of_layer`, but as transparent as the layer's mask makes it: a texture map is to show the same."""
+    encoding, has_mask = document.encoding_of(layer), document.has_mask(layer)
+    if has_mask:
+        encoding = encoding.with_alpha()
+    data = staging.shown(layer, part, encoding, with_mask=has_mask)
+    return _under_fills(image, layer, Pixels(data, encoding), part)
 
 
 def looker(image: Gimp.Image, layer: Gimp.Layer, for_copy: bool) -> document.Look:
@@ -75,6 +81,13 @@ def of_picture(image: Gimp.Image, crop: Bounds, exclude: Gimp.Channel | None = N
         seen.delete()
 
 
+def _under_fills(image: Gimp.Image, layer: Gimp.Layer, pixels: Pixels, crop: Bounds) -> Pixels:
+    fills = records.seen_fills(image, layer)
+    if not fills:
+        return pixels
+    return pixels._replace(data=staging.under(image, pixels.data, crop, pixels.encoding, fills))
+
+
 def _without(exclude: Gimp.Channel | None, pixels: Pixels, crop: Bounds) -> Pixels:
     if exclude is None:
         return pixels
@@ -84,7 +97,6 @@ def _without(exclude: Gimp.Channel | None, pixels: Pixels, crop: Bounds) -> Pixe
 
 def _hidden_by_mask(layer: Gimp.Layer, crop: Bounds) -> bytes:
     """An 8-bit mask of what the layer mask hides; empty where there is none, or it is switched off."""
-    mask = layer.get_mask()
-    if mask is None or not layer.get_apply_mask():
+    if not document.has_mask(layer):
         return b""
-    return blend.inverted(document.channel_mask(mask, crop, document.bounds_of(layer)))
+    return blend.inverted(document.channel_mask(layer.get_mask(), crop, document.bounds_of(layer)))

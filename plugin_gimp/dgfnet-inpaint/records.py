@@ -84,6 +84,17 @@ def stack_on(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
     return list(takewhile(lambda item: _names_one(item, names), above))
 
 
+def seen_maps(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
+    """The visible texture maps in `stack_on`."""
+    return [item for item in stack_on(image, source) if _kept(item, MAP) and item.get_visible()]
+
+
+def seen_copies(image: Gimp.Image, source: Gimp.Layer) -> list[tuple[Record, Gimp.Layer]]:
+    """The visible copies of a layer, from the top, and what is kept with each."""
+    found = fills_of(image, source)
+    return [(record, item) for record, item in found if record.settings.output == "copy" and item.get_visible()]
+
+
 def seen_fills(image: Gimp.Image, source: Gimp.Layer) -> list[Gimp.Layer]:
     """The visible results in `stack_on`. Copies are none of them: each is a picture of its own, to be filled itself."""
     records = ((_readable(item), item) for item in stack_on(image, source))  # a map has none

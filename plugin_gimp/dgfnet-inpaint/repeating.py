@@ -85,11 +85,7 @@ def _repeat(image: Gimp.Image, layer: Gimp.Layer, record: Record, result: Gimp.L
             "Select the layer to fill and use Inpaint (DGFNet) instead.",
         )
     if is_copy and none_selected and record.hole not in (document.LAYER_MASK, document.TRANSPARENCY):
-        raise InpaintError(
-            "empty_mask",
-            "A copy does not keep the shape of the hole that was filled in it.",
-            "Select the region to fill, then try again.",
-        )
+        raise _shapeless()
     wish = filling.Wish(record.settings, _left_out(image, record))
     if fills_copy:
         return filling.inpaint(image, result, wish, say, _again(image, record, result, source) if source else None)
@@ -101,13 +97,17 @@ def _again(image: Gimp.Image, record: Record, copy: Gimp.Layer, source: Gimp.Lay
     """The hole of a copy, if it is to be filled again; None where the selection is another one.
 
     Then the new fill takes the place of the earlier one, also at soft edges, where both would add up. That needs the
-    source's pixels, which are of no use once source and copy lie or are shown otherwise than each other.
+    source's pixels, which are of no use once source and copy lie or are shown otherwise than each other. A hole that
+    is no selection has gone where the copy went.
     """
     hole = document.find_hole(image, source, reading.looker(image, source, for_copy=True))
     is_same = document.digest_of(image, hole, source) == record.mask and reading.is_plain_copy(image, source, copy)
-    if hole.kind == document.SELECTION and not is_same:
-        return None
-    return filling.Again(hole, source=source, is_plain=is_same)
+    if hole.kind == document.SELECTION:
+        return filling.Again(hole, source=source) if is_same else None
+    lies, lay = document.bounds_of(copy), document.bounds_of(source)
+    if lies[2:] != lay[2:]:
+        raise _shapeless()
+    return filling.Again(hole.translate(lies.x - lay.x, lies.y - lay.y), source=source, is_plain=is_same)
 
 
 def _left_out(image: Gimp.Image, record: Record) -> Gimp.Channel | None:
@@ -116,6 +116,14 @@ def _left_out(image: Gimp.Image, record: Record) -> Gimp.Channel | None:
     if record.exclude and found is None:
         raise _gone()
     return found
+
+
+def _shapeless() -> InpaintError:
+    return InpaintError(
+        "empty_mask",
+        "A copy does not keep the shape of the hole that was filled in it.",
+        "Select the region to fill, then try again.",
+    )
 
 
 def _gone() -> InpaintError:

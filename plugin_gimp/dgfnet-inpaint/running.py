@@ -112,6 +112,8 @@ def _layer(image: Gimp.Image, drawables: list[Any]) -> Gimp.Layer:
     drawable = drawables[0]
     if isinstance(drawable, Gimp.LayerMask):  # its mask is being edited
         drawable = Gimp.Layer.from_mask(drawable)
+    if drawable.get_image().get_id() != image.get_id():  # as a script's mistake may have it
+        raise InpaintError("one_layer", "The layer is not in this image.", "Name a layer of the image.")
     if not isinstance(drawable, Gimp.Layer):
         raise InpaintError("one_layer", "A channel is selected.", "Select the layer to fill, then try again.")
     if drawable.is_floating_sel():

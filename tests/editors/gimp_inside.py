@@ -8,6 +8,7 @@ from unittest.mock import patch
 from gi.repository import Gimp
 from gimp_calls import call
 from gimp_cases import BESIDE, CASES, ELLIPSE, LEFT_OUT
+from gimp_copies import LOOKS_AT
 from gimp_looks import digest, kept, native, state
 from gimp_scenes import WORK, channel_of, filled, group, load, locked_group, masked_softly, photo, select
 from gimp_screen import Screen
@@ -63,7 +64,7 @@ def buffers():
 def looks():
     """What is said of layers that do not look as a new one above them does."""
     import document
-    import filling
+    import notes
 
     told = {}
     image, layer = locked_group(None)
@@ -71,18 +72,18 @@ def looks():
     outer.set_opacity(40)
     layer.get_parent().set_opacity(50)
     told["locked group"] = [document.special_look(layer), document.look_of_groups(layer)]
-    told["map in a locked group"] = filling._map_notes(layer)
+    told["map in a locked group"] = notes.of_map(layer, document.bounds_of(layer))
     image.delete()
     image, layer = group(None)
     layer.set_opacity(40)
     told["group"] = [document.special_look(layer), document.look_of_groups(layer.get_children()[0])]
     image.delete()
     image, layer = photo(None)
-    told["map"] = filling._map_notes(layer)
+    told["map"] = notes.of_map(layer, document.bounds_of(layer))
     layer.set_composite_mode(Gimp.LayerCompositeMode.CLIP_TO_BACKDROP)
     told["clipped"] = document.special_look(layer)
     layer.set_mode(Gimp.LayerMode.MULTIPLY)
-    told["multiplied map"] = filling._map_notes(layer)
+    told["multiplied map"] = notes.of_map(layer, document.bounds_of(layer))
     image.delete()
     return told
 
@@ -212,6 +213,7 @@ def look_inside():
         painted_meanwhile,
         gone,
         masked_copy,
+        *LOOKS_AT,
     )
     told = {each.__name__: each() for each in looks_at}
     with open(f"{WORK}/results/inside.json", "w") as file:

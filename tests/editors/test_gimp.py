@@ -166,6 +166,42 @@ class TestInside:
         assert is_applied
         assert difference <= 1
 
+    def test_a_copy_that_was_moved_is_filled_where_its_hole_is_now(self, told) -> None:
+        is_same, resized = told["moved"]
+        assert is_same
+        assert "does not keep the shape of the hole" in resized
+
+    def test_another_fill_of_an_adjusted_copy_has_no_rim_of_the_old_colours(self, told) -> None:
+        assert abs(told["adjusted"]) < 3
+
+    def test_a_copy_does_not_hide_what_lies_beside_its_layer(self, told) -> None:
+        assert told["visible_fills"] == [True, True]
+
+    def test_two_copies_that_are_asked_for_at_once_are_both_seen(self, told) -> None:
+        assert told["at_once"] == [True, True, True]
+
+    def test_a_copy_does_not_take_over_what_the_artist_works_on(self, told) -> None:
+        assert told["went_on"]["selected"] is True
+        assert told["went_on"]["edits mask"] is False
+
+    def test_a_picture_that_was_flipped_meanwhile_is_told(self, told) -> None:
+        assert any("The picture changed" in message for message in told["went_on"]["messages"])
+
+    def test_what_a_copy_covers_or_shows_otherwise_is_told(self, told) -> None:
+        fills, texture_map = told["not_seen"]
+        assert "Earlier fills" in fills
+        assert "texture map lies under the copy" in texture_map
+
+    def test_a_texture_map_is_as_soft_as_the_mask_of_its_layer(self, told) -> None:
+        difference, messages = told["soft_map"]
+        assert difference <= 1
+        assert "hide the layer" in messages[0]
+
+    def test_what_no_layer_of_the_image_can_be_copied_from_is_refused(self, told) -> None:
+        passing, elsewhere = told["refused"]
+        assert "A pass-through group cannot be copied" in passing
+        assert "not in this image" in elsewhere
+
 
 def test_an_artists_way_through_the_full_gimp(root: Path, tmp_path: Path) -> None:
     """By keyboard and mouse on a virtual screen: menu, dialog, result, undo, repetition, Cancel, an error's dialog."""
