@@ -439,6 +439,13 @@ def filled_without(stage, doc, node, hole, hidden):
     return bytes(fill.pixelData(*stage.canvas(doc)))
 
 
+def merge(stage, doc):
+    """Merge the active layer with the one below it, or the chosen layers."""
+    stage.krita.action("merge_layer").trigger()
+    doc.waitForDone()
+    yield 1.0
+
+
 def newest(doc, node):
     """The topmost fill of a layer."""
     return records.results_above(doc, node)[-1]
@@ -478,6 +485,41 @@ def merged_and_duplicated_fills_stay_fills(stage):
             new.setVisible(True)
         doc.setActiveNode(new)
         yield 0.3
+
+
+@case
+def fills_of_a_layer_that_was_merged_stay_its_fills(stage):
+    """Krita gives the merged layer a new id, the lower one's name, and the fills above it still name the old one."""
+    doc, node = yield from stage.new_document()
+    second, beside = (130, 80, 40, 40), (180, 80, 40, 40)
+    for hole, output in (((80, 80, 40, 40), "layer"), (second, "group")):
+        stage.choose(output=output)
+        yield from stage.select(doc, hole)
+        yield from stage.run()
+    stage.choose()
+    yield from stage.run("dgfnet_texture_map")
+    lowest, fill, texture = doc.rootNode().childNodes()[1:4]
+    doc.setActiveNode(lowest)
+    yield 0.3
+    yield from merge(stage, doc)
+    merged = doc.rootNode().childNodes()[0]
+    assert merged.name() == node.name()
+    assert not document.is_there(doc, node)
+    assert list(map(document.node_id, records.fills_on(doc, merged))) == [document.node_id(fill)]
+    for active in (fill, fill.childNodes()[0], merged):
+        assert document.node_id(records.source_of(doc, active)) == document.node_id(merged), active.name()
+    assert document.node_id(records.source_of(doc, texture)) == document.node_id(texture)
+    doc.setActiveNode(fill)
+    yield 0.3
+    yield from stage.select(doc, beside)
+    yield from stage.run()
+    no_failure(stage)
+    new = newest(doc, merged)
+    order = [document.node_id(each) for each in doc.rootNode().childNodes() if each.type() != "selectionmask"]
+    assert order == [document.node_id(each) for each in (merged, fill, texture, new)], stage.layers(doc.rootNode())
+    pixels = bytes(new.pixelData(*stage.canvas(doc)))
+    assert (yield from filled_without(stage, doc, merged, beside, [new])) == pixels
+    assert (yield from filled_without(stage, doc, merged, beside, [fill])) != pixels, "the fill was not read"
 
 
 @case
