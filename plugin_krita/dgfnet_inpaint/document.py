@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterator
 from krita import Krita
 
 from .client.errors import InpaintError
+from .client.geometry import Bounds
 from .colour import Space
 from .tasks import Steps
 
@@ -83,6 +84,11 @@ def active_node(document: Any) -> Any:
     if active is None or not chosen or node_id(active) in map(node_id, chosen):
         return active
     return chosen[0]
+
+
+def canvas_of(document: Any) -> Bounds:
+    """All of a picture."""
+    return Bounds(0, 0, document.width(), document.height())
 
 
 def space_of(thing: Any) -> Space:

@@ -16,6 +16,7 @@ from .conversion import Bench
 from .document import (
     LOOK_SECONDS,
     active_node,
+    canvas_of,
     is_leave_out,
     is_open,
     is_there,
@@ -205,10 +206,10 @@ def _changes(scene: Scene) -> list[str]:
     document, notes = scene.document, []
     if not is_open(document):
         return []
-    width, height = document.width(), document.height()
-    if (width, height) != (scene.canvas.width, scene.canvas.height):
-        was = f"{scene.canvas.width} x {scene.canvas.height}"
-        notes.append(f"The canvas went from {was} to {width} x {height} meanwhile; check where the fill lies.")
+    canvas = canvas_of(document)
+    if canvas != scene.canvas:
+        was, now = (f"{each.width} x {each.height}" for each in (scene.canvas, canvas))
+        notes.append(f"The canvas went from {was} to {now} meanwhile; check where the fill lies.")
     if space_of(document) != scene.space:
         notes.append("The picture's colour space was changed meanwhile; the fill was converted.")
     if scene.animated and document.currentTime() != scene.frame:

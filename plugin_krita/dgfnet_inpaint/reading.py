@@ -14,7 +14,7 @@ from .client.errors import InpaintError
 from .client.geometry import Bounds
 from .colour import Space
 from .conversion import Bench
-from .document import is_leave_out, is_shown, layer_of, nodes, require_open, space_of, tree
+from .document import canvas_of, is_leave_out, is_shown, layer_of, nodes, require_open, space_of, tree
 from .records import fills_on
 from .tasks import Steps
 
@@ -70,7 +70,7 @@ def look_at(document: Any, bench: Bench, source: str, node: Any) -> Steps:
             f"Pictures in {space.model} at depth {space.depth} cannot be filled.",
             "Convert the picture with Image > Convert Image Color Space.",
         )
-    canvas = Bounds(0, 0, document.width(), document.height())
+    canvas = canvas_of(document)
     target = layer_of(node)
     if source == "visible":
         everything = document.rootNode().projectionPixelData  # `pixelData` is one layer while that is isolated
