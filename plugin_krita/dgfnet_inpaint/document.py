@@ -15,7 +15,7 @@ from .tasks import Steps
 HOLD_SECONDS = 0.5  # of work; what takes longer is told: it may be a tool that waits for its artist
 LOOK_SECONDS = 0.02
 FILL = "Inpaint (DGFNet)"  # the name of a fill; Krita keeps it in that of a merged or duplicated one
-LEAVE_OUT = "Leave out (DGFNet)"  # the name of a layer: what is painted there is not looked at
+LEAVE_OUT = "Leave out (DGFNet)"  # the same for a layer: what is painted there is not looked at
 
 
 def active_document() -> Any:
@@ -105,7 +105,7 @@ def layer_of(node: Any) -> Any:
 
 def is_leave_out(node: Any) -> bool:
     """Whether a node says what must not be looked at."""
-    return node.name() == LEAVE_OUT and not node.type().endswith("mask")
+    return LEAVE_OUT in node.name() and not node.type().endswith("mask")
 
 
 def is_shown(node: Any) -> bool:
