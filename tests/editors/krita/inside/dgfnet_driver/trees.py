@@ -512,6 +512,27 @@ def fills_of_a_layer_that_was_merged_stay_its_fills(stage):
 
 
 @case
+def hidden_source(stage):
+    """It is read, and a sentence says so, or that its fill is not seen."""
+    doc, node = yield from stage.new_document()
+    group = yield from painted_group(stage, doc)
+    (inner,) = group.childNodes()
+    yield from stage.select(doc, HOLE)
+    for hidden, active, words in (
+        (node, node, "is hidden, and was read all the same"),
+        (group, group, "is hidden, and was read all the same"),
+        (group, inner, "is in a hidden group, and so is the fill"),
+    ):
+        hidden.setVisible(False)
+        doc.refreshProjection()
+        doc.waitForDone()
+        doc.setActiveNode(active)
+        yield 0.3
+        yield from stage.run()
+        stage.said(f"“{active.name()}” {words}")
+
+
+@case
 def result_is_not_taken_for_the_source(stage):
     doc, node = yield from stage.new_document()
     yield from stage.select(doc, HOLE)
