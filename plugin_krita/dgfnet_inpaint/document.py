@@ -8,13 +8,14 @@ from typing import Any, Callable, Iterator
 from krita import Krita
 
 from .client.errors import InpaintError
+from .client.geometry import Bounds
 from .colour import Space
 from .tasks import Steps
 
 HOLD_SECONDS = 0.5  # of work; what takes longer is told: it may be a tool that waits for its artist
 LOOK_SECONDS = 0.02
 FILL = "Inpaint (DGFNet)"  # the name of a fill; Krita keeps it in that of a merged or duplicated one
-LEAVE_OUT = "Leave out (DGFNet)"  # the name of a layer: what is painted there is not looked at
+LEAVE_OUT = "Leave out (DGFNet)"  # the same for a layer: what is painted there is not looked at
 
 
 def active_document() -> Any:
@@ -85,6 +86,11 @@ def active_node(document: Any) -> Any:
     return chosen[0]
 
 
+def canvas_of(document: Any) -> Bounds:
+    """All of a picture."""
+    return Bounds(0, 0, document.width(), document.height())
+
+
 def space_of(thing: Any) -> Space:
     """The colour space of a document or a node."""
     return Space(thing.colorModel(), thing.colorDepth(), thing.colorProfile())
@@ -99,7 +105,7 @@ def layer_of(node: Any) -> Any:
 
 def is_leave_out(node: Any) -> bool:
     """Whether a node says what must not be looked at."""
-    return node.name() == LEAVE_OUT and not node.type().endswith("mask")
+    return LEAVE_OUT in node.name() and not node.type().endswith("mask")
 
 
 def is_shown(node: Any) -> bool:

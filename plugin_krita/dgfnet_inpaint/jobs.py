@@ -48,6 +48,7 @@ class Job:
         self._bench = Bench()
         self._earlier = earlier
         self._selection: Any = None  # since `_take_selection`
+        self._frame = 0  # since `_settle`: the one that was shown at the click
         self._node = document.active_node(doc)  # at the click: a tool is often ended by a click on another layer
         self._on_progress = on_progress
         self._ticket: int | None = None
@@ -77,7 +78,7 @@ class Job:
 
     def _fill_selected(self, wanted: Settings) -> Steps:
         """A fill of the selection."""
-        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._source())
+        scene = yield from self._look_at(wanted.source, self._source())
         bounds, mask = yield from self._read_hole(scene, wanted)
         return (yield from self._fill(scene, wanted, bounds, mask))
 
@@ -113,7 +114,7 @@ class Job:
         if wanted.source == "layer" and source is None:
             notes.append("The layer that was filled is gone; the visible picture was filled instead.")
             wanted = settings.from_map({**wanted.as_map(), "source": "visible"})
-        scene = yield from reading.look_at(self.document, self._bench, wanted.source, source)
+        scene = yield from self._look_at(wanted.source, source)
         bounds, mask = yield self._line.call(lambda: payloads.unpacked(record, scene.canvas, way))
         if bounds.is_empty:
             raise InpaintError("empty_mask", "The filled region lies outside of the canvas now.", payloads.SELECT)
@@ -122,7 +123,7 @@ class Job:
     def texture(self, wanted: Settings) -> Steps:
         """Split the selection's rectangle, or the whole canvas, into structure and texture."""
         yield from self._take_selection()
-        scene = yield from reading.look_at(self.document, self._bench, wanted.source, self._source())
+        scene = yield from self._look_at(wanted.source, self._source())
         selected = reading.selected_bounds(self._selection)
         bounds = scene.canvas if selected is None else selected.intersection(scene.canvas)
         if bounds.is_empty:
@@ -153,7 +154,7 @@ class Job:
         selected = reading.selected_bounds(selection)
         if selected is None:
             raise InpaintError("empty_mask", "Nothing is selected.", "Select what must not be looked at.")
-        covered = selected.intersection(Bounds(0, 0, self.document.width(), self.document.height()))
+        covered = selected.intersection(document.canvas_of(self.document))
         if covered.is_empty:
             raise _outside()
         if leaving.paint_selection(self.document):  # in this turn: in a later one something else may be selected
@@ -171,10 +172,17 @@ class Job:
         """`_settle`, before which the selection is taken: it may be another one by then."""
         yield from self._until_free()
         self._selection = reading.selection_of(self.document, self._node)
+        canvas = document.canvas_of(self.document)
         yield from self._settle()
+        if reading.selected_bounds(self._selection) is not None and document.canvas_of(self.document) != canvas:
+            raise InpaintError(
+                "picture_changed", "The canvas was changed while this job waited.", "Select the region once more."
+            )
 
     def _settle(self) -> Steps:
         """Before reading: let the earlier jobs end, then see what is there."""
+        yield from self._until_free()
+        self._frame = self.document.currentTime()
         if self._earlier:
             self.tell(WAITING, 0.0)
             yield from self._earlier
@@ -187,6 +195,17 @@ class Job:
             self.tell(READING, 0.0)
         if self._node is not None and not document.is_there(self.document, self._node):
             self._node = None
+
+    def _look_at(self, source: str, node: Any) -> Steps:
+        """As `reading.look_at`; raises where another frame is shown than at the click."""
+        scene = yield from reading.look_at(self.document, self._bench, source, node)
+        if scene.animated and scene.frame != self._frame:
+            raise InpaintError(
+                "frame_changed",
+                f"Frame {self._frame} was shown at the click, and another one is shown now.",
+                f"Go to frame {self._frame}, then run this again.",
+            )
+        return scene
 
     def _last_fill(self) -> dict[str, Any] | None:
         """What is remembered about the active layer, if it is a fill, or about the newest fill made from it."""

@@ -16,8 +16,10 @@ from .conversion import Bench
 from .document import (
     LOOK_SECONDS,
     active_node,
+    canvas_of,
     is_leave_out,
     is_open,
+    is_shown,
     is_there,
     node_id,
     place_beside,
@@ -194,6 +196,10 @@ def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
         below = [layer for layer in top_layers(scene.document) if not is_leave_out(layer)]
         return scene.document.rootNode(), below[-1] if below else None
     place = place_beside(node)
+    if not is_shown(place.parentNode()):
+        notes.append(f"“{scene.target_name}” is in a hidden group, and so is the fill; show the group to see it.")
+    elif not is_shown(node):
+        notes.append(f"“{scene.target_name}” is hidden, and was read all the same.")
     if node_id(place) != node_id(node):
         notes.append(f"The group “{place.name()}” is locked; the fill is above it.")
     above = [place, *results_above(scene.document, node)][-1]  # a new fill must not be hidden by an older one
@@ -205,10 +211,10 @@ def _changes(scene: Scene) -> list[str]:
     document, notes = scene.document, []
     if not is_open(document):
         return []
-    width, height = document.width(), document.height()
-    if (width, height) != (scene.canvas.width, scene.canvas.height):
-        was = f"{scene.canvas.width} x {scene.canvas.height}"
-        notes.append(f"The canvas went from {was} to {width} x {height} meanwhile; check where the fill lies.")
+    canvas = canvas_of(document)
+    if canvas != scene.canvas:
+        was, now = (f"{each.width} x {each.height}" for each in (scene.canvas, canvas))
+        notes.append(f"The canvas went from {was} to {now} meanwhile; check where the fill lies.")
     if space_of(document) != scene.space:
         notes.append("The picture's colour space was changed meanwhile; the fill was converted.")
     if scene.animated and document.currentTime() != scene.frame:
@@ -216,5 +222,5 @@ def _changes(scene: Scene) -> list[str]:
     elif scene.animated:
         notes.append(f"The fill was made for frame {scene.frame}; its layer shows on all frames.")
     if scene.has_onion_skins:
-        notes.append("The picture is read with the onion skins that are shown; hide them for a fill without them.")
+        notes.append("Onion skins that are shown are read as part of the picture; hide them for a fill without them.")
     return notes

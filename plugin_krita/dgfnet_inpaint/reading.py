@@ -14,7 +14,7 @@ from .client.errors import InpaintError
 from .client.geometry import Bounds
 from .colour import Space
 from .conversion import Bench
-from .document import is_leave_out, is_shown, layer_of, nodes, require_open, space_of, tree
+from .document import canvas_of, is_leave_out, is_shown, layer_of, nodes, require_open, space_of, tree
 from .records import fills_on
 from .tasks import Steps
 
@@ -70,15 +70,15 @@ def look_at(document: Any, bench: Bench, source: str, node: Any) -> Steps:
             f"Pictures in {space.model} at depth {space.depth} cannot be filled.",
             "Convert the picture with Image > Convert Image Color Space.",
         )
-    canvas = Bounds(0, 0, document.width(), document.height())
+    canvas = canvas_of(document)
     target = layer_of(node)
     if source == "visible":
         everything = document.rootNode().projectionPixelData  # `pixelData` is one layer while that is isolated
         target, read, fills = None, Readable("", everything, space, canvas), []
         sources = nodes(document)
     else:
-        read, sources = _source(target)._replace(bounds=canvas), tree(target)
-        fills = [_layer(node) for node in fills_on(document, target) if node.visible()]
+        read, sources = _source(target, canvas)._replace(bounds=canvas), tree(target)
+        fills = [_layer(node, canvas) for node in fills_on(document, target) if node.visible()]
     working = colour.working_space(space)
     animated = any(node.animated() for node in sources)
     scene = Scene(
@@ -92,7 +92,7 @@ def look_at(document: Any, bench: Bench, source: str, node: Any) -> Steps:
         target_name=read.name,
         source=read,
         fills=[fill for fill in fills if fill.space.is_known],
-        left_out=[_layer(node) for node in nodes(document) if is_leave_out(node) and is_shown(node)],
+        left_out=[_layer(node, canvas) for node in nodes(document) if is_leave_out(node) and is_shown(node)],
         frame=document.currentTime(),
         animated=animated,
         has_onion_skins=animated and (target is None or not _is_cel(target)),
@@ -102,7 +102,7 @@ def look_at(document: Any, bench: Bench, source: str, node: Any) -> Steps:
     return scene
 
 
-def _source(node: Any) -> Readable:
+def _source(node: Any, canvas: Bounds) -> Readable:
     """The layer to fill, or the sentence that says why there is none."""
     if node is None:
         raise InpaintError(
@@ -118,10 +118,10 @@ def _source(node: Any) -> Readable:
             f"The layer “{node.name()}” has no pixels of its own.",
             "Choose the visible picture as the source.",
         )
-    return _layer(node)
+    return _layer(node, canvas)
 
 
-def _layer(node: Any) -> Readable:
+def _layer(node: Any, canvas: Bounds) -> Readable:
     if node.type() == "grouplayer" and node.passThroughMode():
         raise InpaintError(
             "no_pixels",
@@ -130,6 +130,8 @@ def _layer(node: Any) -> Readable:
         )
     bounds = node.bounds()
     where = Bounds(bounds.x(), bounds.y(), bounds.width(), bounds.height())
+    if any(each.type().endswith("mask") for each in tree(node)):
+        where = canvas  # masks may move and spread pixels, which Krita's bounds leave out of account
     grab = node.pixelData if _is_cel(node) else node.projectionPixelData
     return Readable(node.name(), grab, space_of(node), where, node.opacity() / 255, _manner(node))
 

@@ -41,18 +41,17 @@ def recall_fill(document: Any, node: Any) -> dict[str, Any] | None:
 
 
 def source_of(document: Any, node: Any) -> Any:
-    """The layer that a fill was made from; the node itself where it is no fill, or that layer is gone.
-
-    A fill without a record is one of the layer that it lies on.
-    """
-    layer = layer_of(node)
-    if layer is None:
-        return node
-    below, _ = _neighbours(layer)
-    layer = next((each for each in (layer, *reversed(below)) if not _is_bare_fill(document, each)), layer)
-    record = recall_fill(document, layer)
-    original = find_node(document, record.get("source_id", "")) if record else None
-    return layer if original is None else original
+    """The layer that a fill was made from, for a loose one what it lies on; the node's layer where it is no fill."""
+    layer = fill = layer_of(node)
+    while fill is not None and not _is_fill(document, fill):
+        fill = fill.parentNode()
+    if fill is None:
+        return node if layer is None else layer
+    original = find_node(document, _own(document, fill).get("source_id", ""))
+    if original is not None:
+        return original
+    below, _ = _neighbours(fill)
+    return source_of(document, below[-1]) if below and _is_loose(document, fill) else layer
 
 
 def fills(document: Any) -> list[dict[str, Any]]:
@@ -104,7 +103,7 @@ def results_above(document: Any, source: Any) -> list[Any]:
     stack = {node_id(place), _stands_on(document, source)} - {""}
     results = []
     for node in above:
-        if _stands_on(document, node) not in stack and not _is_bare_fill(document, node):
+        if _stands_on(document, node) not in stack and not _is_loose(document, node):
             break
         stack.add(node_id(node))  # a map is filled like any group
         results.append(node)
@@ -112,13 +111,12 @@ def results_above(document: Any, source: Any) -> list[Any]:
 
 
 def fills_on(document: Any, source: Any) -> list[Any]:
-    """Those of `results_above` that are a layer's own fills, with those of which that is not known."""
+    """Those of `results_above` that are a layer's own fills, with the loose ones."""
 
     def is_own(node: Any) -> bool:
-        record = _if_fill(_own(document, node))
-        return record.get("source_id") == node_id(source) if record else _is_bare_fill(document, node)
+        return _own(document, node).get("source_id") == node_id(source) or _is_loose(document, node)
 
-    return list(filter(is_own, results_above(document, source)))
+    return [node for node in results_above(document, source) if _is_fill(document, node) and is_own(node)]
 
 
 def _neighbours(node: Any) -> tuple[list[Any], list[Any]]:
@@ -128,9 +126,21 @@ def _neighbours(node: Any) -> tuple[list[Any], list[Any]]:
     return siblings[:place], siblings[place + 1 :]
 
 
-def _is_bare_fill(document: Any, node: Any) -> bool:
-    """Whether a node is a fill by its name alone: one that was merged or duplicated has a new id and no record."""
-    return FILL in node.name() and not node.type().endswith("mask") and not _own(document, node)
+def _is_fill(document: Any, node: Any) -> bool:
+    """Whether a node is a fill: by its record or, as one that was merged or duplicated has none, by its name."""
+    record = _own(document, node)
+    return record.get("task") == "inpaint" if record else FILL in node.name() and not node.type().endswith("mask")
+
+
+def _is_loose(document: Any, node: Any) -> bool:
+    """Whether a node is a result of what it lies on, as what it was made from is gone or not known.
+
+    A layer that was merged or duplicated has a new id: what is remembered under the old one, and names it, is lost.
+    """
+    made_from = _own(document, node).get("source_id")
+    if made_from is None:
+        return _is_fill(document, node)
+    return bool(made_from) and find_node(document, made_from) is None
 
 
 def _stands_on(document: Any, node: Any) -> str:

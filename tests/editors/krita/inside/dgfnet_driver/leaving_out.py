@@ -2,13 +2,13 @@
 
 import threading
 
-from dgfnet_inpaint import document
+from dgfnet_inpaint import document, payloads, reading
 from dgfnet_inpaint.document import LEAVE_OUT
 from dgfnet_inpaint.qt import QByteArray
 from krita import Selection
 
-from .stage import HEIGHT, WIDTH, case
-from .trees import HOLE, RESULT, attach, no_failure
+from .stage import HEIGHT, WIDTH, at_once, case
+from .trees import HOLE, RESULT, attach, merge, no_failure
 
 OBJECT = (190, 60, 60, 80)  # beside the hole
 GREEN = bytes([0, 255, 0, 255])
@@ -122,6 +122,58 @@ def locked_or_hidden_leave_out_layer_gets_a_second(stage):
     assert stage.layers(doc.rootNode()) == [[node.name()], [LEAVE_OUT], [LEAVE_OUT]]
     assert painted(stage, doc, stage.top(doc)) == stage.selection(doc)
     assert document.node_id(doc.activeNode()) == document.node_id(node)
+
+
+@case
+def merged_or_duplicated_marks_are_left_out(stage):
+    """Krita keeps the name in that of the new layer."""
+    doc, node = yield from stage.new_document()
+    yield from leave_out(stage, doc, OBJECT)
+    stage.krita.action("deselect").trigger()
+    doc.setActiveNode(stage.top(doc))
+    yield 0.3
+    stage.krita.action("duplicatelayer").trigger()
+    doc.waitForDone()
+    yield 0.6
+    node.setVisible(False)
+    stage.krita.action("select_visible_layers").trigger()
+    yield 0.3
+    yield from merge(stage, doc)
+    node.setVisible(True)
+    doc.refreshProjection()
+    doc.waitForDone()
+    marks = stage.top(doc)
+    assert len(doc.rootNode().childNodes()) == 2
+    assert marks.name() != LEAVE_OUT
+    stage.choose(source="visible")
+    yield from stage.select(doc, HOLE)
+    yield from stage.run()
+    stage.said("was not looked at")
+    assert stage.layers(doc.rootNode()) == [[node.name()], RESULT, [marks.name()]]
+    yield from leave_out(stage, doc, (20, 20, 30, 30))
+    assert len(stage.layers(doc.rootNode())) == 3, "what was merged is not painted on"
+
+
+@case
+def marks_are_left_out_where_a_mask_moves_them(stage):
+    """What Krita says of a layer's bounds knows nothing of its transform mask."""
+    doc, node = yield from stage.new_document()
+    yield from leave_out(stage, doc, HOLE)
+    layer = stage.top(doc)
+    layer.addChildNode(doc.createTransformMask("moved"), None)
+    doc.waitForDone()
+    yield 0.5
+    still, moved = b'm31="0"', b'm31="50"'  # scripts cannot do that
+    doc = yield from stage.reopen(doc, lambda data: data.replace(still, moved))
+    doc.refreshProjection()
+    doc.waitForDone()
+    yield 0.5
+    layer, canvas = stage.top(doc), stage.canvas(doc)
+    shown = stage.alpha(bytes(layer.projectionPixelData(*canvas)), document.space_of(layer))
+    assert shown[100 * WIDTH + HOLE[0] + HOLE[2] + 40], "it was not moved"
+    scene = at_once(reading.look_at(doc, stage.bench, "layer", doc.nodeByName(node.name())))
+    marks = payloads.mask_of(at_once(reading.read_left_out(scene, canvas)), canvas)
+    assert list(map(bool, marks)) == list(map(bool, shown))
 
 
 @case

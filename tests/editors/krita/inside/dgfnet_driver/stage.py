@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+import zipfile
 from pathlib import Path
 
 from dgfnet_inpaint import colour, document, extension
@@ -125,6 +126,21 @@ class Stage:
     def convert(self, data, bounds, old, new):
         """Pixels in another colour space."""
         return at_once(self.bench.convert(data, bounds, old, new))
+
+    def reopen(self, doc, change):
+        """Save a document and open that once more, each of its files as `change` makes it of the bytes."""
+        saved, changed = (str(self.out / f"{self.name}-{state}.kra") for state in ("saved", "changed"))
+        assert doc.saveAs(saved)
+        doc.waitForDone()
+        yield 0.5
+        with zipfile.ZipFile(saved) as old, zipfile.ZipFile(changed, "w") as new:
+            for name in old.namelist():
+                new.writestr(name, change(old.read(name)))
+        doc = self.krita.openDocument(changed)
+        doc.setBatchmode(True)
+        self.krita.activeWindow().addView(doc)
+        yield 0.5
+        return doc
 
     def add_active(self, doc, layer):
         """Put a layer on top of the others and make it the active one."""

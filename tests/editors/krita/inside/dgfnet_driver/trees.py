@@ -1,7 +1,5 @@
 """Layers of every kind and place: groups, masks, vectors, locks, offsets, other colour spaces."""
 
-import zipfile
-
 from dgfnet_inpaint import document, records
 from dgfnet_inpaint.colour import SRGB
 from dgfnet_inpaint.qt import QByteArray
@@ -107,17 +105,8 @@ def onion_skins_are_no_part_of_a_frame(stage):
         cel.setPixelData(QByteArray(bytes([0, 255, 0, 255]) * (rectangle[2] * rectangle[3])), *rectangle)
     doc.refreshProjection()
     doc.waitForDone()
-    path, shown = str(stage.out / "onion.kra"), str(stage.out / "onion-shown.kra")
-    assert doc.saveAs(path)
-    doc.waitForDone()
-    yield 0.5
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(shown, "w") as new:  # scripts cannot switch them on
-        for name in old.namelist():
-            new.writestr(name, old.read(name).replace(b'onionskin="0"', b'onionskin="1"'))
-    doc = stage.krita.openDocument(shown)
-    doc.setBatchmode(True)
-    stage.krita.activeWindow().addView(doc)
-    yield 0.5
+    switched_off, switched_on = b'onionskin="0"', b'onionskin="1"'  # scripts cannot do that
+    doc = yield from stage.reopen(doc, lambda data: data.replace(switched_off, switched_on))
     doc.setCurrentTime(1)
     doc.waitForDone()
     cel = doc.nodeByName("cel")
@@ -439,6 +428,13 @@ def filled_without(stage, doc, node, hole, hidden):
     return bytes(fill.pixelData(*stage.canvas(doc)))
 
 
+def merge(stage, doc):
+    """Merge the active layer with the one below it, or the chosen layers."""
+    stage.krita.action("merge_layer").trigger()
+    doc.waitForDone()
+    yield 1.0
+
+
 def newest(doc, node):
     """The topmost fill of a layer."""
     return records.results_above(doc, node)[-1]
@@ -478,6 +474,62 @@ def merged_and_duplicated_fills_stay_fills(stage):
             new.setVisible(True)
         doc.setActiveNode(new)
         yield 0.3
+
+
+@case
+def fills_of_a_layer_that_was_merged_stay_its_fills(stage):
+    """Krita gives the merged layer a new id, the lower one's name, and the fills above it still name the old one."""
+    doc, node = yield from stage.new_document()
+    second, beside = (130, 80, 40, 40), (180, 80, 40, 40)
+    for hole, output in (((80, 80, 40, 40), "layer"), (second, "group")):
+        stage.choose(output=output)
+        yield from stage.select(doc, hole)
+        yield from stage.run()
+    stage.choose()
+    yield from stage.run("dgfnet_texture_map")
+    lowest, fill, texture = doc.rootNode().childNodes()[1:4]
+    doc.setActiveNode(lowest)
+    yield 0.3
+    yield from merge(stage, doc)
+    merged = doc.rootNode().childNodes()[0]
+    assert merged.name() == node.name()
+    assert not document.is_there(doc, node)
+    assert list(map(document.node_id, records.fills_on(doc, merged))) == [document.node_id(fill)]
+    for active in (fill, fill.childNodes()[0], merged):
+        assert document.node_id(records.source_of(doc, active)) == document.node_id(merged), active.name()
+    assert document.node_id(records.source_of(doc, texture)) == document.node_id(texture)
+    doc.setActiveNode(fill)
+    yield 0.3
+    yield from stage.select(doc, beside)
+    yield from stage.run()
+    no_failure(stage)
+    new = newest(doc, merged)
+    order = [document.node_id(each) for each in doc.rootNode().childNodes() if each.type() != "selectionmask"]
+    assert order == [document.node_id(each) for each in (merged, fill, texture, new)], stage.layers(doc.rootNode())
+    pixels = bytes(new.pixelData(*stage.canvas(doc)))
+    assert (yield from filled_without(stage, doc, merged, beside, [new])) == pixels
+    assert (yield from filled_without(stage, doc, merged, beside, [fill])) != pixels, "the fill was not read"
+
+
+@case
+def hidden_source(stage):
+    """It is read, and a sentence says so, or that its fill is not seen."""
+    doc, node = yield from stage.new_document()
+    group = yield from painted_group(stage, doc)
+    (inner,) = group.childNodes()
+    yield from stage.select(doc, HOLE)
+    for hidden, active, words in (
+        (node, node, "is hidden, and was read all the same"),
+        (group, group, "is hidden, and was read all the same"),
+        (group, inner, "is in a hidden group, and so is the fill"),
+    ):
+        hidden.setVisible(False)
+        doc.refreshProjection()
+        doc.waitForDone()
+        doc.setActiveNode(active)
+        yield 0.3
+        yield from stage.run()
+        stage.said(f"“{active.name()}” {words}")
 
 
 @case
