@@ -219,7 +219,8 @@ def vote(
         pieces: patches speak louder the more of those around them were copied with them in one piece. So pieces end
             sharply where the mean of all would be dull.
     """
-    weight, inside = torch.zeros(2, len(at.row), device=at.image.device)
+    weight = torch.zeros(len(at.row), device=at.image.device)
+    inside = torch.full_like(weight, torch.inf)  # px that the centres of the targets lie inside the region
     together = _togetherness(at, nnf) if pieces else 1.0
     weight[at.targets] = (_trust(distance) * together).clamp_min(1e-12)
     depth = at.depth.flatten()

@@ -133,7 +133,7 @@ def test_far_patches_hardly_count(at):
     np.testing.assert_allclose(at.image, at.image[:, :8, :8].repeat(1, 8, 4), atol=1e-2)
 
 
-@pytest.mark.parametrize("side", [20, 90])
+@pytest.mark.parametrize("side", [20, 180])
 def test_a_piece_is_copied_over_strangers_in_it(side):
     """Among patches that were copied with all around them, each twelfth one comes from anywhere else."""
     width = 2 * side + 56
