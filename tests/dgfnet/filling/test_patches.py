@@ -133,7 +133,7 @@ def test_far_patches_hardly_count(at):
     np.testing.assert_allclose(at.image, at.image[:, :8, :8].repeat(1, 8, 4), atol=1e-2)
 
 
-@pytest.mark.parametrize("side", [20, 180])
+@pytest.mark.parametrize("side", [20, 90])
 def test_a_piece_is_copied_over_strangers_in_it(side):
     """Among patches that were copied with all around them, each twelfth one comes from anywhere else."""
     width = 2 * side + 56
@@ -155,6 +155,15 @@ def test_a_piece_is_copied_over_strangers_in_it(side):
         off[pieces] = (at.image[:, middle, middle] - copied).square().mean().sqrt()
     assert off[False] > 1
     assert off[True] < 0.3 * off[False]
+
+
+def test_votes_in_a_very_deep_hole_at_the_border_of_the_picture_are_means(generator):
+    region = torch.zeros(200, 130, dtype=torch.bool)
+    region[:190, :120] = True
+    at = level(torch.rand(3, 200, 130, generator=generator), region, region)
+    vote(at, torch.randint(len(at.sources), (len(at.targets),), generator=generator))
+    assert at.depth.max() > 81  # beyond which 3 to that power is no single float
+    assert ((at.image >= 0) & (at.image <= 1)).all()
 
 
 def test_answers_are_passed_on_to_the_next_scale(at, generator):
