@@ -181,7 +181,7 @@ def _inpaint(options: argparse.Namespace) -> int:
     else:
         inpainter = Inpainter(*_network(options))
         failures = fill_files(
-            jobs, lambda image, mask, report: inpainter.fill(image, mask, settings, report).compose(image)
+            jobs, lambda image, mask, report: inpainter.fill_apart(image, mask, settings, report).compose(image)
         )
     return FAILED if failures else 0
 
