@@ -28,6 +28,7 @@ from dgfnet.trial import seam_step
 from server.client.errors import INSTALL, InpaintError
 from server.client.events import Layer, Result
 from server.client.geometry import Bounds
+from server.private import write_private
 
 
 @pytest.fixture(scope="module")
@@ -373,8 +374,12 @@ def test_doctor_asks_the_server(monkeypatch, tmp_path):
     with open(tmp_path / "server.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (check,) = _server_checks()
+        assert (check.detail, check.fix) == ("is starting or ending", "")
+        content = {"address": "tcp://127.0.0.1:1", "key": "00" * 32, "instance": "ab" * 16}  # nobody is there
+        write_private(tmp_path / "connection.json", content)
+        (check,) = _server_checks()
         assert (check.detail, check.fix) == ("it runs and does not answer", "Stop it with `dgfnet stop`.")
-        (tmp_path / "connection.json").touch(0o644)
+        (tmp_path / "connection.json").chmod(0o644)
         (check,) = _server_checks()
     assert "touched by others" in check.detail
     assert "chmod 600" in check.fix
