@@ -181,7 +181,7 @@ def _inpaint(options: argparse.Namespace) -> int:
     else:
         inpainter = Inpainter(*_network(options))
         failures = fill_files(
-            jobs, lambda image, mask, report: inpainter.fill(image, mask, settings, report).compose(image)
+            jobs, lambda image, mask, report: inpainter.fill_apart(image, mask, settings, report).compose(image)
         )
     return FAILED if failures else 0
 
@@ -374,6 +374,8 @@ def _server_checks() -> Iterator[Check]:
     except InpaintError as error:
         if error.code == "bad_state":
             yield Check("server", error.message, error.action)
+        elif error.code == "no_server":  # it holds the lock, and its connection file is not there yet, or any more
+            yield Check("server", "is starting or ending")
         else:
             yield Check("server", "it runs and does not answer", "Stop it with `dgfnet stop`.")
         return

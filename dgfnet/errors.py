@@ -15,6 +15,8 @@ OUT_OF_MEMORY = (
     "bad_alloc",
     "alloc_failed",  # cuBLAS, cuDNN
     "allocation_failed",  # cuDNN: ..._HOST_ALLOCATION_FAILED
+    "could not create a primitive",  # oneDNN, on a CPU
+    "can't start new thread",  # Python: no room for its stack
 )
 """How a fault says that memory ran out, in lower case."""
 

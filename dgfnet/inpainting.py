@@ -24,6 +24,7 @@ from dgfnet.filling.options import FillOptions
 from dgfnet.filling.predictor import Predictor
 from dgfnet.maps import texture_maps
 from dgfnet.pixels import check_pixels
+from dgfnet.threads import in_own_thread
 
 __all__ = ["Cancelled", "Fill", "FillOptions", "FillPart", "Inpainter", "PictureError", "Progress", "texture_maps"]
 
@@ -74,6 +75,15 @@ class Inpainter(Predictor):
             raise PictureError("empty_mask", "Nothing is selected.", "Select the region to fill (white in a mask).")
         report("Filled", 1.0)
         return Fill(tuple(parts), scales, watch.seconds)
+
+    def fill_apart(self, image: np.ndarray, mask: np.ndarray, options: FillOptions, progress: Progress) -> Fill:
+        """`fill` for who goes on after memory ran out: on a CPU in a thread of its own, which calls `progress`.
+
+        Where oneDNN had no memory for the code that it makes, no more of it can be made in that thread, ever after.
+        A GPU keeps the caller's thread: cuDNN remembers its plans for as long as that lives.
+        """
+        work = partial(self.fill, image, mask, options)
+        return in_own_thread(work, progress) if self.device.type == "cpu" else work(progress)
 
 
 def _part_of(report: Progress, index: int, parts: int) -> Callable[[float], None]:

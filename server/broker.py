@@ -28,9 +28,13 @@ MESSAGES_PER_TURN = 64
 
 @dataclass(frozen=True)
 class Limits:
-    """Times in seconds; `jobs` and `bytes` of pixels may wait in the queue. `idle` None: never exit by itself."""
+    """Times in seconds; `jobs` and `bytes` of pixels may wait in the queue. `idle` None: never exit by itself.
 
-    silence: float = 10.0
+    `silence` outlasts an editor that saves or scales a large picture, and lets its plug-in say nothing meanwhile. A
+    plug-in that was killed is found sooner: its connection breaks, so the next message to it fails.
+    """
+
+    silence: float = 120.0
     idle: float | None = 1800.0
     tick: float = 0.5
     stop: float = 10.0

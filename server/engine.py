@@ -92,7 +92,7 @@ class NetworkEngine:
                 notes.append(remedy)
                 log.warning("out of memory: %s", remedy)
             try:  # the inpainter brings the network to the device, from wherever the job before left it
-                fill = Inpainter(self._network, device, side, self._memo).fill(image, mask, used, progress)
+                fill = Inpainter(self._network, device, side, self._memo).fill_apart(image, mask, used, progress)
             except Exception as fault:
                 if not self._lacks_memory(fault):
                     raise

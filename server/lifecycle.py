@@ -29,7 +29,7 @@ from server.client.discovery import (
 from server.client.errors import InpaintError
 from server.client.wire import PROTOCOL
 from server.jobs import Engine
-from server.locking import LOCK_FILE, try_lock
+from server.locking import open_lock, try_lock
 from server.private import make_private_folder, remove_private, write_private
 from server.protocol import new_id
 
@@ -38,17 +38,17 @@ log = logging.getLogger("server")
 ENDING_SECONDS = 15.0
 """How long a starting server waits for one that holds the lock but has no connection file: it is about to end."""
 STARTING_SECONDS = 1.0
-"""How long it waits where there is a file: a dead server's would be replaced in that time."""
+"""How long it waits where there is a file, usable or not: a dead server's would be replaced in that time."""
 LOG_BYTES, LOG_FILES = 1 << 20, 2
 SOURCE_ROOT = Path(__file__).resolve().parent.parent
 
 
 class AlreadyRunning(Exception):
-    """Another server of this user runs; `address` is its socket's, or None where it has not published it."""
+    """Another server of this user runs; `address` is its socket's, None where no file that can be used tells it."""
 
     def __init__(self, address: str | None) -> None:
-        running = f"A server already runs at {address}; `dgfnet stop` ends it."
-        super().__init__(running if address else "A server is already starting.")
+        where = f" at {address}" if address else ""
+        super().__init__(f"A server already runs{where}; `dgfnet stop` ends it.")
         self.address = address
 
 
@@ -96,14 +96,13 @@ def published_address(folder: Path) -> ServerAddress | None:
 @contextlib.contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
     """Hold the lock file. The system gives it back however the process ends, so a dead server leaves nothing held."""
-    with open(folder / LOCK_FILE, "a+b") as file:
+    with open_lock(folder) as file:
         began = time.monotonic()
         while not try_lock(file):
-            waited, published = time.monotonic() - began, published_address(folder)
-            if published is not None and waited > STARTING_SECONDS:
-                raise AlreadyRunning(f"tcp://{published.host}:{published.port}")
-            if waited > ENDING_SECONDS:
-                raise AlreadyRunning(None)
+            patience = STARTING_SECONDS if (folder / CONNECTION_FILE).exists() else ENDING_SECONDS
+            if time.monotonic() - began > patience:
+                published = published_address(folder)
+                raise AlreadyRunning(f"tcp://{published.host}:{published.port}" if published else None)
             time.sleep(0.05)
         # A dead server's file goes: while the lock is held, the file is the holder's.
         remove_private(folder / CONNECTION_FILE)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +17,19 @@ LOCK_FILE = "server.lock"
 _HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, 0)  # Wine gives no reason
 
 
+@contextlib.contextmanager
+def open_lock(folder: Path) -> Iterator[IO[bytes]]:
+    """The lock file, made where there is none; nobody else may open it, as who can read a file can lock it.
+
+    Raises OSError where it is another user's.
+    """
+    path = folder / LOCK_FILE
+    with open(path, "a+b", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        with contextlib.suppress(OSError):  # a disk without rights: `write_private` tells of it
+            path.chmod(0o600)
+        yield file
+
+
 def has_ended(folder: Path) -> bool:
     """Whether no server runs; a connection file that a killed one left is deleted then.
 
@@ -21,7 +37,7 @@ def has_ended(folder: Path) -> bool:
     """
     if not (folder / LOCK_FILE).exists():
         return True
-    with open(folder / LOCK_FILE, "a+b") as file:
+    with open_lock(folder) as file:
         if not try_lock(file):
             return False
         remove_private(folder / CONNECTION_FILE)

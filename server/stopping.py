@@ -30,8 +30,8 @@ def stop(folder: Path | None = None) -> bool:
     folder = folder or state_folder()
     if has_ended(folder):
         return False
-    # Without a file the server is about to start or to end.
-    _wait(lambda: has_ended(folder) or published_address(folder) is not None, ENDING_SECONDS)
+    # Without a file the server is about to start or to end; one that cannot be used stays so.
+    _wait(lambda: has_ended(folder) or read_address(folder) is not None, ENDING_SECONDS)
     if has_ended(folder):
         return True
     address = read_address(folder)

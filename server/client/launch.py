@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from .discovery import LAUNCH_LOG, ServerAddress, read_address, read_launch_command
+from .discovery import LAUNCH_LOG, ServerAddress, read_address, read_launch_command, state_folder
 from .errors import INSTALL, InpaintError
 
 START_SECONDS = 90.0  # importing torch from a cold disk takes long
@@ -23,11 +23,14 @@ BUNDLES = ("APPDIR", "SNAP")
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The editor's environment without what is meant for the editor alone."""
+    """The editor's environment without what is meant for the editor alone, for a process that works elsewhere."""
     dropped: tuple[str, ...] = EDITOR_VARIABLES
     if any(name in environment for name in BUNDLES):
         dropped += BUNDLE_VARIABLES
-    return {name: value for name, value in environment.items() if name not in dropped}
+    kept = {name: value for name, value in environment.items() if name not in dropped}
+    if kept.get("DGFNET_HOME"):
+        kept["DGFNET_HOME"] = str(state_folder(kept).absolute())
+    return kept
 
 
 class Launch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from server.client.discovery import ServerAddress, read_address, read_launch_command, state_folder
 from server.client.errors import InpaintError
 from server.client.launch import last_lines, server_environment
+from server.client.transport import connect
 
 HOME = Path("/home/ann")
 GOOD = {"address": "tcp://127.0.0.1:4711", "key": "0f" * 32, "instance": "ab" * 16, "log": "/x/server.log"}
@@ -95,6 +97,22 @@ def test_the_editors_python_settings_do_not_reach_the_server() -> None:
     editor = {"PATH": "p", "PYTHONHOME": "x", "PYTHONPATH": "x", "LD_LIBRARY_PATH": "cuda"}
     assert server_environment(editor) == {"PATH": "p", "LD_LIBRARY_PATH": "cuda"}
     assert server_environment({**editor, "APPDIR": "/tmp/.mount"}) == {"PATH": "p", "APPDIR": "/tmp/.mount"}
+
+
+def test_a_relative_state_folder_is_the_same_one_for_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkout").mkdir()
+    folder = tmp_path / "state"
+    program = "import os, pathlib; pathlib.Path(os.environ['DGFNET_HOME'], 'started').touch()"
+    folder.mkdir()
+    write(folder / "launch.json", {"command": [sys.executable, "-c", program], "cwd": str(tmp_path / "checkout")})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DGFNET_HOME", "state")
+    monkeypatch.setattr("server.client.launch.GRACE_SECONDS", 0.0)
+    with pytest.raises(InpaintError, match="ended with status 0"):
+        connect("test")
+    assert (folder / "started").exists()
 
 
 def test_last_lines(tmp_path: Path) -> None:

@@ -307,6 +307,8 @@ def test_same_input_same_bytes():
     image, mask = gradient(120, 120), as_u8(MASKS["soft"][:120, 60:180])
     one, two = (Inpainter(StandIn()).fill(image, mask) for _ in range(2))
     assert one.fill.tobytes() == two.fill.tobytes()
+    apart = Inpainter(StandIn()).fill_apart(image, mask, FillOptions(), lambda stage, part: None)
+    assert apart.fill.tobytes() == one.fill.tobytes()
 
 
 def test_progress_rises_and_can_cancel():

@@ -155,6 +155,22 @@ def test_a_silent_client_loses_its_jobs_and_is_told(run_server, engine, photo, m
     client.close()
 
 
+def test_a_client_whose_editor_stands_still_for_a_minute_keeps_its_job(run_server, engine, photo, mask, monkeypatch):
+    passed = [0.0]
+    monkeypatch.setattr("server.broker.time", SimpleNamespace(monotonic=lambda: time.monotonic() + sum(passed)))
+    engine.go.clear()
+    server = run_server(lambda: engine, tick=60)  # or the server would notice that it was away itself
+    with server.client() as client, server.client() as other:
+        job = post(client, photo, mask)
+        engine.started.wait(10)
+        passed.append(60)
+        for _ in range(2):  # before the second answer it has looked for the silent
+            assert other.status().jobs == 1
+        engine.go.set()
+        assert isinstance(collect(client, [job])[0][job], m.Result)
+        other.shutdown()  # which does not wait for the tick
+
+
 def test_heartbeats_keep_a_long_job(run_server, engine, photo, mask):
     engine.go.clear()
     server = run_server(lambda: engine, silence=0.3)

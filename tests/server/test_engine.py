@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -75,22 +76,18 @@ OPENCV_IS_OUT_OF_MEMORY = (
 )
 
 
-class OutOfMemoryInpainter:
+class OutOfMemoryInpainter(inpainting.Inpainter):
     """Needs more than there is until the crop is at most `enough` wide, or always for None."""
 
     fault: Exception = torch.OutOfMemoryError("CUDA out of memory.")
     enough: int | None = 256
-    tried: ClassVar[list[tuple[str, int]]] = []
-
-    def __init__(self, network, device, max_side, memo):
-        self.device, self.side = str(device), max_side
-        self.inner = inpainting.Inpainter(network, device, max_side, memo)
+    tried: ClassVar[list[int]] = []
 
     def fill(self, *arguments):
-        self.tried.append((self.device, self.side))
-        if self.enough is None or self.side > self.enough:
+        self.tried.append(self.max_side)
+        if self.enough is None or self.max_side > self.enough:
             raise self.fault
-        return self.inner.fill(*arguments)
+        return super().fill(*arguments)
 
 
 @pytest.fixture
@@ -108,7 +105,7 @@ def little_memory(monkeypatch):
 def test_out_of_memory_goes_down_the_ladder_and_says_so(real_engine, photo, mask, little_memory, monkeypatch, fault):
     monkeypatch.setattr(little_memory, "fault", fault)
     outcome = real_engine.inpaint(photo, mask, {}, False, lambda stage, fraction: None)
-    assert [side for _, side in little_memory.tried] == [512, 512, 384, 256]
+    assert little_memory.tried == [512, 512, 384, 256]
     assert outcome.notes[-1] == "Filled at a lower scale, at most 256 network pixels wide."
 
 
@@ -120,6 +117,33 @@ def test_out_of_memory_everywhere_is_told(run_server, real_engine, photo, mask, 
         assert refused.value.code == "out_of_memory"
         monkeypatch.setattr(little_memory, "enough", 512)
         assert client.submit(photo, mask)[0]
+
+
+class SpoilingInpainter(inpainting.Inpainter):
+    """Finds no memory a few times, and like oneDNN nothing more for ever after in a thread where that happened."""
+
+    shortages = 0
+    thread = threading.local()
+
+    def fill(self, *arguments):
+        if type(self).shortages:
+            type(self).shortages -= 1
+            self.thread.spoilt = True
+        if hasattr(self.thread, "spoilt"):
+            raise RuntimeError("could not create a primitive")
+        return super().fill(*arguments)
+
+
+def test_memory_that_ran_out_once_harms_no_later_step_or_job(run_server, real_engine, photo, mask, monkeypatch):
+    monkeypatch.setattr(engine_module, "Inpainter", SpoilingInpainter)
+    with run_server(lambda: real_engine).client() as client:
+        monkeypatch.setattr(SpoilingInpainter, "shortages", 1)
+        assert client.submit(photo, mask)[1]["notes"] == ["Freed the cached memory and tried again."]
+        monkeypatch.setattr(SpoilingInpainter, "shortages", 4)
+        with pytest.raises(InpaintError) as refused:
+            client.submit(photo, mask)
+        assert refused.value.code == "out_of_memory"
+        assert client.submit(photo, mask)[1]["notes"] == []
 
 
 def test_cancel_reaches_the_network(real_engine, photo, mask):
@@ -179,6 +203,8 @@ def test_a_full_gpu_at_the_start_and_at_each_job_leaves_the_cpu(full_gpu, photo,
         "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
         "DefaultCPUAllocator: not enough memory: you tried to allocate 123 bytes.",
         "std::bad_alloc",
+        "could not create a primitive",
+        "can't start new thread",
         OPENCV_IS_OUT_OF_MEMORY,
     ],
 )

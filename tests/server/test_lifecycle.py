@@ -12,7 +12,9 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -279,7 +281,7 @@ def test_a_process_that_is_not_known_for_sure_is_not_ended(tmp_path, monkeypatch
 def test_a_connection_file_that_others_can_read_is_told_and_not_taken_for_a_server_that_hangs(
     serving, monkeypatch, wait_until
 ):
-    monkeypatch.setattr("server.stopping.ENDING_SECONDS", 0.2)
+    monkeypatch.setattr("server.stopping.time", SimpleNamespace(monotonic=time.monotonic))  # it does not wait
     monkeypatch.setattr("server.client.launch.GRACE_SECONDS", 0.1)
     given_way = [sys.executable, "-c", "pass"]  # a second server
     write_private(serving / "launch.json", {"command": given_way, "cwd": str(ROOT)})
@@ -289,8 +291,29 @@ def test_a_connection_file_that_others_can_read_is_told_and_not_taken_for_a_serv
         with pytest.raises(InpaintError, match="touched by others") as told:
             ask(serving)
         assert f"chmod 600 {path}" in told.value.action
+    monkeypatch.undo()
     path.chmod(0o600)
     assert stop(serving)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_a_second_server_gives_way_as_soon_to_one_whose_file_cannot_be_used(serving, monkeypatch):
+    waits = iter(range(5))
+    clock = SimpleNamespace(monotonic=count(0, 0.5).__next__, sleep=lambda _: next(waits))
+    monkeypatch.setattr("server.lifecycle.time", clock)
+    (serving / "connection.json").chmod(0o644)
+    with pytest.raises(AlreadyRunning, match="dgfnet stop"):
+        serve(lambda: None, serving)
+    (serving / "connection.json").chmod(0o600)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_nobody_else_can_open_the_lock_file(serving):
+    lock = serving / "server.lock"
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+    lock.chmod(0o644)  # as earlier versions made it
+    assert not has_ended(serving)
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows locks in another way")
