@@ -148,10 +148,10 @@ def _halved(image: Tensor) -> Tensor:
 def _with_texture(levels: list[PyramidLevel]) -> list[PyramidLevel]:
     """The levels with two channels more: how lively the picture is around a pixel, across and down.
 
-    Measured at the finest of them, and in the hole a membrane: so that dull patches are not like lively surroundings.
+    Measured at the finest of them, so that dull patches are not like lively surroundings. Copies bring theirs along.
     """
     finest = levels[-1]
-    texture = _expected(_gradient(finest.image[:3]), _inner(~finest.unknown, 1))
+    texture, _ = local_mean(_gradient(finest.image[:3]), _inner(~finest.unknown, 1), _AROUND)
     richer: list[PyramidLevel] = []
     for at in reversed(levels):
         richer.insert(0, at._replace(image=torch.cat([at.image, texture])))
