@@ -34,7 +34,7 @@ _LONGEST_SIDE = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
 _LONGEST_JPEG_EXIF = 65_533
 _RESOLUTION = (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION)
 _LOSSY_NOISE = 16 / 255
-"""Values of a lossy mask up to this are ringing beside its edges, not hole."""
+"""So far values of a lossy mask ring about black and white beside its edges."""
 _COLOUR_SPACE = slice(16, 20)
 """Bytes of a profile that name what its pixels are."""
 _MOST_DPI = 65_535
@@ -96,7 +96,8 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     """Read a mask [H, W]: white is the hole, black is kept, grey is a soft edge.
 
     Colours count by their mean; alpha multiplies, so a drawing on a transparent ground is a mask too. Of a JPEG or a
-    lossy WebP, which ring beside their edges, nearly black counts as black.
+    lossy WebP, which ring beside their edges, nearly black counts as black and nearly white as white: there, a share of
+    what is to go would stay.
     """
     data = _bytes_of(path)
     colour, alpha = split_alpha(decode(data, os.fspath(path)).pixels)
@@ -105,7 +106,7 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
         return colour[..., 0]
     mask = to_float(colour).mean(axis=2)
     if rings:
-        mask[mask <= _LOSSY_NOISE] = 0
+        mask = np.clip((mask - _LOSSY_NOISE) / (1 - 2 * _LOSSY_NOISE), 0, 1)
     return mask if alpha is None else mask * to_float(alpha)
 
 
