@@ -210,7 +210,7 @@ def check_writable(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
 
 
 def write(path: str | os.PathLike[str], picture: Picture) -> None:
-    """Write a picture at its own depth; the file appears complete or not at all.
+    """Write a picture at its own depth; the file, or what a link of its name leads to, appears complete or not at all.
 
     JPEG is the only lossy ending (quality 95); every other keeps each pixel. A JPEG cannot hold a large EXIF block: it
     is left out, and a WebP, which has no grey, no profile of grey.
@@ -240,7 +240,8 @@ def write(path: str | os.PathLike[str], picture: Picture) -> None:
 
 @contextlib.contextmanager
 def _appearing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its name only once it is complete."""
+    """A file that takes its name only once it is complete; links are followed, as by every other program."""
+    path = path.resolve()
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix=".part")
     os.close(handle)
     try:

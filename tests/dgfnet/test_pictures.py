@@ -295,6 +295,21 @@ def test_the_ringing_of_a_lossy_mask_is_neither_hole_nor_kept(tmp_path, suffix, 
     assert (mask[object_to_go] < 1).sum() < 0.2 * (drawn[object_to_go] < 255).sum()
 
 
+def test_a_picture_is_written_where_a_link_leads(tmp_path):
+    (tmp_path / "store").mkdir()
+    target, link = tmp_path / "store" / "target.png", tmp_path / "link.png"
+    try:
+        link.symlink_to(target)
+    except OSError:
+        pytest.skip("this system has no links for its users")
+    for seed in (0, 1):  # it leads to nothing yet, then to a file
+        pixels = sample(np.uint8, 3) ^ np.uint8(seed)
+        pictures.write(link, Picture(pixels))
+        assert link.is_symlink()
+        np.testing.assert_array_equal(pictures.read(target).pixels, pixels)
+    assert [path.name for path in target.parent.iterdir()] == ["target.png"]
+
+
 @pytest.mark.parametrize("profile", [None, PROFILE])
 def test_a_lossless_webp_mask_keeps_its_softest_greys(tmp_path, profile):
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
