@@ -71,7 +71,7 @@ def find_jobs(photo: Path, mask: Path, out: Path, overwrite: bool) -> list[Job]:
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if pictures.is_picture(path) and path.is_file())
+    return sorted(path for path in folder.iterdir() if pictures.is_picture(path.relative_to(folder)) and path.is_file())
 
 
 def _named(paths: list[Path], name: Callable[[Path], str]) -> dict[str, Path]:

@@ -45,8 +45,13 @@ _MOST_DPI = 65_535
 
 
 def is_picture(path: PurePath) -> bool:
-    """Whether a file's name is that of a picture; a hidden one, as macOS puts beside them (`._NAME.png`), is not."""
-    return path.suffix.lower() in READABLE and not path.name.startswith(".")
+    """Whether a path within a folder or an archive names a picture.
+
+    Hidden ones are left out, as macOS puts beside pictures (`._NAME.png`), and those in hidden folders, as thumbnails
+    and waste bins are.
+    """
+    hidden = any(part.startswith(".") and part != ".." for part in path.parts)
+    return path.suffix.lower() in READABLE and not hidden
 
 
 def read(path: str | os.PathLike[str]) -> Picture:
