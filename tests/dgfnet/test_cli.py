@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -305,7 +306,7 @@ def test_texture_maps_are_made_on_the_device_that_is_asked_for(tmp_path, capsys)
     assert main([*asked, "cpu"]) == 0
 
 
-def test_import_of_an_rfr_checkpoint(tmp_path, capsys):
+def test_import_of_an_rfr_checkpoint(tmp_path, capsys, monkeypatch):
     from dgfnet.network.rfr import _NAMES
 
     ours = DGFNet(DGFNetConfig(fusion="none")).coarse.state_dict()
@@ -325,6 +326,17 @@ def test_import_of_an_rfr_checkpoint(tmp_path, capsys):
     (tmp_path / "bad.pth").write_bytes(b"hello")
     assert main(["import-rfr", str(tmp_path / "bad.pth"), "-o", str(out)]) == 1
     assert "cannot be read" in capsys.readouterr().err
+    before, write = out.read_bytes(), pathlib.Path.write_bytes
+
+    def full(path, data):
+        write(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    assert main(["import-rfr", str(tmp_path / "rfr.pth"), "-o", str(out)]) == 1
+    assert f"'{out}' cannot be written (No space left on device); make room" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.pth", "rfr.pth", "rfr.safetensors"]
 
 
 def test_doctor_names_each_part(weights, capsys, monkeypatch, tmp_path):
