@@ -40,8 +40,8 @@ def find_jobs(photo: Path, mask: Path, out: Path, overwrite: bool) -> list[Job]:
     single one is always written.
 
     Raises:
-        PictureError: a folder is mixed with a file, nothing is there, two pictures or two masks have the same name, or
-            an output would overwrite its own input.
+        PictureError: a folder is mixed with a file, nothing is there, two pictures or two masks have the same name, the
+            outputs of folders would lie among their inputs, or an output would overwrite an input.
     """
     for path in (photo, mask):
         if not path.exists():
@@ -58,20 +58,22 @@ def find_jobs(photo: Path, mask: Path, out: Path, overwrite: bool) -> list[Job]:
             raise PictureError("bad_option", f"There is no picture in {photo}.", "Choose another folder.")
         if out.exists() and not out.is_dir():
             raise PictureError("bad_option", f"{out} is not a folder.", "Name a folder to write to.")
+        if out.exists() and any(out.samefile(folder) for folder in (photo, mask)):  # the next run would read them
+            raise PictureError("bad_option", f"The fills would lie among the files in {out}.", "Name another folder.")
         masks = _named(_pictures_in(mask), lambda path: path.stem)
         jobs = [
             Job(path, masks.get(_composed(path.stem)), out / _output_name(path))
             for path in _named(photos, _output_name).values()
         ]
+    inputs = {path.resolve() for job in jobs for path in (job.photo, job.mask) if path is not None}
     for job in jobs:
-        inputs = [path.resolve() for path in (job.photo, job.mask) if path is not None]
         if job.out.resolve() in inputs:
-            raise PictureError("bad_option", f"{job.out} would be overwritten by its own fill.", "Name another output.")
+            raise PictureError("bad_option", f"{job.out} would be overwritten by a fill.", "Name another output.")
     return [job for job in jobs if overwrite or not photo.is_dir() or not job.out.exists()]
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if pictures.is_picture(path) and path.is_file())
+    return sorted(path for path in folder.iterdir() if pictures.is_picture(path.relative_to(folder)) and path.is_file())
 
 
 def _named(paths: list[Path], name: Callable[[Path], str]) -> dict[str, Path]:
@@ -96,8 +98,13 @@ def _output_name(photo: Path) -> str:
 def fill_files(jobs: list[Job], fill: Filler) -> int:
     """Fill and write each picture; a failed one costs one sentence on stderr. Returns the number of failures.
 
-    Where the disk is full, or cannot be written at all, the pictures that are left count as failed.
+    Where the disk becomes full, or read-only, the pictures that are left count as failed.
+
+    Raises:
+        PictureError: nothing can be written to the folder of the outputs; it is made if it is not there.
     """
+    for folder in {job.out.parent for job in jobs}:
+        make_folder(folder)
     failures = 0
     with tqdm(total=len(jobs), disable=None, bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}") as bar:
         for index, job in enumerate(jobs):
@@ -141,7 +148,6 @@ def _fill_file(job: Job, fill: Filler, report: Progress) -> None:
     photo = pictures.read(job.photo)
     pictures.check_writable(job.out, photo.pixels)
     mask = pictures.read_mask(job.mask)
-    make_folder(job.out.parent)
     filled = fill(photo.pixels, mask, report)
     pictures.write(job.out, replace(photo, pixels=filled))
     if job.out.suffix.lower() in (".jpg", ".jpeg"):

@@ -284,7 +284,7 @@ def _delegate(module: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _import_rfr(options: argparse.Namespace) -> int:
-    from dgfnet.files import make_folder
+    from dgfnet.files import make_folder, write_whole
     from dgfnet.model import DGFNet, DGFNetConfig, save
     from dgfnet.network.rfr import read_checkpoint
 
@@ -293,7 +293,8 @@ def _import_rfr(options: argparse.Namespace) -> int:
     make_folder(options.out.parent)
     network = DGFNet(DGFNetConfig(fusion="none"))
     network.coarse = read_checkpoint(options.checkpoint)
-    save(network, options.out, {"origin": f"imported from the RFR checkpoint {options.checkpoint.name}"})
+    notes = {"origin": f"imported from the RFR checkpoint {options.checkpoint.name}"}
+    write_whole(options.out, lambda file: save(network, file, notes))
     print(f"{options.out} written; use it with --weights {options.out}")
     return 0
 

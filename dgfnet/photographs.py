@@ -39,6 +39,8 @@ class Entry(NamedTuple):
 def find_pictures(sources: list[str]) -> list[Entry]:
     """Every picture file in folders (searched deeply) and tar files, sorted by name within each; nothing is decoded.
 
+    What is hidden, or lies in a hidden folder, is left out.
+
     Raises:
         UserError: a source is neither, is damaged, or holds no picture.
     """
@@ -58,7 +60,7 @@ def find_pictures(sources: list[str]) -> list[Entry]:
 
 def files_in(folder: pathlib.Path) -> list[pathlib.Path]:
     """Every picture file of a folder and its sub-folders, in an order that is the same on every system."""
-    found = (path for path in folder.rglob("*") if pictures.is_picture(path) and path.is_file())
+    found = (path for path in folder.rglob("*") if pictures.is_picture(path.relative_to(folder)) and path.is_file())
     return sorted(found, key=lambda path: path.parts)  # paths themselves compare without case on Windows
 
 

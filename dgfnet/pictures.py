@@ -34,7 +34,7 @@ _LONGEST_SIDE = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
 _LONGEST_JPEG_EXIF = 65_533
 _RESOLUTION = (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION)
 _LOSSY_NOISE = 16 / 255
-"""Values of a lossy mask up to this are ringing beside its edges, not hole."""
+"""So far values of a lossy mask ring about black and white beside its edges."""
 _COLOUR_SPACE = slice(16, 20)
 """Bytes of a profile that name what its pixels are."""
 _MOST_DPI = 65_535
@@ -45,8 +45,13 @@ _MOST_DPI = 65_535
 
 
 def is_picture(path: PurePath) -> bool:
-    """Whether a file's name is that of a picture; a hidden one, as macOS puts beside them (`._NAME.png`), is not."""
-    return path.suffix.lower() in READABLE and not path.name.startswith(".")
+    """Whether a path within a folder or an archive names a picture.
+
+    Hidden ones are left out, as macOS puts beside pictures (`._NAME.png`), and those in hidden folders, as thumbnails
+    and waste bins are.
+    """
+    hidden = any(part.startswith(".") and part != ".." for part in path.parts)
+    return path.suffix.lower() in READABLE and not hidden
 
 
 def read(path: str | os.PathLike[str]) -> Picture:
@@ -96,7 +101,8 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     """Read a mask [H, W]: white is the hole, black is kept, grey is a soft edge.
 
     Colours count by their mean; alpha multiplies, so a drawing on a transparent ground is a mask too. Of a JPEG or a
-    lossy WebP, which ring beside their edges, nearly black counts as black.
+    lossy WebP, which ring beside their edges, nearly black counts as black and nearly white as white: there, a share of
+    what is to go would stay.
     """
     data = _bytes_of(path)
     colour, alpha = split_alpha(decode(data, os.fspath(path)).pixels)
@@ -105,7 +111,7 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
         return colour[..., 0]
     mask = to_float(colour).mean(axis=2)
     if rings:
-        mask[mask <= _LOSSY_NOISE] = 0
+        mask = np.clip((mask - _LOSSY_NOISE) / (1 - 2 * _LOSSY_NOISE), 0, 1)
     return mask if alpha is None else mask * to_float(alpha)
 
 
@@ -209,7 +215,7 @@ def check_writable(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
 
 
 def write(path: str | os.PathLike[str], picture: Picture) -> None:
-    """Write a picture at its own depth; the file appears complete or not at all.
+    """Write a picture at its own depth; the file, or what a link of its name leads to, appears complete or not at all.
 
     JPEG is the only lossy ending (quality 95); every other keeps each pixel. A JPEG cannot hold a large EXIF block: it
     is left out, and a WebP, which has no grey, no profile of grey.
@@ -239,7 +245,8 @@ def write(path: str | os.PathLike[str], picture: Picture) -> None:
 
 @contextlib.contextmanager
 def _appearing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its name only once it is complete."""
+    """A file that takes its name only once it is complete; links are followed, as by every other program."""
+    path = path.resolve()
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix=".part")
     os.close(handle)
     try:

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import pathlib
 import subprocess
 import sys
 import threading
@@ -159,6 +160,42 @@ def test_nothing_more_is_filled_where_nothing_more_can_be_written(tmp_path, weig
     assert "1 of 4 pictures filled." in said.out
 
 
+def test_a_folder_that_cannot_be_written_to_is_told_once(tmp_path, weights, monkeypatch, capsys):
+    """Before anything is read, and not for each picture."""
+    for name in ("a", "b", "c"):
+        put(tmp_path / "in" / f"{name}.png", photo())
+        put(tmp_path / "masks" / f"{name}.png", hole())
+    monkeypatch.setattr(pictures, "read", pytest.fail)
+    (tmp_path / "file").write_text("no folder")
+    out = tmp_path / "file" / "out"
+    command = ["inpaint", *(str(tmp_path / name) for name in ("in", "masks")), "-o", str(out), "--weights", weights]
+    assert main(command) == 1
+    assert capsys.readouterr().err == f"dgfnet: Nothing can be written to {out}. Choose another place.\n"
+
+
+@pytest.mark.parametrize("out", ["in", "masks", "in/../masks"])
+def test_fills_do_not_go_among_their_inputs(tmp_path, out):
+    """The next run would take them for photographs or masks."""
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photo()).save(tmp_path / "in" / "a.bmp")
+    put(tmp_path / "masks" / "a.tiff", hole())
+    with pytest.raises(PictureError, match="The fills would lie among the files in"):
+        find_jobs(tmp_path / "in", tmp_path / "masks", tmp_path / out, overwrite=False)
+
+
+def test_a_link_does_not_lead_a_fill_into_another_photograph(tmp_path):
+    for name in ("a", "b"):
+        put(tmp_path / "in" / f"{name}.png", photo())
+        put(tmp_path / "masks" / f"{name}.png", hole())
+    (tmp_path / "out").mkdir()
+    try:
+        (tmp_path / "out" / "b.png").symlink_to(tmp_path / "in" / "a.png")
+    except OSError:
+        pytest.skip("this system has no links for its users")
+    with pytest.raises(PictureError, match=r"b\.png would be overwritten by a fill\."):
+        find_jobs(tmp_path / "in", tmp_path / "masks", tmp_path / "out", overwrite=True)
+
+
 def test_folders_are_matched_by_what_names_say(tmp_path):
     """Accents may be letters of their own in one folder; the hidden files that macOS leaves are no pictures."""
     apart, composed = unicodedata.normalize("NFD", "café"), unicodedata.normalize("NFC", "café")
@@ -310,7 +347,7 @@ def test_texture_maps_are_made_on_the_device_that_is_asked_for(tmp_path, capsys)
     assert main([*asked, "cpu"]) == 0
 
 
-def test_import_of_an_rfr_checkpoint(tmp_path, capsys):
+def test_import_of_an_rfr_checkpoint(tmp_path, capsys, monkeypatch):
     from dgfnet.network.rfr import _NAMES
 
     ours = DGFNet(DGFNetConfig(fusion="none")).coarse.state_dict()
@@ -330,6 +367,17 @@ def test_import_of_an_rfr_checkpoint(tmp_path, capsys):
     (tmp_path / "bad.pth").write_bytes(b"hello")
     assert main(["import-rfr", str(tmp_path / "bad.pth"), "-o", str(out)]) == 1
     assert "cannot be read" in capsys.readouterr().err
+    before, write = out.read_bytes(), pathlib.Path.write_bytes
+
+    def full(path, data):
+        write(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    assert main(["import-rfr", str(tmp_path / "rfr.pth"), "-o", str(out)]) == 1
+    assert f"'{out}' cannot be written (No space left on device); make room" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.pth", "rfr.pth", "rfr.safetensors"]
 
 
 def test_doctor_names_each_part(weights, capsys, monkeypatch, tmp_path):

@@ -34,6 +34,22 @@ def test_hidden_files_are_no_pictures(tmp_path, photograph):
         assert len(list(read_pictures([str(source)]))) == 1
 
 
+def test_pictures_in_hidden_folders_are_left_out(tmp_path, photograph):
+    """Thumbnails and waste bins; a hidden folder that is itself the source is meant."""
+    source = tmp_path / ".pictures"
+    for name in ("a.png", "deep/b.png", ".thumbnails/a.png", ".Trash-1000/files/c.png"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photograph).save(source / name)
+    for start in (".", "..", "../pictures"):
+        with tarfile.open(tmp_path / "pictures.tar", "w") as tar:
+            tar.add(source, arcname=start)
+        assert [entry.name for entry in find_pictures([str(tmp_path / "pictures.tar")])] == [
+            f"{start}/a.png",
+            f"{start}/deep/b.png",
+        ]
+    assert [entry.name for entry in find_pictures([str(source)])] == ["a.png", "deep/b.png"]
+
+
 def test_bad_sources_get_a_sentence(tmp_path):
     with pytest.raises(UserError, match="neither a folder nor a tar"):
         list(read_pictures([str(tmp_path / "absent")]))

@@ -281,15 +281,33 @@ def test_masks_from_grey_colour_and_transparent_drawings(tmp_path):
     ("suffix", "extra"),
     [("jpg", {"quality": 75}), ("webp", {"quality": 75}), ("webp", {"quality": 75, "icc_profile": PROFILE})],
 )
-def test_the_ringing_of_a_lossy_mask_is_no_hole(tmp_path, suffix, extra):
+def test_the_ringing_of_a_lossy_mask_is_neither_hole_nor_kept(tmp_path, suffix, extra):
     y, x = np.mgrid[:80, :80]
     disc = ((x - 40) ** 2 + (y - 40) ** 2 < 24**2).astype(np.uint8) * 255
     path = tmp_path / f"m.{suffix}"
     Image.fromarray(disc).convert("RGB").save(path, **extra)
     mask = pictures.read_mask(path)
-    assert (pictures.to_rgb(pictures.read(path)).max(axis=-1) > 0).sum() > 1.05 * (disc > 0).sum()
+    drawn = pictures.to_rgb(pictures.read(path)).max(axis=-1)
+    assert (drawn > 0).sum() > 1.05 * (disc > 0).sum()
     assert (mask > 0).sum() < 1.04 * (disc > 0).sum()
     assert mask[disc > 0].mean() > 0.98
+    object_to_go = (x - 40) ** 2 + (y - 40) ** 2 < 22**2  # the mask is drawn a little larger
+    assert (mask[object_to_go] < 1).sum() < 0.2 * (drawn[object_to_go] < 255).sum()
+
+
+def test_a_picture_is_written_where_a_link_leads(tmp_path):
+    (tmp_path / "store").mkdir()
+    target, link = tmp_path / "store" / "target.png", tmp_path / "link.png"
+    try:
+        link.symlink_to(target)
+    except OSError:
+        pytest.skip("this system has no links for its users")
+    for seed in (0, 1):  # it leads to nothing yet, then to a file
+        pixels = sample(np.uint8, 3) ^ np.uint8(seed)
+        pictures.write(link, Picture(pixels))
+        assert link.is_symlink()
+        np.testing.assert_array_equal(pictures.read(target).pixels, pixels)
+    assert [path.name for path in target.parent.iterdir()] == ["target.png"]
 
 
 @pytest.mark.parametrize("profile", [None, PROFILE])
