@@ -7,6 +7,7 @@ and has no steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,12 +19,12 @@ from dgfnet.filling.patches import PATCH, RADIUS, PyramidLevel, as_field
 _STEPS = 5  # each leaves a quarter of the error or less
 _SWEEPS = 2  # before and after the coarser grid
 _NOTHING = 1e-20
-_COARSEST = 4  # px
+_COARSEST = 4  # px, longer side
 _COARSEST_SWEEPS = 40
 _DAMPING = 0.8  # of a Jacobi sweep
 
 
-def meld(at: PyramidLevel, nnf: Tensor, reach: float) -> None:
+def meld(at: PyramidLevel, nnf: Tensor, reach: float, report: Callable[[float], None] = lambda fraction: None) -> None:
     """Give a voted region the gradients of what was copied: each pixel those of the copy that is centred on it.
 
     The region then meets what is known around it, so it differs from the votes in colour.
@@ -31,12 +32,15 @@ def meld(at: PyramidLevel, nnf: Tensor, reach: float) -> None:
     Args:
         nnf: [N], the source of each target.
         reach: px, over which it comes back to the colours of the votes.
+        report: is told what part is done; may raise to stop it, the region then is of no use.
     """
     colours = at.image[:3]
     missing = torch.zeros_like(colours)  # the divergence of the steps that are copied, less those that are there
     for axis in (1, 2):
         missing += _missing_steps(at, nnf, axis).diff(dim=axis, prepend=torch.zeros_like(colours.narrow(axis, 0, 1)))
-    colours += solve_screened_poisson(-missing, at.region, reach**-2, at.blank)
+    for number, (colour, values) in enumerate(zip(colours, missing, strict=True)):  # one by one, to need less memory
+        report(number / len(colours))
+        colour += solve_screened_poisson(-values[None], at.region, reach**-2, at.blank)[0]
     colours.clamp_(0, 255)
 
 
@@ -48,8 +52,7 @@ def _missing_steps(at: PyramidLevel, nnf: Tensor, axis: int) -> Tensor:
     pixels = (meets & ~(at.blank | _next(at.blank, axis - 1, True))).flatten().nonzero()[:, 0]
     row, column = pixels // width, pixels % width
     corner = (row - RADIUS).clamp(0, height - PATCH) * width + (column - RADIUS).clamp(0, width - PATCH)
-    source = as_field(at, nnf)[corner]
-    pixels, place = pixels[source >= 0], (source + pixels - corner)[source >= 0]
+    place = as_field(at, nnf)[corner] + pixels - corner
     missing = torch.zeros_like(image)
     missing[:, pixels] = image[:, place + step] - image[:, place] - image[:, pixels + step] + image[:, pixels]
     return missing.view(3, height, width)
@@ -122,12 +125,13 @@ class _Grid:
     def cycle(self, values: Tensor, screening: float) -> Tensor:
         """One V-cycle for `values` [C, H, W], from x = 0."""
         height, width = self.free.shape[1:]
-        if min(height, width) < _COARSEST:
+        if max(height, width) < _COARSEST:
             return self._swept(torch.zeros_like(values), values, screening, _COARSEST_SWEEPS)
         x = self._swept(torch.zeros_like(values), values, screening, _SWEEPS)
-        left, free, walls = (_halved(part) for part in (values - self.applied(x, screening), self.free, self.walls))
-        free = (free > 0.5).to(values)
-        correction = _Grid.of(free, (walls > 0.5).to(values)).cycle(4 * free * left, 4 * screening)
+        left, free = _halved(values - self.applied(x, screening)), _halved(self.free)
+        walls = _halved(self.walls, beyond=1.0)
+        free = ((free > 0) & (free + walls == 1)).to(values)  # nothing in it is known
+        correction = _Grid.of(free, (walls == 1).to(values)).cycle(4 * free * left, 4 * screening)
         finer = F.interpolate(correction[None], scale_factor=2, mode="bilinear", align_corners=False)[0]
         return self._swept(x + self.free * finer[:, :height, :width], values, screening, _SWEEPS)
 
@@ -146,6 +150,6 @@ def _shifted(x: Tensor) -> list[Tensor]:
     return [padded[:, top : top + height, left : left + width] for top, left in starts]
 
 
-def _halved(x: Tensor) -> Tensor:
-    """Means of 2 x 2 pixels of a [C, H, W], 0 beyond the border."""
-    return F.avg_pool2d(F.pad(x, (0, x.shape[2] % 2, 0, x.shape[1] % 2)), 2)
+def _halved(x: Tensor, beyond: float = 0.0) -> Tensor:
+    """Means of 2 x 2 pixels of a [C, H, W], where there are none beyond its border as well."""
+    return F.avg_pool2d(F.pad(x, (0, x.shape[2] % 2, 0, x.shape[1] % 2), value=beyond), 2)

@@ -51,7 +51,6 @@ _AROUND = 4.0  # px, standard deviation: over how much texture is averaged
 _FLAT = 0.1  # of 255 per px: less contrast is none
 _MEAN = 0.5  # weight of a patch's mean colour against its pattern: copies are moved in colour
 _SHIFT = 16.0  # of 255, by so much: copies follow a sky's gradient; more would let dull patches pass
-_OWN = 10.0  # px at the coarsest scale: so deep in the hole colours are the copies' own, not the fill's
 _MELDED = 10.0  # px at the coarsest scale: colours of places as far apart stay as they were copied
 _SPOT = 6.0  # px at the coarsest scale: the size of what a variation likes or dislikes
 _BIAS = 0.3  # and how much, as a share of distances
@@ -96,7 +95,7 @@ def synthesise(
     levels[:searched] = _with_texture(levels[:searched])
 
     def told(part: int, fraction: float) -> None:
-        report((part + fraction) / (1 + len(levels)))
+        report((part + fraction) / (2 + len(levels)))
 
     nnf = _first_nnf(levels[0], generator, bool(variation), partial(told, 0))
     for number, at in enumerate(levels):
@@ -104,13 +103,12 @@ def synthesise(
         is_searched = number < searched
         if number:
             nnf = upsampled(levels[number - 1], nnf, at, generator)
-            _take_colours(levels[number - 1], at, _OWN * 2**number)
         every = 1 if is_searched else _EVERY
         pieces = number > 0  # at the coarsest, what greedy copying has put where it does not belong is to dissolve
         vote(at, nnf, shift=_SHIFT, every=every, pieces=pieces)
         if is_searched:
             nnf = optimised(at, nnf, rounds[number], generator, _MEAN, _SHIFT, pieces, partial(told, 1 + number))
-    meld(at, nnf, _MELDED * 2 ** (len(levels) - 1))
+    meld(at, nnf, _MELDED * 2 ** (len(levels) - 1), partial(told, 1 + len(levels)))
     finished = levels[-1].image[:3].permute(1, 2, 0).cpu().numpy() / 255
     return picture + share * (finished - picture)
 
@@ -176,16 +174,6 @@ def _first_nnf(
     came_from = torch.from_numpy(origin).to(nnf).flatten()[at.targets + middle] - middle
     copy = at.row[came_from.clamp_min(0)]  # no source where the middle is known: it came from the target itself
     return copy.where(copy >= 0, nnf)
-
-
-def _take_colours(below: PyramidLevel, at: PyramidLevel, reach: float) -> None:
-    """Mix what the level below has into the fill that copies are moved to in colour, at `reach` px deep instead of it.
-
-    Deep in a hole the fill is the mean of all that could be there, and would lie over the copies like a haze.
-    """
-    share = at.region * (at.depth / reach).clamp_max(1)
-    copied = F.interpolate(below.image[None, :3], at.size, mode="bilinear", align_corners=False)[0]
-    at.image[:3] += share * (copied - at.image[:3])
 
 
 def _source_bias(at: PyramidLevel, generator: torch.Generator) -> np.ndarray:
