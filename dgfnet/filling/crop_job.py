@@ -89,7 +89,9 @@ class CropJob:
             coarse, texture = self._corrected(level, coarse, fused, 1.0)
             level = self._level(pixels, step)
             told = _between(report, *(0.3 + 0.3 * (done + ends) / len(finer) for ends in (0, 1)))
-            coarse, fused = self._refined(level, coarse, texture, told)
+            is_copied = self.options.patches == 1 and 1 < len(finer) == done + 1  # only its colours are needed
+            refined = self._refined if self.predictor.finer and not is_copied else self._enlarged
+            coarse, fused = refined(level, coarse, texture, told)
         if self._has_detail and self.options.patches:
             coarse, texture = self._corrected(level, coarse, fused, 1.0)
             fused = self._synthesised(level, coarse + texture, report)
@@ -168,14 +170,20 @@ class CropJob:
             # What enlarging mixes in at the border must be true.
             return np.where(level.known[..., None], level.picture - texture, coarse), texture
 
+    def _enlarged(
+        self, level: ScaledCrop, coarse: np.ndarray, texture: np.ndarray, report: Callable[[float], None]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Coarse and fused prediction of the level below at the size of this one."""
+        with self.watch("refine"):
+            height, width = level.known.shape
+            return enlarged(coarse, width, height), enlarged(coarse + texture, width, height)
+
     def _refined(
         self, level: ScaledCrop, coarse: np.ndarray, texture: np.ndarray, report: Callable[[float], None]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Coarse and fused prediction at a level, from coarse picture and texture of the level below."""
         height, width = level.known.shape
         with self.watch("refine"):
-            if not self.predictor.finer:
-                return enlarged(coarse, width, height), enlarged(coarse + texture, width, height)
             structure = enlarged(coarse + texture, width, height, smooth=False)
             coarse = enlarged(coarse, width, height)
             fused = np.where(level.hole[..., None], np.float32(0), structure)

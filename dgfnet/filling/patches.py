@@ -219,11 +219,14 @@ def vote(
         pieces: patches speak louder the more of those around them were copied with them in one piece. So pieces end
             sharply where the mean of all would be dull.
     """
+    loud = torch.ones(len(nnf), device=at.image.device)
+    if distance is not None:
+        loud *= _trust(distance)
+    if pieces:
+        loud *= _togetherness(at, nnf)
     weight = torch.zeros(len(at.row), device=at.image.device)
-    inside = torch.full_like(weight, torch.inf)  # px that the centres of the targets lie inside the region
-    together = _togetherness(at, nnf) if pieces else 1.0
-    weight[at.targets] = (_trust(distance) * together).clamp_min(1e-12)
-    depth = at.depth.flatten()
+    weight[at.targets] = loud.clamp_min(1e-12)
+    depth, inside = at.depth.flatten(), torch.full_like(weight, torch.inf)  # px that the targets' centres lie inside
     inside[at.targets] = depth[at.targets + RADIUS * (at.size[1] + 1)]
     field, pixels = as_field(at, nnf), at.region.flatten().nonzero()[:, 0]
     image = at.image.view(len(at.image), -1)
@@ -231,8 +234,8 @@ def vote(
     total, share = torch.zeros_like(image[:, : len(pixels)]), torch.zeros_like(image[0, : len(pixels)])
     for down, across in itertools.product(range(0, PATCH, every), repeat=2):
         step = down * at.size[1] + across
-        patch = (pixels - step).clamp_min(0)
-        voice = weight[patch] * (pixels >= step) * _FALLOFF ** (depth[pixels] - inside[patch])
+        patch = (pixels - step).clamp_min(-1)  # the last place, which names no patch
+        voice = weight[patch] * _FALLOFF ** (depth[pixels] - inside[patch])
         copy = image[:, (field[patch] + step).clamp_min(0)]
         if moved is not None:
             copy[:3] += moved[:, patch]
@@ -248,10 +251,8 @@ def local_mean(values: Tensor, known: Tensor, sigma: float) -> tuple[Tensor, Ten
     return (gaussian_blur(values[None] * weight, sigma) / share.clamp_min(1e-3))[0], share[0, 0]
 
 
-def _trust(distance: Tensor | None) -> Tensor:
+def _trust(distance: Tensor) -> Tensor:
     """Weights [N] of votes, from 1 for an equal patch."""
-    if distance is None:
-        return torch.ones(())
     spread = max(float(torch.quantile(distance, 0.75)), 1e-3)
     return torch.exp(-distance / (2 * spread))
 
