@@ -58,18 +58,22 @@ def one_undo_step(image: Gimp.Image) -> Iterator[None]:
         image.undo_group_end()
 
 
-def hide_same_hole(image: Gimp.Image, source: Gimp.Layer, made: Gimp.Layer, refilled: Gimp.Layer | None) -> None:
+def hide_same_hole(
+    image: Gimp.Image, source: Gimp.Layer, made: Gimp.Layer, refilled: Gimp.Layer | None
+) -> list[Gimp.Layer]:
     """Hide the earlier fills of a layer that lie where the new one does: soft edges of both would add up.
 
-    `refilled` is the one that gave its shape to the new one, if any did.
+    `refilled` is the one that gave its shape to the new one, if any did. Returns those that were hidden.
     """
     where, known = document.bounds_of(made), refilled.get_id() if refilled else None
     painted = cache(lambda: document.painted(made, where))
-    for _, fill in records.fills_of(image, source):
-        if fill.get_id() == made.get_id() or not fill.get_visible():
-            continue
-        if fill.get_id() == known or _is_same_hole(fill, where, painted):
-            document.set_visible(fill, False)
+    seen = [
+        fill for _, fill in records.fills_of(image, source) if fill.get_id() != made.get_id() and fill.get_visible()
+    ]
+    hidden = [fill for fill in seen if fill.get_id() == known or _is_same_hole(fill, where, painted)]
+    for fill in hidden:
+        document.set_visible(fill, False)
+    return hidden
 
 
 def single(image: Gimp.Image, answer: Layer, crop: Bounds, encoding: Encoding, place: Place) -> Gimp.Layer:

@@ -96,9 +96,15 @@ def inpaint(
     copy, copied = None, layer
     if is_copy:
         drops_mask = hole.kind == document.LAYER_MASK and not again.source  # an earlier copy's mask is another
-        copied = _latest(image, layer, copies, digest)
-        below = source if again.is_plain and copied is layer else None
-        copy = assembly.copy(image, copied, result.layers[0], crop, drops_mask, below)
+        latest = _latest(image, layer, copies, digest)
+        while copy is None or copied.get_id() != latest.get_id():  # making one takes long: another may come meanwhile
+            if copy:
+                copy.made.delete()
+            copied = latest
+            below = source if again.is_plain and copied.get_id() == layer.get_id() else None
+            copy = assembly.copy(image, copied, result.layers[0], crop, drops_mask, below)
+            before.look_again()
+            latest = _latest(image, layer, copies, digest)
     differences = before.differences()
     still_there(image, copied)
     with assembly.one_undo_step(image):
@@ -109,7 +115,7 @@ def inpaint(
             made = assembly.group(image, NAME, summed.layers, crop, before.encoding, place, summed.space)
         else:
             made = assembly.single(image, result.layers[0], crop, before.encoding, place)
-        assembly.hide_same_hole(image, source, made, again.shape)
+        hidden = assembly.hide_same_hole(image, source, made, again.shape)
         watch.lap("layers")
         is_left_out = wish.exclude and wish.exclude.is_valid()
         exclude = records.identify_channel(image, wish.exclude) if is_left_out else ""
@@ -118,7 +124,8 @@ def inpaint(
         kept = Record(settings, records.identify(source), exclude, hole.kind, known, report, watch.began, seconds)
         records.keep(made, kept)
     records.remember(image, layer, wish.exclude if exclude else None)
-    if copy and _selected(image) in (selected, [copied.get_id()]):  # the artist has not gone on to another layer
+    replaced = [[item.get_id()] for item in (copied, *hidden)]
+    if copy and _selected(image) in (selected, *replaced):  # the artist has not gone on to another layer
         image.set_selected_layers([made])  # it has taken the layer's place: the next fill builds on it
     for note in (*differences, *notes.of_fill(image, layer, settings, refusal, copy, result)):
         Gimp.message(note)

@@ -48,8 +48,8 @@ class Job:
         self._bench = Bench()
         self._earlier = earlier
         self._selection: Any = None  # since `_take_selection`
-        self._frame = 0  # since `_settle`: the one that was shown at the click
-        self._node = document.active_node(doc)  # at the click: a tool is often ended by a click on another layer
+        self._frame = doc.currentTime()  # at the click, as is the node: a tool is often ended by one on another layer
+        self._node = document.active_node(doc)
         self._on_progress = on_progress
         self._ticket: int | None = None
         self._began = time.perf_counter()
@@ -110,7 +110,7 @@ class Job:
             raise InpaintError(
                 "picture_changed", "The picture was changed since the region was filled.", payloads.SELECT
             )
-        source, notes = document.find_node(self.document, record.get("source_id", "")), []
+        source, notes = records.made_from(self.document, document.find_node(self.document, record["layer_id"])), []
         if wanted.source == "layer" and source is None:
             notes.append("The layer that was filled is gone; the visible picture was filled instead.")
             wanted = settings.from_map({**wanted.as_map(), "source": "visible"})
@@ -181,8 +181,6 @@ class Job:
 
     def _settle(self) -> Steps:
         """Before reading: let the earlier jobs end, then see what is there."""
-        yield from self._until_free()
-        self._frame = self.document.currentTime()
         if self._earlier:
             self.tell(WAITING, 0.0)
             yield from self._earlier
@@ -208,13 +206,15 @@ class Job:
         return scene
 
     def _last_fill(self) -> dict[str, Any] | None:
-        """What is remembered about the active layer, if it is a fill, or about the newest fill made from it."""
+        """What is remembered about the active layer, if it is a fill, or about the newest fill of it."""
         record = records.recall_fill(self.document, self._node)
         if record is not None:
             return record
         layer = document.layer_of(self._node)
         sources = (_VISIBLE,) if layer is None else (_VISIBLE, document.node_id(layer))
-        made = [each for each in records.fills(self.document) if each.get("source_id") in sources]
+        on_it = [] if layer is None else [document.node_id(fill) for fill in records.fills_on(self.document, layer)]
+        known = records.fills(self.document)
+        made = [each for each in known if each.get("source_id") in sources or each["layer_id"] in on_it]
         return max(made, key=records.made_at, default=None)
 
     def _source(self) -> Any:

@@ -34,7 +34,7 @@ from .records import place_of, remember, results_above
 from .tasks import Steps
 
 ACTIVE_LOOKS = 25  # times that we look whether Krita has made our layer the active one
-ISOLATED = "Only a part of the layers is shown (Isolate Active Layer). Switch that off to see the fill."
+ISOLATED = "Only a part of the layers is shown (Isolate Active Layer). Switch that off to see the result."
 BEGINNINGS = (  # of what an artist does to the active layer
     QEvent.Type.MouseButtonPress,
     QEvent.Type.MouseButtonDblClick,
@@ -192,16 +192,16 @@ def _place(scene: Scene, notes: list[str]) -> tuple[Any, Any]:
     if node is None or not is_there(scene.document, node):
         if node is not None:
             what = f"The layer “{scene.target_name}” was deleted meanwhile"
-            notes.append(f"{what}; the fill is on top of the other layers.")
+            notes.append(f"{what}; the result is on top of the other layers.")
         below = [layer for layer in top_layers(scene.document) if not is_leave_out(layer)]
         return scene.document.rootNode(), below[-1] if below else None
     place = place_beside(node)
     if not is_shown(place.parentNode()):
-        notes.append(f"“{scene.target_name}” is in a hidden group, and so is the fill; show the group to see it.")
+        notes.append(f"“{scene.target_name}” is in a hidden group, and so is the result; show the group to see it.")
     elif not is_shown(node):
         notes.append(f"“{scene.target_name}” is hidden, and was read all the same.")
     if node_id(place) != node_id(node):
-        notes.append(f"The group “{place.name()}” is locked; the fill is above it.")
+        notes.append(f"The group “{place.name()}” is locked; the result is above it.")
     above = [place, *results_above(scene.document, node)][-1]  # a new fill must not be hidden by an older one
     return above.parentNode(), above
 
@@ -214,13 +214,13 @@ def _changes(scene: Scene) -> list[str]:
     canvas = canvas_of(document)
     if canvas != scene.canvas:
         was, now = (f"{each.width} x {each.height}" for each in (scene.canvas, canvas))
-        notes.append(f"The canvas went from {was} to {now} meanwhile; check where the fill lies.")
+        notes.append(f"The canvas went from {was} to {now} meanwhile; check where the result lies.")
     if space_of(document) != scene.space:
-        notes.append("The picture's colour space was changed meanwhile; the fill was converted.")
+        notes.append("The picture's colour space was changed meanwhile; the result was converted.")
     if scene.animated and document.currentTime() != scene.frame:
-        notes.append(f"The fill was made for frame {scene.frame}, and another one is shown now.")
+        notes.append(f"The result was made for frame {scene.frame}, and another one is shown now.")
     elif scene.animated:
-        notes.append(f"The fill was made for frame {scene.frame}; its layer shows on all frames.")
+        notes.append(f"The result was made for frame {scene.frame}; its layer shows on all frames.")
     if scene.has_onion_skins:
         notes.append("Onion skins that are shown are read as part of the picture; hide them for a fill without them.")
     return notes

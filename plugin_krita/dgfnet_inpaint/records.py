@@ -41,17 +41,23 @@ def recall_fill(document: Any, node: Any) -> dict[str, Any] | None:
 
 
 def source_of(document: Any, node: Any) -> Any:
-    """The layer that a fill was made from, for a loose one what it lies on; the node's layer where it is no fill."""
+    """As `made_from` of the fill that a node is, or is in; the node's layer where there is none."""
     layer = fill = layer_of(node)
     while fill is not None and not _is_fill(document, fill):
         fill = fill.parentNode()
-    if fill is None:
-        return node if layer is None else layer
+    original = None if fill is None else made_from(document, fill)
+    if original is not None:
+        return original
+    return node if layer is None else layer
+
+
+def made_from(document: Any, fill: Any) -> Any:
+    """The layer that a fill was made from, for a loose one what it lies on; None where there is none."""
     original = find_node(document, _own(document, fill).get("source_id", ""))
     if original is not None:
         return original
     below, _ = _neighbours(fill)
-    return source_of(document, below[-1]) if below and _is_loose(document, fill) else layer
+    return source_of(document, below[-1]) if below and _is_loose(document, fill) else None
 
 
 def fills(document: Any) -> list[dict[str, Any]]:

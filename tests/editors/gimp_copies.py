@@ -1,6 +1,7 @@
 """Runs inside GIMP: copies that were moved, adjusted or asked for at once, what lies about them; soft texture maps."""
 
 from contextlib import contextmanager
+from importlib import import_module
 from unittest.mock import patch
 
 from gi.repository import Gegl, Gimp
@@ -22,19 +23,18 @@ def inpaint(image, layer, **settings):
 
 
 @contextmanager
-def meanwhile(act):
-    """What happens while the server works on the next job."""
-    import service
-
-    run = service.run
+def meanwhile(act, module="service", name="run"):
+    """What happens while the server works on the next job, or while another function is run for it."""
+    owner = import_module(module)
+    run = getattr(owner, name)
 
     def answer(*arguments):
-        service.run = run
+        setattr(owner, name, run)
         answered = run(*arguments)
         act()
         return answered
 
-    with patch.object(service, "run", answer):
+    with patch.object(owner, name, answer):
         yield
 
 
@@ -104,7 +104,7 @@ def visible_fills():
     return told
 
 
-def at_once():
+def both_seen(*meantime):
     """Whether two copies of a layer that are asked for at once are both seen in the end, and the last is selected."""
     image, layer = load()
     image.set_selected_layers([layer])
@@ -116,10 +116,55 @@ def at_once():
         shown.append(seen(image, LEFT))
 
     select(image, ELLIPSE)
-    with meanwhile(fill_beside):
+    with meanwhile(fill_beside, *meantime):
         made, _ = inpaint(image, layer, output="copy")
     is_selected = image.get_selected_layers() == [made]
     told = [seen(image, LEFT) == shown[0] != pixels(layer, LEFT), seen(image, AROUND) != original, is_selected]
+    image.delete()
+    return told
+
+
+def at_once():
+    """`both_seen` where the first copy comes while the server works on the second, and while the second is made."""
+    return [both_seen("service", "run"), both_seen("assembly", "copy")]
+
+
+def twice():
+    """Of a hole that is filled in two copies at once: which eyes are open, from the top, and if the top is selected."""
+    image, layer = load()
+    image.set_selected_layers([layer])
+    select(image, ELLIPSE)
+    with meanwhile(lambda: inpaint(image, layer, output="copy")):
+        made, _ = inpaint(image, layer, output="copy")
+    told = [[each.get_visible() for each in image.get_layers()], image.get_selected_layers() == [made]]
+    image.delete()
+    return told
+
+
+def other_pictures():
+    """What is said of a small part of a layer that was painted on and of a flip, if much beside it was sent as well.
+
+    And whether little of a large layer is kept to know that by.
+    """
+    import blend
+    from before import Before
+    from client.geometry import Bounds
+
+    image, layer = load("large")
+    before, kept = Before(image, layer, Bounds(-2000, 0, 4000, 900)), []
+    changed = blend.changed
+
+    def noted(pixels, *others):
+        kept.append(len(pixels))
+        return changed(pixels, *others)
+
+    with patch.object(blend, "changed", noted):
+        select(image, ("rectangle", 100, 100, 300, 300))
+        layer.edit_fill(Gimp.FillType.WHITE)
+        told = [before.differences()]
+        Gimp.Selection.none(image)
+        image.flip(Gimp.OrientationType.HORIZONTAL)
+        told += [before.differences(), max(kept) < 980 * 900]  # pixels of three bytes
     image.delete()
     return told
 
@@ -199,4 +244,4 @@ def refused():
     return told
 
 
-LOOKS_AT = (moved, adjusted, visible_fills, at_once, went_on, not_seen, soft_map, refused)
+LOOKS_AT = (moved, adjusted, visible_fills, at_once, twice, other_pictures, went_on, not_seen, soft_map, refused)

@@ -178,7 +178,16 @@ class TestInside:
         assert told["visible_fills"] == [True, True]
 
     def test_two_copies_that_are_asked_for_at_once_are_both_seen(self, told) -> None:
-        assert told["at_once"] == [True, True, True]
+        assert told["at_once"] == [[True, True, True]] * 2
+
+    def test_of_two_copies_with_one_hole_the_one_that_is_seen_is_selected(self, told) -> None:
+        assert told["twice"] == [[True, False, False], True]
+
+    def test_another_picture_is_known_by_few_rows_and_by_what_is_beside_none_of_it(self, told) -> None:
+        painted, flipped, keeps_few = told["other_pictures"]
+        assert painted == []
+        assert "The picture changed" in flipped[0]
+        assert keeps_few
 
     def test_a_copy_does_not_take_over_what_the_artist_works_on(self, told) -> None:
         assert told["went_on"]["selected"] is True

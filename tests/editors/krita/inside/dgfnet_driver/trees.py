@@ -509,6 +509,21 @@ def fills_of_a_layer_that_was_merged_stay_its_fills(stage):
     pixels = bytes(new.pixelData(*stage.canvas(doc)))
     assert (yield from filled_without(stage, doc, merged, beside, [new])) == pixels
     assert (yield from filled_without(stage, doc, merged, beside, [fill])) != pixels, "the fill was not read"
+    stage.krita.action("deselect").trigger()
+    for action, active in (("dgfnet_inpaint_again", fill), ("dgfnet_inpaint_another", merged)):
+        for each in records.fills_on(doc, merged):
+            if document.node_id(each) != document.node_id(fill):
+                each.remove()
+        doc.waitForDone()
+        doc.setActiveNode(active)
+        yield 0.3
+        yield from stage.run(action)
+        no_failure(stage)
+        assert not any("is gone" in text for text, _ in stage.messages), (action, stage.messages)
+        new = newest(doc, merged)
+        assert records.recall(doc, new)["source_id"] == document.node_id(merged), action
+        bounds = new.bounds()
+        assert (bounds.x(), bounds.y(), bounds.width(), bounds.height()) == second, action
 
 
 @case
@@ -521,15 +536,17 @@ def hidden_source(stage):
     for hidden, active, words in (
         (node, node, "is hidden, and was read all the same"),
         (group, group, "is hidden, and was read all the same"),
-        (group, inner, "is in a hidden group, and so is the fill"),
+        (group, inner, "is in a hidden group, and so is the result"),
     ):
         hidden.setVisible(False)
         doc.refreshProjection()
         doc.waitForDone()
         doc.setActiveNode(active)
         yield 0.3
-        yield from stage.run()
-        stage.said(f"“{active.name()}” {words}")
+        for action in ("dgfnet_inpaint", "dgfnet_texture_map"):
+            stage.messages.clear()
+            yield from stage.run(action)
+            stage.said(f"“{active.name()}” {words}")
 
 
 @case

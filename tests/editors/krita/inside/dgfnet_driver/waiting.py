@@ -302,6 +302,27 @@ def frame_changed_while_a_job_waits(stage):
 
 
 @case
+def frame_changed_while_a_tool_holds_the_document(stage):
+    """Whoever clicks with a stroke under way means the frame that is shown then."""
+    doc, node = yield from stage.new_document()
+    node.enableAnimation()
+    doc.setCurrentTime(0)
+    doc.waitForDone()
+    yield from stage.select(doc, HOLE)
+    is_idle, document.is_idle = document.is_idle, lambda _document: False
+    try:
+        stage.krita.action("dgfnet_inpaint").trigger()
+        yield from stage.wait_for(lambda: stage.controller.jobs[0].stage == jobs.HELD)
+        doc.setCurrentTime(5)
+        doc.waitForDone()
+    finally:
+        document.is_idle = is_idle
+    yield from stage.finish()
+    stage.failed_with("Frame 0 was shown at the click", "Go to frame 0")
+    assert stage.layers(doc.rootNode()) == [[node.name()]]
+
+
+@case
 def later_jobs_outlive_the_one_before_them(stage):
     """Whether that is cancelled, before its turn or in it, or fails."""
     doc, node = yield from halted(stage)
