@@ -119,12 +119,13 @@ class TestServer:
         assert failures["untouched"] is True
 
 
+@pytest.fixture(scope="module")
+def told(session: Session) -> dict[str, Any]:
+    return json.loads((session.work / "results" / "inside.json").read_text())
+
+
 class TestInside:
     """What gimp_inside.py found."""
-
-    @pytest.fixture(scope="class")
-    def told(self, session: Session) -> dict[str, Any]:
-        return json.loads((session.work / "results" / "inside.json").read_text())
 
     def test_each_layer_is_asked_for_its_name_once(self, told) -> None:
         found = told["questions"]
