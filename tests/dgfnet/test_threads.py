@@ -1,7 +1,9 @@
 """Work in a thread of its own: to its caller as if it were done in place."""
 
 import _thread
+import signal
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -39,16 +41,26 @@ def test_progress_reaches_the_caller_and_what_it_raises_comes_back():
     assert heard == [("Working", 0.1), ("Working", 0.5)]
 
 
-def test_ctrl_c_ends_the_work():
+@pytest.fixture
+def heeds_ctrl_c():
+    """Processes in the background are started without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_the_work(heeds_ctrl_c):
     ended = threading.Event()
 
     def work(progress):
         _thread.interrupt_main()
         try:
-            while not ended.wait(0.01):
+            for _ in range(1000):
                 progress("Working", 0.5)
-        finally:
+                time.sleep(0.01)
+        except Cancelled:
             ended.set()
+            raise
 
     with pytest.raises(KeyboardInterrupt):
         in_own_thread(work, ignore)
