@@ -18,7 +18,7 @@ from dgfnet.filling.patches import PATCH, RADIUS, PyramidLevel, as_field
 
 _STEPS = 5  # each leaves a quarter of the error or less
 _SWEEPS = 2  # before and after the coarser grid
-_NOTHING = 1e-20
+_NOTHING = 1e-20  # instead of a zero to divide by
 _COARSEST = 4  # px, longer side
 _COARSEST_SWEEPS = 40
 _DAMPING = 0.8  # of a Jacobi sweep

@@ -4,7 +4,8 @@ Far from its border a hole leaves the network guessing, and what it guesses is t
 right colours in the right places, but soft. Patches of the picture itself are sharp, but know nothing of what belongs
 where. So the fill leads a greedy copying at a coarse scale, where it is neither flatter nor livelier than what lies
 around the hole; scale by scale, patches then find their finer likes, which must also go on what is known at the
-hole's border: lines and windows do so better than in the network's fill. Only the outermost pixels are of both.
+hole's border: lines and windows do so better than in the network's fill. At last the copies are joined by their
+gradients, and only the outermost pixels are of both.
 """
 
 from __future__ import annotations
