@@ -1,5 +1,6 @@
 """What is left out: neither looked at nor copied."""
 
+import re
 import threading
 
 from dgfnet_inpaint import document, payloads, reading
@@ -163,8 +164,8 @@ def marks_are_left_out_where_a_mask_moves_them(stage):
     layer.addChildNode(doc.createTransformMask("moved"), None)
     doc.waitForDone()
     yield 0.5
-    still, moved = b'm31="0"', b'm31="50"'  # scripts cannot do that
-    doc = yield from stage.reopen(doc, lambda data: data.replace(still, moved))
+    moved = re.compile(rb'(m31=|transformedCenter [^>]*x=)"0"')  # in Krita 5.1, in 5.3; scripts cannot do that
+    doc = yield from stage.reopen(doc, lambda data: moved.sub(rb'\1"50"', data))
     doc.refreshProjection()
     doc.waitForDone()
     yield 0.5
