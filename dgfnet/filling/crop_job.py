@@ -88,10 +88,12 @@ class CropJob:
         for done, step in enumerate(finer):
             coarse, texture = self._corrected(level, coarse, fused, 1.0)
             level = self._level(pixels, step)
-            told = _between(report, *(0.3 + 0.3 * (done + ends) / len(finer) for ends in (0, 1)))
             is_copied = self.options.patches == 1 and 1 < len(finer) == done + 1  # only its colours are needed
-            refined = self._refined if self.predictor.finer and not is_copied else self._enlarged
-            coarse, fused = refined(level, coarse, texture, told)
+            if self.predictor.finer and not is_copied:
+                told = _between(report, *(0.3 + 0.3 * (done + ends) / len(finer) for ends in (0, 1)))
+                coarse, fused = self._refined(level, coarse, texture, told)
+            else:
+                coarse, fused = self._enlarged(level, coarse, texture)
         if self._has_detail and self.options.patches:
             coarse, texture = self._corrected(level, coarse, fused, 1.0)
             fused = self._synthesised(level, coarse + texture, report)
@@ -170,9 +172,7 @@ class CropJob:
             # What enlarging mixes in at the border must be true.
             return np.where(level.known[..., None], level.picture - texture, coarse), texture
 
-    def _enlarged(
-        self, level: ScaledCrop, coarse: np.ndarray, texture: np.ndarray, report: Callable[[float], None]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _enlarged(self, level: ScaledCrop, coarse: np.ndarray, texture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coarse and fused prediction of the level below at the size of this one."""
         with self.watch("refine"):
             height, width = level.known.shape

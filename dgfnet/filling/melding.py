@@ -36,20 +36,18 @@ def meld(at: PyramidLevel, nnf: Tensor, reach: float, report: Callable[[float], 
     """
     colours = at.image[:3]
     missing = torch.zeros_like(colours)  # the divergence of the steps that are copied, less those that are there
-    for axis in (1, 2):
+    for axis in (-2, -1):
         missing += _missing_steps(at, nnf, axis).diff(dim=axis, prepend=torch.zeros_like(colours.narrow(axis, 0, 1)))
-    for number, (colour, values) in enumerate(zip(colours, missing, strict=True)):  # one by one, to need less memory
-        report(number / len(colours))
-        colour += solve_screened_poisson(-values[None], at.region, reach**-2, at.blank)[0]
+    colours += solve_screened_poisson(-missing, at.region, reach**-2, at.blank, report)
     colours.clamp_(0, 255)
 
 
 def _missing_steps(at: PyramidLevel, nnf: Tensor, axis: int) -> Tensor:
     """[3, H, W], how much more the copy changes from each pixel of the region, or before it, to the next one."""
     (height, width), image = at.size, at.image[:3].flatten(1)
-    step = 1 if axis == 2 else width
-    meets = at.region | _next(at.region, axis - 1, False)
-    pixels = (meets & ~(at.blank | _next(at.blank, axis - 1, True))).flatten().nonzero()[:, 0]
+    step = 1 if axis == -1 else width
+    meets = at.region | _next(at.region, axis, False)
+    pixels = (meets & ~(at.blank | _next(at.blank, axis, True))).flatten().nonzero()[:, 0]
     row, column = pixels // width, pixels % width
     corner = (row - RADIUS).clamp(0, height - PATCH) * width + (column - RADIUS).clamp(0, width - PATCH)
     place = as_field(at, nnf)[corner] + pixels - corner
@@ -64,7 +62,13 @@ def _next(pixels: Tensor, axis: int, beyond: bool) -> Tensor:
     return torch.cat([pixels.narrow(axis, 1, pixels.shape[axis] - 1), last], axis)
 
 
-def solve_screened_poisson(values: Tensor, free: Tensor, screening: float, walls: Tensor | None = None) -> Tensor:
+def solve_screened_poisson(
+    values: Tensor,
+    free: Tensor,
+    screening: float,
+    walls: Tensor | None = None,
+    report: Callable[[float], None] = lambda fraction: None,
+) -> Tensor:
     """x that is 0 but where it is `free`, and solves `screening * x - laplacian(x) = values` there, to about 1/1000.
 
     By conjugate gradients, preconditioned by multigrid.
@@ -74,6 +78,7 @@ def solve_screened_poisson(values: Tensor, free: Tensor, screening: float, walls
         free: bool [H, W].
         screening: above 0, one over the square of how many px x reaches.
         walls: bool [H, W], pixels through which nothing flows, as through the picture's border; none unless given.
+        report: is told what part is done; may raise to stop it.
 
     Returns:
         [C, H, W].
@@ -84,16 +89,24 @@ def solve_screened_poisson(values: Tensor, free: Tensor, screening: float, walls
         return x
     part = tuple(slice(max(int(at[0]) - 1, 0), int(at[-1]) + 2) for at in (rows, columns))
     walls = torch.zeros_like(free) if walls is None else walls
-    within, grid = (slice(None), *part), _Grid.of(*(pixels[part][None].to(values) for pixels in (free, walls)))
-    left = last = values[within] * grid.free
-    direction, progress = torch.zeros_like(left), torch.ones_like(left[:, :1, :1])
+    grid = _Grid.of(*(pixels[part][None].to(values) for pixels in (free, walls)))
+    for number, (solution, wanted) in enumerate(zip(x, values, strict=True)):  # one by one, to need less memory
+        report(number / len(x))
+        solution[part] = _solved(wanted[part][None], grid, screening)[0]
+    return x
+
+
+def _solved(values: Tensor, grid: _Grid, screening: float) -> Tensor:
+    """The solution [1, H, W] on a grid."""
+    left = last = values * grid.free
+    x, direction, progress = torch.zeros_like(left), torch.zeros_like(left), torch.ones_like(left[:, :1, :1])
     for _ in range(_STEPS):
         better = grid.cycle(left, screening)
         direction = better + direction * _dot(left - last, better) / progress  # 0 at first
         progress = _dot(left, better).clamp_min(_NOTHING)
         change = grid.applied(direction, screening)
         length = progress / _dot(direction, change).clamp_min(_NOTHING)
-        x[within] += length * direction
+        x += length * direction
         last, left = left, left - length * change
     return x
 
@@ -107,37 +120,43 @@ class _Grid:
     """Where the equation is solved, at one scale."""
 
     free: Tensor  # [1, H, W], 1 or 0
-    walls: Tensor  # [1, H, W], 1 or 0
     links: Tensor  # [4, H, W], 1 where something flows between a pixel and its neighbour right, left, below and above
+    degree: Tensor  # [H, W], how many of these are 1
+    coarser: _Grid | None  # of half the size
 
     @classmethod
     def of(cls, free: Tensor, walls: Tensor) -> _Grid:
+        """With all that are coarser; both [1, H, W], 1 or 0."""
         (inside, *beside) = _shifted(1 - walls)
-        return cls(free, walls, torch.cat([inside * neighbour for neighbour in beside]))
+        links, coarser = torch.cat([inside * neighbour for neighbour in beside]), None
+        if max(free.shape[1:]) >= _COARSEST:
+            half, walled = _halved(free), _halved(walls, beyond=1.0)
+            wholly_free = (half > 0) & (half + walled == 1)  # nothing in it is known
+            coarser = cls.of(wholly_free.to(free), (walled == 1).to(free))
+        return cls(free, links, links.sum(0), coarser)
 
     def applied(self, x: Tensor, screening: float) -> Tensor:
         """[C, H, W] -> `screening * x - laplacian(x)` where it is free."""
-        answer = (screening + self.links.sum(0)) * x
+        answer = (screening + self.degree) * x
         for link, neighbour in zip(self.links, _shifted(x)[1:], strict=True):
             answer -= link * neighbour
         return self.free * answer
 
     def cycle(self, values: Tensor, screening: float) -> Tensor:
         """One V-cycle for `values` [C, H, W], from x = 0."""
-        height, width = self.free.shape[1:]
-        if max(height, width) < _COARSEST:
-            return self._swept(torch.zeros_like(values), values, screening, _COARSEST_SWEEPS)
-        x = self._swept(torch.zeros_like(values), values, screening, _SWEEPS)
-        left, free = _halved(values - self.applied(x, screening)), _halved(self.free)
-        walls = _halved(self.walls, beyond=1.0)
-        free = ((free > 0) & (free + walls == 1)).to(values)  # nothing in it is known
-        correction = _Grid.of(free, (walls == 1).to(values)).cycle(4 * free * left, 4 * screening)
+        x = torch.zeros_like(values)
+        if self.coarser is None:
+            return self._swept(x, values, screening, _COARSEST_SWEEPS)
+        x = self._swept(x, values, screening, _SWEEPS)
+        left = _halved(values - self.applied(x, screening))
+        correction = self.coarser.cycle(4 * self.coarser.free * left, 4 * screening)
         finer = F.interpolate(correction[None], scale_factor=2, mode="bilinear", align_corners=False)[0]
+        height, width = self.degree.shape
         return self._swept(x + self.free * finer[:, :height, :width], values, screening, _SWEEPS)
 
     def _swept(self, x: Tensor, values: Tensor, screening: float, times: int) -> Tensor:
         """After so many damped Jacobi sweeps."""
-        share = _DAMPING * self.free / (screening + self.links.sum(0))
+        share = _DAMPING * self.free / (screening + self.degree)
         for _ in range(times):
             x = x + share * (values - self.applied(x, screening))
         return x

@@ -143,10 +143,10 @@ def _is_loose(document: Any, node: Any) -> bool:
 
     A layer that was merged or duplicated has a new id: what is remembered under the old one, and names it, is lost.
     """
-    made_from = _own(document, node).get("source_id")
-    if made_from is None:
+    source_id = _own(document, node).get("source_id")
+    if source_id is None:
         return _is_fill(document, node)
-    return bool(made_from) and find_node(document, made_from) is None
+    return bool(source_id) and find_node(document, source_id) is None
 
 
 def _stands_on(document: Any, node: Any) -> str:

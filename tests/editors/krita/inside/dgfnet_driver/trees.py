@@ -412,17 +412,22 @@ def second_hole_beside_a_fill_at_half_opacity(stage):
     yield from beside_a_fill(stage, opacity=128)
 
 
+def fill_hole(stage, doc, active, hole):
+    """Fill a hole with a layer active."""
+    doc.setActiveNode(active)
+    yield 0.3
+    yield from stage.select(doc, hole)
+    yield from stage.run()
+    no_failure(stage)
+
+
 def filled_without(stage, doc, node, hole, hidden):
     """The fill of a hole without the layers `hidden`: its pixels; it is hidden too."""
     for layer in hidden:
         layer.setVisible(False)
     doc.refreshProjection()
     doc.waitForDone()
-    doc.setActiveNode(node)
-    yield 0.2
-    yield from stage.select(doc, hole)
-    yield from stage.run()
-    no_failure(stage)
+    yield from fill_hole(stage, doc, node, hole)
     fill = newest(doc, node)
     fill.setVisible(False)
     return bytes(fill.pixelData(*stage.canvas(doc)))
@@ -498,11 +503,7 @@ def fills_of_a_layer_that_was_merged_stay_its_fills(stage):
     for active in (fill, fill.childNodes()[0], merged):
         assert document.node_id(records.source_of(doc, active)) == document.node_id(merged), active.name()
     assert document.node_id(records.source_of(doc, texture)) == document.node_id(texture)
-    doc.setActiveNode(fill)
-    yield 0.3
-    yield from stage.select(doc, beside)
-    yield from stage.run()
-    no_failure(stage)
+    yield from fill_hole(stage, doc, fill, beside)
     new = newest(doc, merged)
     order = [document.node_id(each) for each in doc.rootNode().childNodes() if each.type() != "selectionmask"]
     assert order == [document.node_id(each) for each in (merged, fill, texture, new)], stage.layers(doc.rootNode())

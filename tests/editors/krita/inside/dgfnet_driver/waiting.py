@@ -160,13 +160,19 @@ def colour_space_changed(stage):
     assert document.space_of(stage.top(doc)) == document.space_of(doc)
 
 
-@case
-def frame_changed(stage):
+def animated(stage):
+    """An animated layer with a selection, at frame 0: (document, layer)."""
     doc, node = yield from stage.new_document()
     node.enableAnimation()
     doc.setCurrentTime(0)
     doc.waitForDone()
     yield from stage.select(doc, HOLE)
+    return doc, node
+
+
+@case
+def frame_changed(stage):
+    doc, _node = yield from animated(stage)
     stage.stop_server_process()
     stage.krita.action("dgfnet_inpaint").trigger()
     yield from stage.until_sent()
@@ -304,11 +310,7 @@ def frame_changed_while_a_job_waits(stage):
 @case
 def frame_changed_while_a_tool_holds_the_document(stage):
     """Whoever clicks with a stroke under way means the frame that is shown then."""
-    doc, node = yield from stage.new_document()
-    node.enableAnimation()
-    doc.setCurrentTime(0)
-    doc.waitForDone()
-    yield from stage.select(doc, HOLE)
+    doc, node = yield from animated(stage)
     is_idle, document.is_idle = document.is_idle, lambda _document: False
     try:
         stage.krita.action("dgfnet_inpaint").trigger()
